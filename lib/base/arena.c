@@ -1,0 +1,72 @@
+/* arena.c - see arena.h. */
+#include "lib/base/arena.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static _Thread_local long fail_after = -1; /* the one switch tests turn; never touched in production */
+
+void mem_fail_after(long n) { fail_after = n; }
+
+static void *aligned_zero(size_t bytes) {
+    if (fail_after == 0) return NULL;
+    if (fail_after > 0) fail_after--;
+    void *p = NULL;
+    if (posix_memalign(&p, ARENA_ALIGN, bytes ? bytes : ARENA_ALIGN)) return NULL;
+    memset(p, 0, bytes);
+    return p;
+}
+
+bool size_product(size_t a, size_t b, size_t c, size_t *out) {
+    size_t ab;
+    return !__builtin_mul_overflow(a, b, &ab) && !__builtin_mul_overflow(ab, c, out);
+}
+
+size_t arena_need(size_t n, size_t elem_bytes) {
+    size_t b;
+    if (!size_product(n, elem_bytes, 1, &b) || b > SIZE_MAX - ARENA_ALIGN) return SIZE_MAX;
+    return (b + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+}
+
+int arena_init(struct arena *a, size_t size_bytes, const char *name, struct err *e) {
+    *a = (struct arena){0};
+    if (size_bytes != SIZE_MAX) a->base = aligned_zero(size_bytes);
+    if (!a->base) {
+        err_set(e, ERR_MEMORY, "%s: cannot have %.1f MB of memory", name, (double)size_bytes / 1e6);
+        return err_hint(e, "this machine has %.1f GB; use a smaller batch, width or chunk count",
+                        (double)mem_physical_bytes() / 1e9);
+    }
+    a->size_bytes = size_bytes;
+    return 0;
+}
+
+void *arena_take(struct arena *a, size_t n, size_t elem_bytes) {
+    size_t need = arena_need(n, elem_bytes);
+    CHECK(need <= a->size_bytes - a->used_bytes);
+    void *p = a->base + a->used_bytes;
+    a->used_bytes += need;
+    return p;
+}
+
+void arena_free(struct arena *a) {
+    free(a->base);
+    *a = (struct arena){0};
+}
+
+void *mem_array(size_t n, size_t elem_bytes, const char *name, struct err *e) {
+    size_t bytes = arena_need(n, elem_bytes);
+    void *p = bytes == SIZE_MAX ? NULL : aligned_zero(bytes);
+    if (!p) {
+        err_set(e, ERR_MEMORY, "%s: cannot have %zu x %zu bytes of memory", name, n, elem_bytes);
+        err_hint(e, "this machine has %.1f GB; use a smaller batch, width or chunk count",
+                 (double)mem_physical_bytes() / 1e9);
+    }
+    return p;
+}
+
+size_t mem_physical_bytes(void) {
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
+}

@@ -1,0 +1,43 @@
+/* arena.h - memory by lifetime: one block, handed out in 64-byte aligned pieces, freed as a whole. */
+#ifndef SAEMILL_ARENA_H
+#define SAEMILL_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/base/err.h"
+
+enum { ARENA_ALIGN = 64 };
+
+struct arena {
+    char *base;
+    size_t size_bytes, used_bytes;
+};
+
+/* a*b*c with overflow refused. Returns true and sets *out, or false. */
+bool size_product(size_t a, size_t b, size_t c, size_t *out);
+
+/* Reserve a block. The memory is zero.
+ *   name   of what, for the message ("train: parameters")
+ * Errors: ERR_MEMORY with the amount asked for. */
+int arena_init(struct arena *a, size_t size_bytes, const char *name, struct err *e);
+
+/* The next n*elem_bytes bytes, zeroed and 64-byte aligned. The arena was sized by the caller: running out is a CHECK. */
+void *arena_take(struct arena *a, size_t n, size_t elem_bytes);
+
+/* Bytes that arena_take(n, elem_bytes) uses; sum these to size the arena. Saturates at SIZE_MAX on overflow. */
+size_t arena_need(size_t n, size_t elem_bytes);
+
+void arena_free(struct arena *a);
+
+/* One zeroed, 64-byte aligned array outside any arena; free() releases it. NULL and *e filled when it cannot be had.
+ * Tests may make the nth following call fail: see mem_fail_after. */
+void *mem_array(size_t n, size_t elem_bytes, const char *name, struct err *e);
+
+/* For tests: let `n` more allocations of this header succeed, then fail all; n < 0 turns it off. */
+void mem_fail_after(long n);
+
+/* Physical memory of this machine in bytes (0 if unknown): for "this run cannot fit" messages. */
+size_t mem_physical_bytes(void);
+
+#endif
