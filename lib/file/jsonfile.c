@@ -1,0 +1,258 @@
+/* jsonfile.c - see jsonfile.h. */
+#include "lib/file/jsonfile.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/outfile.h"
+
+/* ---- reading ---- */
+
+/* jansson quotes the bytes it met; what is not printable must not reach the terminal. */
+static void make_printable(char *s) {
+    for (; *s; s++)
+        if ((unsigned char)*s < ' ' || *s == 127) *s = '?';
+}
+
+int jsonfile_parse(const char *text, size_t n_bytes, const char *path, size_t line, json_t **out, struct err *e) {
+    json_error_t j;
+    *out = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES, &j);
+    if (!*out && json_error_code(&j) == json_error_numeric_overflow)
+        *out = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &j);
+    if (json_is_object(*out)) return 0;
+    if (*out) {
+        json_decref(*out);
+        *out = NULL;
+        return err_set(e, ERR_FORMAT, "%s:%zu: want a JSON object at the top, got an array", path, line);
+    }
+    if (json_error_code(&j) == json_error_out_of_memory)
+        return err_set(e, ERR_MEMORY, "%s: not enough memory for its %zu bytes of JSON", path, n_bytes);
+    make_printable(j.text);
+    size_t at = line + (j.line > 1 ? (size_t)j.line - 1 : 0);
+    return err_set(e, ERR_FORMAT, "%s:%zu: invalid JSON: %s", path, at, j.text);
+}
+
+int jsonfile_read(const char *path, json_t **out, struct err *e) {
+    *out = NULL;
+    struct stat s;
+    FILE *f = fopen(path, "rb");
+    if (!f) return err_errno(e, "%s: cannot open", path);
+    int rc = 0;
+    char *text = NULL;
+    if (fstat(fileno(f), &s)) rc = err_errno(e, "%s: cannot read", path);
+    else if (!S_ISREG(s.st_mode)) rc = err_set(e, ERR_IO, "%s: want a JSON file, got a folder or device", path);
+    else if (!(text = mem_array((size_t)s.st_size, 1, path, e))) rc = ERR_MEMORY;
+    if (!rc) {
+        size_t n = fread(text, 1, (size_t)s.st_size, f);
+        if (ferror(f)) rc = err_errno(e, "%s: cannot read", path);
+        else rc = jsonfile_parse(text, n, path, 1, out, e);
+    }
+    free(text);
+    fclose(f);
+    return rc;
+}
+
+/* ---- members ---- */
+
+static int wrong(const char *path, const char *key, const char *want, const json_t *v, struct err *e) {
+    static const char *const kind[] = {[JSON_OBJECT] = "an object",        [JSON_ARRAY] = "an array", [JSON_STRING] = "a text",
+                                       [JSON_INTEGER] = "a whole number", [JSON_REAL] = "a number",  [JSON_TRUE] = "true",
+                                       [JSON_FALSE] = "false",            [JSON_NULL] = "null"};
+    if (!v) return err_set(e, ERR_FORMAT, "%s: key '%s' is missing: want %s", path, key, want);
+    return err_set(e, ERR_FORMAT, "%s: key '%s': want %s, got %s", path, key, want, kind[json_typeof(v)]);
+}
+
+int jsonfile_int(const json_t *o, const char *path, const char *key, int64_t *out, struct err *e) {
+    const json_t *v = json_object_get(o, key);
+    if (json_is_integer(v)) {
+        *out = json_integer_value(v);
+        return 0;
+    }
+    double x = json_real_value(v); /* 1e6 and 5.0 are whole numbers too, as far as a double is exact */
+    if (!json_is_real(v) || !(fabs(x) <= 0x1p53) || floor(x) < x) return wrong(path, key, "a whole number", v, e);
+    *out = (int64_t)x;
+    return 0;
+}
+
+int jsonfile_real(const json_t *o, const char *path, const char *key, double *out, struct err *e) {
+    const json_t *v = json_object_get(o, key);
+    if (!json_is_number(v)) return wrong(path, key, "a number", v, e);
+    *out = json_number_value(v);
+    return 0;
+}
+
+static bool absent(const json_t *o, const char *key) {
+    const json_t *v = json_object_get(o, key);
+    return !v || json_is_null(v);
+}
+
+int jsonfile_int_or(const json_t *o, const char *path, const char *key, int64_t preset, int64_t *out, struct err *e) {
+    *out = preset;
+    return absent(o, key) ? 0 : jsonfile_int(o, path, key, out, e);
+}
+
+int jsonfile_real_or(const json_t *o, const char *path, const char *key, double preset, double *out, struct err *e) {
+    *out = preset;
+    return absent(o, key) ? 0 : jsonfile_real(o, path, key, out, e);
+}
+
+int jsonfile_text(const json_t *o, const char *path, const char *key, const char **out, struct err *e) {
+    const json_t *v = json_object_get(o, key);
+    *out = json_string_value(v);
+    return *out ? 0 : wrong(path, key, "a text", v, e);
+}
+
+int jsonfile_array(const json_t *o, const char *path, const char *key, json_t **out, struct err *e) {
+    json_t *v = json_object_get(o, key);
+    *out = json_is_array(v) ? v : NULL;
+    return *out ? 0 : wrong(path, key, "an array", v, e);
+}
+
+int jsonfile_reals(const json_t *o, const char *path, const char *key, double **out, size_t *n, struct err *e) {
+    json_t *a;
+    *out = NULL, *n = 0;
+    int rc = jsonfile_array(o, path, key, &a, e);
+    if (rc) return rc;
+    size_t count = json_array_size(a);
+    double *x = mem_array(count, sizeof *x, path, e);
+    if (!x) return ERR_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *v = json_array_get(a, i);
+        if (!json_is_number(v) && !json_is_null(v)) {
+            free(x);
+            return err_set(e, ERR_FORMAT, "%s: key '%s': entry %zu: want a number or null", path, key, i);
+        }
+        x[i] = json_is_null(v) ? (double)NAN : json_number_value(v);
+    }
+    *out = x, *n = count;
+    return 0;
+}
+
+/* ---- writing ---- */
+
+static void put_text(FILE *f, const char *s, size_t n) {
+    putc('"', f);
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c == '"' || c == '\\') putc('\\', f), putc(c, f);
+        else if (c == '\n') fputs("\\n", f);
+        else if (c == '\t') fputs("\\t", f);
+        else if (c < ' ') fprintf(f, "\\u%04x", c);
+        else putc(c, f);
+    }
+    putc('"', f);
+}
+
+/* The shortest of 9, 15 and 17 digits that reads back as x; ".0" keeps a real a real. */
+static void put_real(FILE *f, double x) {
+    static const int digits[] = {9, 15, 17};
+    char s[40];
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(s, sizeof s, "%.*g", digits[i], x);
+        double back = strtod(s, NULL);
+        if (!memcmp(&back, &x, sizeof x)) break;
+    }
+    fputs(s, f);
+    if (!strpbrk(s, ".e")) fputs(".0", f);
+}
+
+static bool is_flat(const json_t *a) {
+    for (size_t i = 0; i < json_array_size(a); i++) {
+        const json_t *v = json_array_get(a, i);
+        if (json_is_object(v) || json_is_array(v)) return false;
+    }
+    return true;
+}
+
+static void new_line(FILE *f, int depth) { fprintf(f, "\n%*s", 2 * depth, ""); }
+
+static void put_value(FILE *f, const json_t *v, int depth);
+
+static void put_object(FILE *f, const json_t *o, int depth) {
+    const char *key;
+    json_t *v;
+    bool first = true;
+    putc('{', f);
+    json_object_foreach((json_t *)o, key, v) {
+        if (!first) putc(',', f);
+        first = false;
+        new_line(f, depth + 1);
+        put_text(f, key, strlen(key));
+        fputs(": ", f);
+        put_value(f, v, depth + 1);
+    }
+    if (!first) new_line(f, depth);
+    putc('}', f);
+}
+
+static void put_array(FILE *f, const json_t *a, int depth) {
+    bool flat = is_flat(a);
+    putc('[', f);
+    for (size_t i = 0; i < json_array_size(a); i++) {
+        if (i) fputs(flat ? ", " : ",", f);
+        if (!flat) new_line(f, depth + 1);
+        put_value(f, json_array_get(a, i), depth + 1);
+    }
+    if (!flat) new_line(f, depth);
+    putc(']', f);
+}
+
+static void put_value(FILE *f, const json_t *v, int depth) {
+    switch (json_typeof(v)) {
+    case JSON_OBJECT: put_object(f, v, depth); break;
+    case JSON_ARRAY: put_array(f, v, depth); break;
+    case JSON_STRING: put_text(f, json_string_value(v), json_string_length(v)); break;
+    case JSON_INTEGER: fprintf(f, "%" JSON_INTEGER_FORMAT, json_integer_value(v)); break;
+    case JSON_REAL: put_real(f, json_real_value(v)); break;
+    case JSON_TRUE: fputs("true", f); break;
+    case JSON_FALSE: fputs("false", f); break;
+    case JSON_NULL: fputs("null", f); break;
+    }
+}
+
+int jsonfile_write(const char *path, const json_t *o, struct err *e) {
+    char *text = NULL;
+    size_t n = 0;
+    if (!o) return err_set(e, ERR_MEMORY, "%s: not enough memory for its content", path);
+    FILE *f = open_memstream(&text, &n);
+    if (!f) return err_set(e, ERR_MEMORY, "%s: not enough memory for its text", path);
+    put_value(f, o, 0);
+    putc('\n', f);
+    bool failed = ferror(f);
+    int rc = fclose(f) || failed ? err_set(e, ERR_MEMORY, "%s: not enough memory for its text", path)
+                                 : outfile_text(path, text, n, e);
+    free(text);
+    return rc;
+}
+
+json_t *jsonfile_number(double x, int digits) {
+    char s[64];
+    if (!isfinite(x)) return json_null();
+    CHECK(digits >= 1 && digits <= 17);
+    snprintf(s, sizeof s, "%.*g", digits, x);
+    return json_real(strtod(s, NULL));
+}
+
+json_t *jsonfile_f32s(const float *x, size_t n) {
+    json_t *a = json_array();
+    for (size_t i = 0; a && i < n; i++) json_array_append_new(a, jsonfile_number((double)x[i], 9));
+    return a;
+}
+
+json_t *jsonfile_f64s(const double *x, size_t n) {
+    json_t *a = json_array();
+    for (size_t i = 0; a && i < n; i++) json_array_append_new(a, jsonfile_number(x[i], 17));
+    return a;
+}
+
+json_t *jsonfile_i32s(const int32_t *x, size_t n) {
+    json_t *a = json_array();
+    for (size_t i = 0; a && i < n; i++) json_array_append_new(a, json_integer(x[i]));
+    return a;
+}
