@@ -1,0 +1,63 @@
+/* adam.h - gradients of a feature's weights, fused with Adam, projection and renormalisation.
+ *
+ *   gW_dec[f] = sum_b z_bf G_b          gW_enc[f] = sum_b dpre_bf xc_b          gb_enc[f] = sum_b dpre_bf
+ *   gtheta[f] = sum_b dtheta_bf         gb_dec = sum_b G_b - sum_f gb_enc[f] W_enc[f]     (the pre-encoder bias: xc = x - b_dec)
+ *   gW_dec[f] loses its part along W_dec[f]; Adam (Kingma and Ba 2015, Algorithm 1); W_dec[f] back to unit norm.
+ * Gradients live in registers and cache, a feature at a time; with beta1 = 0 there is no first moment (m pointers NULL).
+ * ReLU's penalty also pulls W_dec[f] along itself; the projection removes exactly that, so it is never added.
+ * Tests: tests/test_step.c */
+#ifndef SAEMILL_ADAM_H
+#define SAEMILL_ADAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/byfeature.h"
+
+/* One array per parameter: the parameters themselves, or a moment of each. */
+struct sae_arrays {
+    float *W_enc; /* [F,D] */
+    float *W_dec; /* [F,D] */
+    float *b_enc; /* [F] */
+    float *b_dec; /* [D] */
+    float *theta; /* [F] */
+};
+
+struct adam {
+    float lr, eps;
+    float beta1, beta2, rest1, rest2; /* rest = 1 - beta, rounded from double */
+    float correct1, correct2;         /* 1 - beta1^t and 1 - beta2^t at this step t = 1, 2, … */
+};
+
+/* One scalar's update: p -= lr/correct1 * m / (sqrt(v/correct2) + eps). m may be NULL when beta1 = 0. */
+static inline void adam_scalar(const struct adam *o, float root_correct2, float g, float *p, float *m, float *v) {
+    float first = g;
+    if (m) first = *m = o->beta1 * *m + o->rest1 * g;
+    *v = o->beta2 * *v + o->rest2 * g * g;
+    *p -= o->lr / o->correct1 * (first / (__builtin_sqrtf(*v) / root_correct2 + o->eps));
+}
+
+/* Update every feature from the sparse entries of a batch.
+ *   xc     [B,D] f32   x - b_dec
+ *   G      [B,D] f32   (2/B)(x^ - x)
+ *   by           entries by feature
+ *   z, dpre, dtheta [entries] f32, in the order of the struct active
+ *   p, v, m      parameters and moments, updated in place (b_dec is not touched here); m->W_enc NULL when beta1 = 0
+ *   gb_dec [D]   f64   out: - sum_f gb_enc[f] W_enc[f] with the old W_enc
+ *   steps_idle [F] u32 steps since the feature was last active; updated */
+void adam_sparse_ref(size_t D, size_t F, const float *xc, const float *G, const struct byfeature *by, const float *z,
+                     const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
+                     struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);
+void adam_sparse_cpu(size_t D, size_t F, const float *xc, const float *G, const struct byfeature *by, const float *z,
+                     const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
+                     struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);
+
+/* The same from gradients that were formed densely.
+ *   g          gradients [F,D], [F,D], [F], -, [F]; W_dec's is projected in place
+ *   fired [F]  u32, rows in which the feature was active */
+void adam_dense_ref(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o,
+                    struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);
+void adam_dense_cpu(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o,
+                    struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);
+
+#endif

@@ -1,0 +1,39 @@
+/* curve.h - the training curve: one value a step of everything that is worth plotting. Tests: tests/test_feed.c */
+#ifndef SAEMILL_CURVE_H
+#define SAEMILL_CURVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+
+enum curve_series {
+    CURVE_RECONSTRUCTION, /* mean |x - x^|^2 of the batch, x normalised */
+    CURVE_SPARSITY,       /* lambda(t) times the mean penalty */
+    CURVE_L0,             /* mean active features a row */
+    CURVE_LR,
+    CURVE_LAMBDA,
+    CURVE_DEAD,           /* share of features without an active row in the last `dead-window` steps */
+    CURVE_SERIES
+};
+
+struct curve {
+    size_t steps;                /* room */
+    float *value[CURVE_SERIES];  /* [steps] each */
+    struct arena memory;
+};
+
+/* The JSON key of a series: "loss_reconstruction", "loss_sparsity", "l0", "lr", "lambda", "dead". */
+const char *curve_key(enum curve_series s);
+
+int curve_init(struct curve *c, size_t steps, struct err *e);
+void curve_free(struct curve *c);
+
+/* Mean of a series over steps [from, to). */
+double curve_mean(const struct curve *c, enum curve_series s, size_t from, size_t to);
+
+/* {"step":[0,1,…], "loss_reconstruction":[…], …}, atomically. */
+int curve_write(const struct curve *c, const char *path, struct err *e);
+
+#endif

@@ -1,0 +1,144 @@
+/* feed.c - see feed.h. A ring of SLOTS batches; the reader fills, the trainer empties. */
+#include "lib/sae/feed.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/clock.h"
+
+enum { SLOTS = 4 };
+
+struct feed {
+    const struct st_tensor *rows;
+    size_t B, N, D;
+    float scale;
+    int64_t fill, take, last; /* next batch to fill, to hand out; one past the last */
+    float *slot[SLOTS];
+    bool stop, started, failed;
+    struct err err;
+    double waited_s;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+};
+
+int feed_shape(const struct st *s, size_t *N, size_t *D, double *scale, struct err *e) {
+    const int64_t any[2] = {ST_ANY, ST_ANY};
+    const struct st_tensor *t;
+    int rc = st_get(s, "rows", -1, 2, any, &t, e);
+    if (rc) return rc;
+    const char *text = st_meta(s, "scale");
+    char *end = NULL;
+    *scale = text ? strtod(text, &end) : 0;
+    if (!text || !*text || *end || !(isfinite(*scale) && *scale > 0)) {
+        err_set(e, ERR_FORMAT, "%s: metadata 'scale': want a positive number, got %s", t->path, text ? text : "nothing");
+        return err_hint(e, "train reads what normalise wrote");
+    }
+    if (!t->shape[0] || !t->shape[1]) return err_set(e, ERR_SHAPE, "%s: rows: no data in it", t->path);
+    *N = (size_t)t->shape[0], *D = (size_t)t->shape[1];
+    return 0;
+}
+
+static int fill_slot(struct feed *f, int64_t batch, float *x, struct err *e) {
+    size_t at = (size_t)(((unsigned __int128)(uint64_t)batch * f->B) % f->N), done = 0;
+    while (done < f->B) {
+        size_t n = f->N - at < f->B - done ? f->N - at : f->B - done;
+        int rc = st_to_f32(f->rows, at * f->D, n * f->D, x + done * f->D, e);
+        if (rc) return rc;
+        for (size_t r = 0; r < n; r++) {
+            float *row = x + (done + r) * f->D, sum = 0;
+            for (size_t d = 0; d < f->D; d++) row[d] *= f->scale, sum += fabsf(row[d]);
+            if (!isfinite(sum)) {
+                err_set(e, ERR_NUMERIC, "%s: rows: row %zu holds NaN or Inf", f->rows->path, at + r);
+                return err_hint(e, "make the activations again (collect, normalise)");
+            }
+        }
+        done += n, at = 0;
+    }
+    return 0;
+}
+
+static void *reader(void *arg) {
+    struct feed *f = arg;
+    pthread_mutex_lock(&f->lock);
+    while (!f->stop && !f->failed && f->fill < f->last) {
+        if (f->fill >= f->take + SLOTS - 1) { /* one slot is in the trainer's hands */
+            pthread_cond_wait(&f->changed, &f->lock);
+            continue;
+        }
+        int64_t batch = f->fill;
+        pthread_mutex_unlock(&f->lock);
+        struct err e = {0};
+        int rc = fill_slot(f, batch, f->slot[batch % SLOTS], &e);
+        pthread_mutex_lock(&f->lock);
+        if (rc) f->failed = true, f->err = e;
+        else f->fill++;
+        pthread_cond_broadcast(&f->changed);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return NULL;
+}
+
+int feed_open(struct feed **out, const struct st *s, size_t B, int64_t first, int64_t last, struct err *e) {
+    struct feed *f = mem_array(1, sizeof *f, "feed", e);
+    double scale;
+    *out = NULL;
+    if (!f) return ERR_MEMORY;
+    int rc = feed_shape(s, &f->N, &f->D, &scale, e);
+    if (!rc && B > f->N) {
+        rc = err_set(e, ERR_RANGE, "%s: rows: a batch of %zu rows, but only %zu rows", st_find(s, "rows")->path, B, f->N);
+        err_hint(e, "use a smaller batch, or collect more tokens");
+    }
+    if (rc) {
+        free(f);
+        return rc;
+    }
+    f->rows = st_find(s, "rows");
+    f->B = B, f->scale = (float)scale, f->fill = f->take = first, f->last = last;
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->changed, NULL);
+    for (int i = 0; !rc && i < SLOTS; i++)
+        if (!(f->slot[i] = mem_array(B * f->D, sizeof(float), "feed", e))) rc = ERR_MEMORY;
+    if (!rc && pthread_create(&f->thread, NULL, reader, f)) rc = err_set(e, ERR_MEMORY, "feed: cannot start the reader");
+    else if (!rc) f->started = true;
+    if (rc) feed_close(f);
+    else *out = f;
+    return rc;
+}
+
+int feed_next(struct feed *f, const float **x, struct err *e) {
+    double t0 = clock_s();
+    pthread_mutex_lock(&f->lock);
+    while (f->fill <= f->take && !f->failed) {
+        CHECK(f->take < f->last);
+        pthread_cond_wait(&f->changed, &f->lock);
+    }
+    bool ready = f->fill > f->take;
+    if (ready) *x = f->slot[f->take++ % SLOTS];
+    f->waited_s += clock_s() - t0;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+    if (ready) return 0;
+    if (e) *e = f->err;
+    return f->err.code;
+}
+
+double feed_waited_s(const struct feed *f) { return f->waited_s; }
+
+void feed_close(struct feed *f) {
+    if (!f) return;
+    if (f->started) {
+        pthread_mutex_lock(&f->lock);
+        f->stop = true;
+        pthread_cond_broadcast(&f->changed);
+        pthread_mutex_unlock(&f->lock);
+        pthread_join(f->thread, NULL);
+    }
+    pthread_mutex_destroy(&f->lock);
+    pthread_cond_destroy(&f->changed);
+    for (int i = 0; i < SLOTS; i++) free(f->slot[i]);
+    free(f);
+}

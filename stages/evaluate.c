@@ -1,0 +1,343 @@
+/* evaluate.c - an SAE on held-out rows: explained variance in every published definition, sparsity, how often each
+ * feature fires.
+ *
+ * The SAE is in inference form and sees the rows as they are. Definitions: lib/sae/metrics.h. The two passes over the
+ * rows are: means, then everything about them. */
+#include <limits.h>
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/sae_kernels.h"
+#include "lib/base/arena.h"
+#include "lib/base/clock.h"
+#include "lib/base/opt.h"
+#include "lib/base/stage.h"
+#include "lib/file/jsonfile.h"
+#include "lib/file/safetensors.h"
+#include "lib/sae/metrics.h"
+#include "lib/sae/sae.h"
+#include "lib/sae/saefile.h"
+
+#define PROG "evaluate"
+
+enum { BATCH = 2048, BINS_PER_DECADE = 4, DECADES = 7, BINS = BINS_PER_DECADE * DECADES };
+
+struct settings {
+    const char *sae, *data, *site, *backend, *out;
+    int64_t threads;
+};
+
+struct run {
+    struct sae sae;
+    struct st *file;
+    const struct st_tensor *rows;
+    int32_t *group;         /* [N] group of each row; NULL where the file has none */
+    json_t *groups, *train; /* names; the SAE's training record; NULL where there is none */
+    size_t N, n_groups;
+    char *record;
+    const struct sae_kernels *k;
+    struct active active;
+    struct arena memory;
+    float *x, *y; /* [BATCH,D] rows, reconstructions */
+    struct metrics *metrics;
+    struct progress progress;
+};
+
+/* --- inputs --- */
+
+static int groups_find(const struct settings *s, struct run *r, struct err *e) {
+    const char *names = st_meta(r->file, "groups");
+    const int64_t shape[] = {(int64_t)r->N};
+    const struct st_tensor *t;
+    r->n_groups = 1;
+    if (!names || !st_find(r->file, "row_group")) return 0;
+    int rc = st_get(r->file, "row_group", ST_I32, 1, shape, &t, e);
+    if (rc) return rc;
+    r->groups = json_loads(names, 0, NULL);
+    if (!json_is_array(r->groups) || !json_array_size(r->groups))
+        return err_set(e, ERR_FORMAT, "%s: metadata 'groups': want a JSON array of names, got %.60s", s->data, names);
+    r->n_groups = json_array_size(r->groups);
+    r->group = mem_array(r->N, sizeof *r->group, "evaluate: groups of rows", e);
+    if (!r->group) return ERR_MEMORY;
+    memcpy(r->group, t->data, r->N * sizeof *r->group); /* the map need not be aligned */
+    for (size_t i = 0; i < r->N; i++)
+        if (r->group[i] < 0 || (size_t)r->group[i] >= r->n_groups)
+            return err_set(e, ERR_RANGE, "%s: row_group: row %zu: want 0 to %zu, got %d", s->data, i, r->n_groups - 1,
+                           r->group[i]);
+    return 0;
+}
+
+/* train.json of the folder, when train wrote it: its record goes into the output, so that a sweep finds its lambda
+ * there. */
+static int train_find(const struct settings *s, struct run *r, struct err *e) {
+    char path[PATH_MAX];
+    json_t *o;
+    if (snprintf(path, sizeof path, "%s/train.json", s->sae) >= (int)sizeof path)
+        return err_set(e, ERR_RANGE, "%.60s…: the path is too long", s->sae);
+    FILE *f = fopen(path, "rb");
+    if (!f) return 0;
+    fclose(f);
+    int rc = jsonfile_read(path, &o, e);
+    if (rc) return rc;
+    r->train = json_incref(json_object_get(o, "record"));
+    json_decref(o);
+    return 0;
+}
+
+static int check(const struct settings *s, struct run *r, struct err *e) {
+    const int64_t shape[] = {ST_ANY, (int64_t)r->sae.D};
+    int rc = st_get(r->file, s->site, -1, 2, shape, &r->rows, e);
+    if (rc) {
+        if (e->code == ERR_SHAPE)
+            err_hint(e, "the SAE in %s is %zu wide: give the site it was trained on", s->sae, r->sae.D);
+        return rc;
+    }
+    enum st_dtype type = r->rows->dtype;
+    if (type != ST_BF16 && type != ST_F16 && type != ST_F32)
+        return err_set(e, ERR_SHAPE, "%s: %s: want BF16, F16 or F32, got %s", s->data, s->site, st_dtype_name(type));
+    r->N = (size_t)r->rows->shape[0];
+    if (!r->N) return err_set(e, ERR_SHAPE, "%s: %s: want rows, got none", s->data, s->site);
+    rc = groups_find(s, r, e);
+    return rc ? rc : train_find(s, r, e);
+}
+
+static int allocate(const struct settings *s, struct run *r, struct err *e) {
+    size_t D = r->sae.D, F = r->sae.F;
+    r->k = sae_kernels_get(s->backend);
+    CHECK(r->k);
+    int rc = arena_init(&r->memory, 2 * arena_need((size_t)BATCH * D, sizeof(float)), "evaluate: rows", e);
+    if (rc) return rc;
+    r->x = arena_take(&r->memory, (size_t)BATCH * D, sizeof(float));
+    r->y = arena_take(&r->memory, (size_t)BATCH * D, sizeof(float));
+    rc = active_init(&r->active, BATCH, (size_t)BATCH * 128, e);
+    return rc ? rc : metrics_init(&r->metrics, D, F, r->n_groups, e);
+}
+
+/* --- the two passes --- */
+
+/* Rows [b0, b0+B) as float32 into r->x; refuses NaN and Inf by row. */
+static int rows_load(const struct settings *s, struct run *r, size_t b0, size_t B, struct err *e) {
+    size_t D = r->sae.D, bad = SIZE_MAX;
+    int rc = st_to_f32(r->rows, b0 * D, B * D, r->x, e);
+    if (rc) return rc;
+#pragma omp parallel for schedule(static) reduction(min : bad)
+    for (size_t b = 0; b < B; b++) {
+        float sum = 0;
+        for (size_t d = 0; d < D; d++) sum += r->x[b * D + d] - r->x[b * D + d]; /* 0 unless a value is NaN or Inf */
+        if (!(sum == 0) && b < bad) bad = b;
+    }
+    if (bad == SIZE_MAX) return 0;
+    err_set(e, ERR_NUMERIC, "%s: %s: row %zu: want finite numbers, got NaN or Inf", s->data, s->site, b0 + bad);
+    return err_hint(e, "collect the activations again");
+}
+
+/* Encode the rows of r->x; where more entries are active than there is room for, make the room and encode again. */
+static int encode(struct run *r, size_t B, struct err *e) {
+    const struct sae *a = &r->sae;
+    int rc = r->k->encode(B, a->D, a->F, r->x, a->W_enc, a->b_enc, a->theta, &r->active);
+    if (rc == ERR_RANGE) {
+        size_t cap = r->active.row[B] + r->active.row[B] / 4;
+        active_free(&r->active);
+        rc = active_init(&r->active, BATCH, cap, e);
+        if (rc) return rc;
+        rc = r->k->encode(B, a->D, a->F, r->x, a->W_enc, a->b_enc, a->theta, &r->active);
+    }
+    return rc ? err_set(e, rc, "evaluate: no memory to encode %zu rows with %zu features", B, a->F) : 0;
+}
+
+static int batch_add(struct run *r, size_t b0, size_t B, struct err *e) {
+    const int32_t *group = r->group ? r->group + b0 : NULL;
+    const struct active *a = &r->active;
+    size_t D = r->sae.D;
+    int rc = encode(r, B, e);
+    if (rc) return rc;
+#pragma omp parallel for schedule(static)
+    for (size_t b = 0; b < B; b++)
+        sae_decode_row(&r->sae, a->row[b + 1] - a->row[b], a->feat + a->row[b], a->pre + a->row[b], r->y + b * D);
+    rc = metrics_add(r->metrics, B, r->x, r->y, a, group);
+    return rc ? err_set(e, rc, "evaluate: no memory for the sums of %zu groups", r->n_groups) : 0;
+}
+
+static int measure(const struct settings *s, struct run *r, struct err *e) {
+    int rc = 0;
+    progress_start(&r->progress, PROG, "rows", 2 * r->N);
+    for (int pass = 0; pass < 2 && !rc; pass++) {
+        for (size_t b0 = 0; b0 < r->N && !rc; b0 += BATCH) {
+            size_t B = r->N - b0 < BATCH ? r->N - b0 : BATCH;
+            const int32_t *group = r->group ? r->group + b0 : NULL;
+            rc = rows_load(s, r, b0, B, e);
+            if (!rc) rc = pass ? batch_add(r, b0, B, e) : metrics_means(r->metrics, B, r->x, group);
+            progress_show(&r->progress, (size_t)pass * r->N + b0 + B, pass ? "reconstructing" : "means");
+        }
+        if (!pass) metrics_means_end(r->metrics);
+    }
+    progress_end(&r->progress, 2 * r->N, "");
+    return rc;
+}
+
+/* --- output --- */
+
+static void set_number(json_t *o, const char *key, double x) { json_object_set_new(o, key, jsonfile_number(x, 17)); }
+static void set_count(json_t *o, const char *key, uint64_t n) {
+    json_object_set_new(o, key, json_integer((json_int_t)n));
+}
+
+static json_t *l0_quantiles(const struct metrics_result *m) {
+    json_t *o = json_object();
+    for (int i = 0; i < METRICS_QUANTILES; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%u%%", metrics_percent[i]);
+        set_count(o, key, m->l0_quantile[i]);
+    }
+    set_count(o, "max", m->l0_max);
+    return o;
+}
+
+static json_t *ev_object(const struct metrics_result *m) {
+    json_t *o = json_object();
+    set_number(o, "uncentred", m->ev_uncentred);
+    set_number(o, "centred", m->ev_centred);
+    set_number(o, "residual_centred", m->ev_residual_centred);
+    set_number(o, "mean_of_row_ratios", m->ev_row_ratios);
+    return o;
+}
+
+static json_t *ev_formulas(void) {
+    return json_pack("{s:s, s:s, s:s, s:s}", "uncentred", "1 - sum|x-x^|^2 / sum|x|^2", "centred",
+                     "1 - sum|x-x^|^2 / sum|x-mean|^2", "residual_centred",
+                     "1 - sum|e-mean(e)|^2 / sum|x-mean|^2, e = x-x^", "mean_of_row_ratios",
+                     "mean over rows of 1 - |x-x^|^2 / |x-mean|^2");
+}
+
+static json_t *groups_object(const struct run *r, const struct metrics_group *g) {
+    json_t *o = json_object();
+    for (size_t i = 0; i < json_array_size(r->groups); i++) {
+        const char *name = json_string_value(json_array_get(r->groups, i));
+        json_t *v = json_object();
+        set_count(v, "n_rows", g[i].n);
+        set_number(v, "l0", g[i].l0);
+        set_number(v, "ev_uncentred", g[i].ev_uncentred);
+        set_number(v, "ev_centred_on_group", g[i].ev_centred);
+        json_object_set_new(o, name ? name : "", v);
+    }
+    return o;
+}
+
+/* Counts of features by log10 of their firing frequency: bin i covers [edge i, edge i+1), the last one its upper end
+ * too. */
+static json_t *histogram(const uint64_t *count, size_t F, size_t N) {
+    uint64_t bin[BINS] = {0}, never = 0, below = 0;
+    for (size_t f = 0; f < F; f++) {
+        double at = (log10((double)count[f] / (double)N) + DECADES) * BINS_PER_DECADE;
+        if (!count[f])
+            never++;
+        else if (at < 0)
+            below++;
+        else
+            bin[at < BINS ? (int)at : BINS - 1]++;
+    }
+    json_t *o = json_object(), *edge = json_array(), *n = json_array();
+    for (int i = 0; i <= BINS; i++)
+        json_array_append_new(edge, jsonfile_number(-DECADES + (double)i / BINS_PER_DECADE, 9));
+    for (int i = 0; i < BINS; i++) json_array_append_new(n, json_integer((json_int_t)bin[i]));
+    json_object_set_new(o, "log10_edges", edge);
+    json_object_set_new(o, "count", n);
+    set_count(o, "never", never);
+    set_count(o, "below", below);
+    return o;
+}
+
+static json_t *frequencies(const uint64_t *count, size_t F, size_t N) {
+    json_t *a = json_array();
+    for (size_t f = 0; f < F; f++) json_array_append_new(a, jsonfile_number((double)count[f] / (double)N, 17));
+    return a;
+}
+
+static json_t *report(const struct settings *s, const struct run *r, const struct metrics_result *m,
+                      const struct metrics_group *g) {
+    const uint64_t *count = metrics_counts(r->metrics);
+    size_t F = r->sae.F;
+    json_t *o = json_object();
+    json_object_set_new(o, "site", json_string(s->site));
+    set_count(o, "n_rows", m->n), set_count(o, "d_in", r->sae.D), set_count(o, "width", F);
+    set_number(o, "l0", m->l0);
+    json_object_set_new(o, "l0_quantiles", l0_quantiles(m));
+    json_object_set_new(o, "ev", ev_object(m));
+    json_object_set_new(o, "ev_formulas", ev_formulas());
+    set_number(o, "fvu", m->fvu), set_number(o, "mse", m->mse), set_number(o, "l1", m->l1);
+    set_number(o, "cosine", m->cosine), set_number(o, "l2_ratio", m->l2_ratio);
+    set_number(o, "relative_reconstruction_bias", m->bias);
+    set_count(o, "rows_at_mean", m->rows_at_mean), set_count(o, "rows_zero", m->rows_zero);
+    set_number(o, "dead_share", (double)m->dead / (double)F);
+    set_number(o, "share_above_1_percent", (double)m->above_1_percent / (double)F);
+    set_number(o, "share_above_10_percent", (double)m->above_10_percent / (double)F);
+    if (r->groups) json_object_set_new(o, "groups", groups_object(r, g));
+    json_object_set_new(o, "frequency_histogram", histogram(count, F, m->n));
+    json_object_set_new(o, "frequency", frequencies(count, F, m->n));
+    if (json_is_object(r->train)) json_object_set(o, "train", r->train);
+    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
+    return o;
+}
+
+static int output(const struct settings *s, const struct run *r, struct metrics_result *m, struct err *e) {
+    struct metrics_group *g = mem_array(r->n_groups, sizeof *g, "evaluate: groups", e);
+    if (!g) return ERR_MEMORY;
+    metrics_end(r->metrics, m, g);
+    json_t *o = report(s, r, m, g);
+    int rc = jsonfile_write(s->out, o, e);
+    json_decref(o);
+    free(g);
+    return rc;
+}
+
+static void run_free(struct run *r) {
+    metrics_free(r->metrics);
+    active_free(&r->active);
+    arena_free(&r->memory);
+    json_decref(r->groups);
+    json_decref(r->train);
+    free(r->group);
+    free(r->record);
+    st_close(r->file);
+    sae_free(&r->sae);
+}
+
+int main(int argc, char **argv) {
+    struct settings s = {0};
+    struct run r = {0};
+    struct metrics_result m = {0};
+    struct err e = {0};
+    const struct opt table[] = {
+        {"sae", OPT_INPUT, &s.sae, NULL, 0, 0, NULL, NULL, "folder of an SAE, from train or SAELens", false},
+        {"data", OPT_INPUT, &s.data, NULL, 0, 0, NULL, NULL, "held-out activations, from collect", false},
+        {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "tensor to take: L6R", false},
+        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes", false},
+        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
+        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+    };
+    const size_t n = sizeof table / sizeof *table;
+    int rc = opt_parse(PROG, "measure an SAE on held-out rows", table, n, argc, argv, &e);
+    if (rc > 0) return STAGE_OK;
+    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+
+    double start_s = clock_s();
+    if (!rc) rc = saefile_read(&r.sae, s.sae, &e);
+    if (!rc) rc = st_open(&r.file, s.data, &e);
+    if (!rc) rc = check(&s, &r, &e);
+    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+
+    if (!rc) rc = allocate(&s, &r, &e);
+    if (!rc) rc = measure(&s, &r, &e);
+    if (!rc) rc = output(&s, &r, &m, &e);
+
+    double spent_s = clock_s() - start_s;
+    if (!rc)
+        stage_done(PROG, "%s: %zu rows, L0 %.1f, centred EV %.4f, %.1f %% dead, %.0f rows/s", s.out, r.N, m.l0,
+                   m.ev_centred, 100 * (double)m.dead / (double)r.sae.F, (double)r.N / (spent_s > 0 ? spent_s : 1));
+    run_free(&r);
+    opt_free(table, n);
+    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+}

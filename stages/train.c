@@ -1,0 +1,229 @@
+/* train.c - train one sparse autoencoder on normalised rows. Reads normalise's file, writes a folder that SAELens loads. */
+#include <limits.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/opt.h"
+#include "lib/base/outfile.h"
+#include "lib/base/stage.h"
+#include "lib/file/jsonfile.h"
+#include "lib/sae/checkpoint.h"
+#include "lib/sae/feed.h"
+#include "lib/sae/saefile.h"
+
+#define PROG "train"
+
+struct settings {
+    const char *in, *out, *checkpoint, *arch, *backend;
+    int64_t width, batch, steps, lr_warmup, lr_decay, lambda_warmup, dead_window, seed, threads;
+    double lr, lambda, epsilon, theta_init, beta1, beta2, adam_eps, checkpoint_every;
+};
+
+/* What is open or allocated while the program runs. */
+struct run {
+    struct st *rows;
+    size_t N, D;
+    double scale;
+    struct step_config config;
+    struct schedule schedule;
+    struct trainer trainer;
+    struct curve curve;
+    struct feed *feed;
+    char *record;
+};
+
+static struct step_config step_config(const struct settings *s, size_t D) {
+    return (struct step_config){.arch = strcmp(s->arch, "relu") ? SAE_JUMPRELU : SAE_RELU,
+                                .D = D,
+                                .F = (size_t)s->width,
+                                .B = (size_t)s->batch,
+                                .epsilon = (float)s->epsilon,
+                                .beta1 = s->beta1,
+                                .beta2 = s->beta2,
+                                .adam_eps = s->adam_eps,
+                                .seed = (uint64_t)s->seed,
+                                .theta_init = (float)s->theta_init};
+}
+
+/* Everything that can be refused is refused here, before memory is taken. */
+static int check(const struct settings *s, struct run *r, struct err *e) {
+    r->config = step_config(s, r->D);
+    r->schedule = (struct schedule){s->steps, s->lr, s->lr_warmup, s->lr_decay, s->lambda, s->lambda_warmup};
+    if (s->lr_warmup + s->lr_decay > s->steps)
+        return err_set(e, ERR_USAGE, PROG ": --lr-warmup %lld and --lr-decay %lld are more than --steps %lld",
+                       (long long)s->lr_warmup, (long long)s->lr_decay, (long long)s->steps);
+    size_t need = trainer_bytes(&r->config, sae_kernels_get(s->backend)), have = mem_physical_bytes();
+    if (need == SIZE_MAX || (have && need > have / 10 * 9)) {
+        err_set(e, ERR_MEMORY, PROG ": needs %.1f GB, this machine has %.1f GB", (double)need / 1e9, (double)have / 1e9);
+        return err_hint(e, "a smaller --width or --batch needs less");
+    }
+    fprintf(stderr, PROG ": %zu rows of %zu, %s, width %lld, batch %lld, %lld steps (%.2f passes), %.2f GB\n", r->N, r->D,
+            s->arch, (long long)s->width, (long long)s->batch, (long long)s->steps,
+            (double)s->steps * (double)s->batch / (double)r->N, (double)need / 1e9);
+    return 0;
+}
+
+static float dead_share(const struct trainer *tr, int64_t window) {
+    size_t n = 0;
+    for (size_t f = 0; f < tr->c.F; f++) n += tr->steps_idle[f] >= (uint64_t)window;
+    return (float)n / (float)tr->c.F;
+}
+
+static int one_step(const struct settings *s, struct run *r, struct step_report *report, struct err *e) {
+    const float *x;
+    size_t t = (size_t)r->trainer.t;
+    double lr = schedule_lr(&r->schedule, (int64_t)t), lambda = schedule_lambda(&r->schedule, (int64_t)t);
+    int rc = feed_next(r->feed, &x, e);
+    if (!rc) rc = trainer_step(&r->trainer, x, lr, lambda, report, e);
+    if (rc) return rc;
+    const double value[CURVE_SERIES] = {report->loss_reconstruction, report->loss_sparsity, report->l0, lr, lambda,
+                                        (double)dead_share(&r->trainer, s->dead_window)};
+    for (int i = 0; i < CURVE_SERIES; i++) r->curve.value[i][t] = (float)value[i];
+    return 0;
+}
+
+static int loop(const struct settings *s, struct run *r, struct err *e) {
+    struct progress p;
+    double saved_s = clock_s();
+    int64_t first = r->trainer.t;
+    char note[160] = "";
+    progress_start(&p, PROG, "tok", (size_t)((s->steps - first) * s->batch));
+    while (r->trainer.t < s->steps) {
+        struct step_report report;
+        int rc = one_step(s, r, &report, e);
+        if (rc) return rc;
+        snprintf(note, sizeof note, "reconstruction %.4f, sparsity %.4f, L0 %.1f, dead %.1f %%%s", report.loss_reconstruction,
+                 report.loss_sparsity, report.l0, 100 * (double)r->curve.value[CURVE_DEAD][r->trainer.t - 1],
+                 report.dense ? ", dense" : "");
+        progress_show(&p, (size_t)((r->trainer.t - first) * s->batch), note);
+        if (*s->checkpoint && r->trainer.t < s->steps && clock_s() - saved_s >= s->checkpoint_every) {
+            rc = checkpoint_write(&r->trainer, &r->curve, s->checkpoint, r->record, e);
+            if (rc) return rc;
+            saved_s = clock_s();
+        }
+    }
+    progress_end(&p, (size_t)((s->steps - first) * s->batch), note);
+    return 0;
+}
+
+/* train.json: what a reader asks first, without opening the curve. Means over the last tenth of the steps. */
+static int write_summary(const struct settings *s, const struct run *r, const char *path, struct err *e) {
+    size_t n = r->curve.steps, from = n - (n + 9) / 10;
+    const char *site = st_meta(r->rows, "site");
+    json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "site", site ? site : "", "arch", s->arch, "d_in",
+                          (json_int_t)r->D, "width", (json_int_t)s->width, "steps", (json_int_t)s->steps, "batch",
+                          (json_int_t)s->batch, "rows", (json_int_t)r->N);
+    json_object_set_new(o, "scale", jsonfile_number(r->scale, 17));
+    json_t *last = json_object();
+    for (int k = 0; k < CURVE_SERIES; k++)
+        json_object_set_new(last, curve_key((enum curve_series)k),
+                            jsonfile_number(curve_mean(&r->curve, (enum curve_series)k, from, n), 9));
+    json_object_set_new(o, "last_tenth", last);
+    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
+    int rc = jsonfile_write(path, o, e);
+    json_decref(o);
+    return rc;
+}
+
+static int write_all(const struct settings *s, const struct run *r, struct err *e) {
+    struct outfile o;
+    struct sae sae = {0};
+    char path[PATH_MAX];
+    const char *site = st_meta(r->rows, "site"), *model = st_meta(r->rows, "model"), *context = st_meta(r->rows, "context");
+    int rc = outdir_open(&o, s->out, e);
+    if (rc) return rc;
+    rc = sae_init(&sae, r->config.arch, r->D, r->config.F, e);
+    if (!rc) {
+        trainer_export(&r->trainer, &sae);
+        rc = sae_fold(&sae, r->scale);
+        if (rc) err_set(e, rc, PROG ": the normalisation cannot be folded in");
+    }
+    size_t raised = rc ? 0 : sae_clamp_theta(&sae);
+    if (raised) fprintf(stderr, PROG ": %zu thresholds were below 0 and are written as 0\n", raised);
+    if (!rc)
+        rc = saefile_write(&sae, o.part, site ? site : "", model ? model : "", context ? atoi(context) : 0, r->record, e);
+    if (!rc && snprintf(path, sizeof path, "%s/curve.json", o.part) >= (int)sizeof path)
+        rc = err_set(e, ERR_IO, "%s: path too long", s->out);
+    if (!rc) rc = curve_write(&r->curve, path, e);
+    if (!rc && snprintf(path, sizeof path, "%s/train.json", o.part) >= (int)sizeof path)
+        rc = err_set(e, ERR_IO, "%s: path too long", s->out);
+    if (!rc) rc = write_summary(s, r, path, e);
+    sae_free(&sae);
+    if (rc) outdir_abort(&o);
+    return rc ? rc : outdir_commit(&o, e);
+}
+
+static void run_free(struct run *r) {
+    feed_close(r->feed);
+    trainer_free(&r->trainer);
+    curve_free(&r->curve);
+    st_close(r->rows);
+    free(r->record);
+}
+
+int main(int argc, char **argv) {
+    struct settings s = {.checkpoint = ""};
+    struct run r = {0};
+    struct err e = {0};
+    const struct opt table[] = {
+        {"in", OPT_INPUT, &s.in, NULL, 0, 0, NULL, NULL, "normalised rows, from normalise", false},
+        {"arch", OPT_TEXT, &s.arch, "jumprelu", 0, 0, "jumprelu|relu", NULL, "activation and its penalty", false},
+        {"width", OPT_INT, &s.width, NULL, 1, 1 << 24, NULL, "features", "F", false},
+        {"batch", OPT_INT, &s.batch, "4096", 1, 1 << 20, NULL, "rows", "B", false},
+        {"steps", OPT_INT, &s.steps, NULL, 1, 1e9, NULL, "steps", "length of the run", false},
+        {"lambda", OPT_REAL, &s.lambda, NULL, 0, 1e6, NULL, "1", "sparsity coefficient", false},
+        {"lambda-warmup", OPT_INT, &s.lambda_warmup, "10000", 0, 1e9, NULL, "steps", "linear rise of lambda from 0", false},
+        {"lr", OPT_REAL, &s.lr, "7e-5", 0, 10, NULL, "1", "peak learning rate", false},
+        {"lr-warmup", OPT_INT, &s.lr_warmup, "1000", 0, 1e9, NULL, "steps", "cosine rise from 0.1 lr", false},
+        {"lr-decay", OPT_INT, &s.lr_decay, "0", 0, 1e9, NULL, "steps", "linear fall to 0 at the end", false},
+        {"epsilon", OPT_REAL, &s.epsilon, "0.001", 1e-9, 1e3, NULL, "1", "bandwidth of the straight-through kernel", false},
+        {"theta-init", OPT_REAL, &s.theta_init, "0.001", 0, 1e3, NULL, "1", "first threshold", false},
+        {"beta1", OPT_REAL, &s.beta1, "0", 0, 0.999999, NULL, "1", "Adam, first moment", false},
+        {"beta2", OPT_REAL, &s.beta2, "0.999", 0, 0.999999999, NULL, "1", "Adam, second moment", false},
+        {"adam-eps", OPT_REAL, &s.adam_eps, "1e-8", 0, 1, NULL, "1", "Adam, guard of the division", false},
+        {"dead-window", OPT_INT, &s.dead_window, "200", 1, 1e9, NULL, "steps", "silent this long counts as dead", false},
+        {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the first weights", false},
+        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes", false},
+        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
+        {"checkpoint", OPT_TEXT, &s.checkpoint, "", 0, 0, NULL, NULL, "folder to resume from and to save to", true},
+        {"checkpoint-every", OPT_REAL, &s.checkpoint_every, "30", 0, 1e9, NULL, "s", "time between saves", true},
+        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "folder to write", false},
+    };
+    const size_t n = sizeof table / sizeof *table;
+    int rc = opt_parse(PROG, "train a sparse autoencoder", table, n, argc, argv, &e);
+    if (rc > 0) return STAGE_OK;
+    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+
+    if (!rc) rc = st_open(&r.rows, s.in, &e);
+    if (!rc) rc = feed_shape(r.rows, &r.N, &r.D, &r.scale, &e);
+    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+
+    if (!rc) rc = check(&s, &r, &e);
+
+    if (!rc) rc = trainer_init(&r.trainer, &r.config, sae_kernels_get(s.backend), &e);
+    if (!rc) rc = curve_init(&r.curve, (size_t)s.steps, &e);
+    if (!rc && *s.checkpoint) {
+        rc = checkpoint_read(&r.trainer, &r.curve, s.checkpoint, r.record, &e);
+        if (rc > 0) fprintf(stderr, PROG ": resumed at step %lld\n", (long long)r.trainer.t), rc = 0;
+    }
+    if (!rc) rc = feed_open(&r.feed, r.rows, (size_t)s.batch, r.trainer.t, s.steps, &e);
+
+    double start_s = clock_s();
+    int64_t first = r.trainer.t;
+    if (!rc) rc = loop(&s, &r, &e);
+    double spent_s = clock_s() - start_s;
+
+    if (!rc) rc = write_all(&s, &r, &e);
+
+    size_t steps = (size_t)s.steps, tail = steps - (steps + 9) / 10;
+    if (!rc)
+        stage_done(PROG, "%s: %zu steps, %.0f tok/s, waited %.2f s for data, last tenth: reconstruction %.4f, L0 %.1f, dead %.1f %%",
+                   s.out, steps, (double)((s.steps - first) * s.batch) / (spent_s > 0 ? spent_s : 1), feed_waited_s(r.feed),
+                   curve_mean(&r.curve, CURVE_RECONSTRUCTION, tail, steps), curve_mean(&r.curve, CURVE_L0, tail, steps),
+                   100 * curve_mean(&r.curve, CURVE_DEAD, tail, steps));
+    run_free(&r);
+    opt_free(table, n);
+    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+}

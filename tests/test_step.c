@@ -1,0 +1,294 @@
+/* test_step.c - the SAE training step: against PyTorch, finite differences, dense against sparse, ref against cpu, threads. */
+#include <math.h>
+#include <omp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/base/rng.h"
+#include "lib/file/safetensors.h"
+#include "lib/sae/step.h"
+
+#define FIXTURES "tests/fixtures/train/"
+
+static double meta(const struct st *s, const char *key) {
+    const char *v = st_meta(s, key);
+    if (!v) fail_msg("fixture without %s", key);
+    return strtod(v, NULL);
+}
+
+static void load(const struct st *s, const char *name, float *out, size_t n) {
+    struct err e;
+    const struct st_tensor *t = st_find(s, name);
+    if (!t || t->n_elems != n || st_to_f32(t, 0, n, out, &e)) fail_msg("fixture: %s", name);
+}
+
+static void set_init(struct trainer *tr, const struct st *s) {
+    size_t n = tr->c.D * tr->c.F;
+    load(s, "init.W_enc", tr->p.W_enc, n);
+    load(s, "init.W_dec", tr->p.W_dec, n);
+    load(s, "init.b_enc", tr->p.b_enc, tr->c.F);
+    load(s, "init.b_dec", tr->p.b_dec, tr->c.D);
+    load(s, "init.theta", tr->p.theta, tr->c.F);
+}
+
+/* max |a - b| over max |b|: an entry near zero may not be held to its own size. */
+static double far(const float *a, const float *b, size_t n) {
+    double d = 0, m = 1e-30;
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(a[i])) return INFINITY;
+        d = fmax(d, fabs((double)a[i] - (double)b[i])), m = fmax(m, fabs((double)b[i]));
+    }
+    return d / m;
+}
+
+static double param_far(const struct trainer *tr, const struct st *s, const char *name, const float *got, size_t n) {
+    char full[64];
+    float *want = calloc(n, sizeof *want);
+    snprintf(full, sizeof full, "final.%s", name);
+    load(s, full, want, n);
+    double d = far(got, want, n);
+    free(want);
+    (void)tr;
+    return d;
+}
+
+/* 200 steps from the same start on the same batches as an independent PyTorch run. sparse_share as given. */
+static void pytorch_run(const char *file, enum sae_arch arch, const char *backend, double share) {
+    struct err e;
+    struct st *s, *data;
+    if (st_open(&s, file, &e) || st_open(&data, FIXTURES "data.safetensors", &e)) fail_msg("%s", e.text);
+    const struct st_tensor *x = st_find(data, "x"), *rows = st_find(data, "batch");
+    size_t D = (size_t)x->shape[1], B = (size_t)meta(s, "batch"), steps = (size_t)meta(s, "steps");
+    size_t F = st_find(s, "init.b_enc")->n_elems;
+    struct step_config c = {.arch = arch, .D = D, .F = F, .B = B, .epsilon = (float)meta(s, "eps"), .beta1 = 0,
+                            .beta2 = 0.999, .adam_eps = 1e-8};
+    struct schedule sc = {(int64_t)steps, meta(s, "lr"), (int64_t)meta(s, "lr_warmup"), (int64_t)meta(s, "lr_decay"),
+                          meta(s, "lambda"), (int64_t)meta(s, "lambda_warmup")};
+    struct sae_kernels k = *sae_kernels_get(backend);
+    k.sparse_share = share;
+    struct trainer tr;
+    if (trainer_init(&tr, &c, &k, &e)) fail_msg("%s", e.text);
+    if (share >= 1) tr.last_entries = 0; /* sparse from the first step */
+    set_init(&tr, s);
+    float *batch = calloc(B * D, 4), *rec = calloc(steps, 4), *sp = calloc(steps, 4), *l0 = calloc(steps, 4);
+    load(s, "loss_rec", rec, steps), load(s, "loss_sparsity", sp, steps), load(s, "l0", l0, steps);
+    double worst = 0;
+    for (size_t t = 0; t < steps; t++) {
+        struct step_report r;
+        for (size_t b = 0; b < B; b++)
+            memcpy(batch + b * D, (const float *)x->data + (size_t)((const int32_t *)rows->data)[t * B + b] * D, D * sizeof *batch);
+        if (trainer_step(&tr, batch, schedule_lr(&sc, (int64_t)t), schedule_lambda(&sc, (int64_t)t), &r, &e)) fail_msg("%s", e.text);
+        assert_int_equal(r.dense, share < 1);
+        worst = fmax(worst, fabs(r.loss_reconstruction / (double)rec[t] - 1));
+        worst = fmax(worst, fabs(r.loss_sparsity / (double)sp[t] - 1));
+        worst = fmax(worst, fabs(r.l0 / (double)l0[t] - 1));
+    }
+    const double p[] = {param_far(&tr, s, "W_enc", tr.p.W_enc, D * F), param_far(&tr, s, "W_dec", tr.p.W_dec, D * F),
+                        param_far(&tr, s, "b_enc", tr.p.b_enc, F), param_far(&tr, s, "b_dec", tr.p.b_dec, D),
+                        arch == SAE_JUMPRELU ? param_far(&tr, s, "theta", tr.p.theta, F) : 0};
+    print_message("%s %s %s: losses and L0 within %.1e, W_enc %.1e, W_dec %.1e, b_enc %.1e, b_dec %.1e, theta %.1e\n", file,
+                  backend, share < 1 ? "dense" : "sparse", worst, p[0], p[1], p[2], p[3], p[4]);
+    if (!(worst <= 1e-4)) fail_msg("losses differ by %g", worst);
+    for (int i = 0; i < 5; i++)
+        if (!(p[i] <= 1e-4)) fail_msg("parameter %d differs by %g", i, p[i]);
+    trainer_free(&tr);
+    free(batch), free(rec), free(sp), free(l0);
+    st_close(s), st_close(data);
+}
+
+static void pytorch_jumprelu(void **state) {
+    (void)state;
+    pytorch_run(FIXTURES "jumprelu.safetensors", SAE_JUMPRELU, "cpu", 1);
+    pytorch_run(FIXTURES "jumprelu.safetensors", SAE_JUMPRELU, "cpu", 0);
+    pytorch_run(FIXTURES "jumprelu.safetensors", SAE_JUMPRELU, "ref", 1);
+}
+
+static void pytorch_relu(void **state) {
+    (void)state;
+    pytorch_run(FIXTURES "relu.safetensors", SAE_RELU, "cpu", 1);
+    pytorch_run(FIXTURES "relu.safetensors", SAE_RELU, "cpu", 0);
+    pytorch_run(FIXTURES "relu.safetensors", SAE_RELU, "ref", 1);
+}
+
+/* --- gradients against finite differences of the objective in double, activation pattern held ------------------------ */
+
+enum { GD = 7, GF = 12, GB = 9 };
+
+struct point { /* parameters in double, one flat array: W_enc, W_dec, b_enc, b_dec */
+    double v[2 * GF * GD + GF + GD];
+};
+
+static double *w_enc(struct point *p) { return p->v; }
+static double *w_dec(struct point *p) { return p->v + GF * GD; }
+static double *b_enc(struct point *p) { return p->v + 2 * GF * GD; }
+static double *b_dec(struct point *p) { return p->v + 2 * GF * GD + GF; }
+
+static double pre_of(struct point *p, const float *x, size_t b, size_t f) {
+    double s = b_enc(p)[f];
+    for (size_t d = 0; d < GD; d++) s += ((double)x[b * GD + d] - b_dec(p)[d]) * w_enc(p)[f * GD + d];
+    return s;
+}
+
+/* mean |x - x^|^2 (+ ReLU: lambda mean sum z |W_dec|), with the mask `on` held fixed. */
+static double objective(struct point *p, const float *x, const char *on, bool relu, double lambda) {
+    double total = 0;
+    for (size_t b = 0; b < GB; b++) {
+        double r[GD];
+        for (size_t d = 0; d < GD; d++) r[d] = b_dec(p)[d] - (double)x[b * GD + d];
+        for (size_t f = 0; f < GF; f++) {
+            if (!on[b * GF + f]) continue;
+            double z = pre_of(p, x, b, f), norm2 = 0;
+            for (size_t d = 0; d < GD; d++) {
+                double w = w_dec(p)[f * GD + d];
+                r[d] += z * w, norm2 += w * w;
+            }
+            if (relu) total += lambda * z * sqrt(norm2);
+        }
+        for (size_t d = 0; d < GD; d++) total += r[d] * r[d];
+    }
+    return total / GB;
+}
+
+static double slope(struct point *p, size_t i, const float *x, const char *on, bool relu, double lambda) {
+    const double h = 1e-5;
+    double was = p->v[i];
+    p->v[i] = was + h;
+    double up = objective(p, x, on, relu, lambda);
+    p->v[i] = was - h;
+    double down = objective(p, x, on, relu, lambda);
+    p->v[i] = was;
+    return (up - down) / (2 * h);
+}
+
+/* The threshold's gradient is that of the objective with the step smoothed over eps: H(u) -> clamp(u/eps + 1/2, 0, 1), linear in
+ * the reconstruction (g sampled at the point) and the jump's height theta held. */
+static double theta_slope(double pre, double theta, double eps, double g, double lambda_over_B) {
+    const double h = 1e-7 * eps;
+    double up = (pre - theta - h) / eps + 0.5, down = (pre - theta + h) / eps + 0.5;
+    up = up < 0 ? 0 : up > 1 ? 1 : up, down = down < 0 ? 0 : down > 1 ? 1 : down;
+    return (g * theta + lambda_over_B) * (up - down) / (2 * h);
+}
+
+static void gradients(enum sae_arch arch) {
+    struct err e;
+    struct sae_kernels k = *sae_kernels_get("cpu");
+    k.sparse_share = 0; /* the dense path keeps its gradients where a test can look */
+    struct step_config c = {.arch = arch, .D = GD, .F = GF, .B = GB, .epsilon = 0.3f, .beta2 = 0.999, .adam_eps = 1e-8,
+                            .seed = 5, .theta_init = 0.2f};
+    struct trainer tr;
+    struct point p;
+    char on[GB * GF];
+    float x[GB * GD];
+    const double lambda = 0.05;
+    bool relu = arch == SAE_RELU;
+    if (trainer_init(&tr, &c, &k, &e)) fail_msg("%s", e.text);
+    for (size_t i = 0; i < GB * GD; i++) x[i] = (float)rng_normal(11, 0, i);
+    for (size_t i = 0; i < GF; i++) tr.p.b_enc[i] = (float)(0.3 * rng_normal(11, 1, i));
+    for (size_t i = 0; i < GD; i++) tr.p.b_dec[i] = (float)(0.3 * rng_normal(11, 2, i));
+    for (size_t i = 0; i < GF * GD; i++) tr.p.W_enc[i] += (float)(0.2 * rng_normal(11, 3, i));
+    for (size_t i = 0; i < GF * GD; i++) w_enc(&p)[i] = (double)tr.p.W_enc[i], w_dec(&p)[i] = (double)tr.p.W_dec[i];
+    for (size_t i = 0; i < GF; i++) b_enc(&p)[i] = (double)tr.p.b_enc[i];
+    for (size_t i = 0; i < GD; i++) b_dec(&p)[i] = (double)tr.p.b_dec[i];
+    for (size_t b = 0; b < GB; b++)
+        for (size_t f = 0; f < GF; f++) on[b * GF + f] = pre_of(&p, x, b, f) > (relu ? 0 : 0.2);
+    struct step_report r;
+    tr.last_entries = SIZE_MAX;
+    if (trainer_step(&tr, x, 0, lambda, &r, &e)) fail_msg("%s", e.text);
+    assert_true(r.dense);
+
+    double worst = 0, slopes[GD];
+    for (size_t f = 0; f < GF; f++) {
+        for (size_t d = 0; d < GD; d++)
+            worst = fmax(worst, fabs(slope(&p, f * GD + d, x, on, relu, lambda) - (double)tr.g.W_enc[f * GD + d]));
+        double along = 0; /* the decoder's gradient loses its part along the row */
+        for (size_t d = 0; d < GD; d++) {
+            slopes[d] = slope(&p, GF * GD + f * GD + d, x, on, relu, lambda);
+            along += slopes[d] * w_dec(&p)[f * GD + d];
+        }
+        for (size_t d = 0; d < GD; d++)
+            worst = fmax(worst, fabs(slopes[d] - along * w_dec(&p)[f * GD + d] - (double)tr.g.W_dec[f * GD + d]));
+        worst = fmax(worst, fabs(slope(&p, 2 * GF * GD + f, x, on, relu, lambda) - (double)tr.g.b_enc[f]));
+    }
+    for (size_t d = 0; d < GD; d++)
+        worst = fmax(worst, fabs(slope(&p, 2 * GF * GD + GF + d, x, on, relu, lambda) - tr.gb_dec[d]));
+    for (size_t f = 0; !relu && f < GF; f++) {
+        double want = 0;
+        for (size_t b = 0; b < GB; b++) {
+            double g = 0;
+            for (size_t d = 0; d < GD; d++) g += (double)tr.G[b * GD + d] * w_dec(&p)[f * GD + d];
+            want += theta_slope(pre_of(&p, x, b, f), (double)0.2f, (double)0.3f, g, lambda / GB);
+        }
+        worst = fmax(worst, fabs(want - (double)tr.g.theta[f]));
+    }
+    /* float32 sums of at most GB*GD + GF terms of size about 1: 100 * 6e-8; the difference quotient adds 1e-10 / h = 1e-5 */
+    if (!(worst <= 3e-5)) fail_msg("gradients differ by %g", worst);
+    trainer_free(&tr);
+}
+
+static void finite_differences(void **state) {
+    (void)state;
+    gradients(SAE_JUMPRELU);
+    gradients(SAE_RELU);
+}
+
+/* --- the same bytes for any thread count; unit rows; momentum ------------------------------------------------------- */
+
+static void short_run(struct trainer *tr, int threads, double share, const char *backend, double beta1) {
+    struct err e;
+    static struct sae_kernels k; /* outlives the trainer */
+    k = *sae_kernels_get(backend);
+    k.sparse_share = share;
+    struct step_config c = {.arch = SAE_JUMPRELU, .D = 33, .F = 300, .B = 257, .epsilon = 0.1f, .beta1 = beta1, .beta2 = 0.999,
+                            .adam_eps = 1e-8, .seed = 9, .theta_init = 0.1f};
+    omp_set_num_threads(threads);
+    if (trainer_init(tr, &c, &k, &e)) fail_msg("%s", e.text);
+    if (share >= 1) tr->last_entries = 0;
+    float *x = calloc(c.B * c.D, sizeof *x);
+    for (int t = 0; t < 12; t++) {
+        struct step_report r;
+        for (size_t i = 0; i < c.B * c.D; i++) x[i] = (float)(0.17 * rng_normal(13, (uint64_t)t, i));
+        if (trainer_step(tr, x, 1e-3, 1e-3, &r, &e)) fail_msg("%s", e.text);
+    }
+    free(x);
+}
+
+static void same_bytes(void **state) {
+    (void)state;
+    for (int dense = 0; dense < 2; dense++) {
+        struct trainer a, b;
+        short_run(&a, 1, dense ? 0 : 1, "cpu", 0);
+        short_run(&b, 3, dense ? 0 : 1, "cpu", 0);
+        assert_int_equal(a.state.used_bytes, b.state.used_bytes);
+        assert_memory_equal(a.state.base, b.state.base, a.state.used_bytes);
+        for (size_t f = 0; f < a.c.F; f++) {
+            double n2 = 0;
+            for (size_t d = 0; d < a.c.D; d++) n2 += pow((double)a.p.W_dec[f * a.c.D + d], 2);
+            if (!(fabs(n2 - 1) <= 33 * 6e-8 * 4)) fail_msg("decoder row %zu has squared norm %g", f, n2);
+        }
+        trainer_free(&a), trainer_free(&b);
+    }
+}
+
+static void momentum_against_ref(void **state) {
+    (void)state;
+    struct trainer a, b;
+    short_run(&a, 2, 1, "cpu", 0.9);
+    short_run(&b, 2, 1, "ref", 0.9);
+    double d = fmax(far(a.p.W_enc, b.p.W_enc, 33 * 300), far(a.p.W_dec, b.p.W_dec, 33 * 300));
+    d = fmax(d, fmax(far(a.p.theta, b.p.theta, 300), far(a.p.b_dec, b.p.b_dec, 33)));
+    if (!(d <= 1e-5)) fail_msg("cpu and ref differ by %g", d); /* 12 steps, each a float32 rounding of sums of 257 terms */
+    trainer_free(&a), trainer_free(&b);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(pytorch_jumprelu), cmocka_unit_test(pytorch_relu),
+                                       cmocka_unit_test(finite_differences), cmocka_unit_test(same_bytes),
+                                       cmocka_unit_test(momentum_against_ref)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
