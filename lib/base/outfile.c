@@ -61,11 +61,7 @@ int outfile_write_at(struct outfile *o, uint64_t offset_bytes, const void *data,
     while (n_bytes) {
         ssize_t w = pwrite(o->fd, p, n_bytes, (off_t)offset_bytes);
         if (w < 0 && errno == EINTR) continue;
-        if (w < 0) {
-            int rc = err_errno(e, "%s: cannot write", o->path);
-            outfile_abort(o);
-            return rc;
-        }
+        if (w < 0) return err_errno(e, "%s: cannot write", o->path);
         p += w, offset_bytes += (uint64_t)w, n_bytes -= (size_t)w;
     }
     return 0;
@@ -94,8 +90,10 @@ void outfile_abort(struct outfile *o) {
 int outfile_text(const char *path, const char *text, size_t n_bytes, struct err *e) {
     struct outfile o;
     int rc = outfile_open(&o, path, e);
-    if (!rc) rc = outfile_write_at(&o, 0, text, n_bytes, e);
-    if (!rc) rc = outfile_commit(&o, e);
+    if (rc) return rc;
+    rc = outfile_write_at(&o, 0, text, n_bytes, e);
+    if (!rc) return outfile_commit(&o, e);
+    outfile_abort(&o);
     return rc;
 }
 

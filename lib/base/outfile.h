@@ -17,8 +17,9 @@ struct outfile {
     int fd; /* -1 when closed */
 };
 
-/* Begin, write at an offset (all of it, or an error), finish, or give up. After an error of write or commit the .part is
- * gone; outfile_abort is harmless when nothing is open. Positions are bytes. Errors: ERR_IO with path and reason. */
+/* Begin, write at an offset (all of it, or an error), finish, or give up. After an error of write call outfile_abort (the file
+ * stays open until then, since other threads may be writing); after one of commit the .part is gone; outfile_abort is harmless when
+ * nothing is open. Positions are bytes. Errors: ERR_IO with path and reason; also when path is a device, a pipe or a folder. */
 int outfile_open(struct outfile *o, const char *path, struct err *e);
 int outfile_write_at(struct outfile *o, uint64_t offset_bytes, const void *data, size_t n_bytes, struct err *e);
 int outfile_commit(struct outfile *o, struct err *e);

@@ -1,4 +1,5 @@
-/* corpus.c - see corpus.h. A window of unpacked bytes slides over the stream; a document is one line of it, or all of it. */
+/* corpus.c - see corpus.h. A window of unpacked bytes slides over the stream; a document is one line of it, or all of
+ * it. */
 #include "lib/file/corpus.h"
 
 #include <inttypes.h>
@@ -46,8 +47,10 @@ int corpus_open(struct corpus **out, const char *path, struct err *e) {
         memcpy(c->path, path, n);
         rc = stream_open(&c->in, path, e);
     }
-    if (rc) corpus_close(c);
-    else *out = c;
+    if (rc)
+        corpus_close(c);
+    else
+        *out = c;
     return rc;
 }
 
@@ -118,8 +121,10 @@ static int member(struct corpus *c, const char *key, const char **out, struct er
     if (json_is_integer(v) && !strcmp(key, "id")) {
         snprintf(c->id, sizeof c->id, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
         *out = c->id;
-    } else if (json_is_string(v)) *out = json_string_value(v);
-    else return err_set(e, ERR_FORMAT, "%s:%zu: key '%s': want a text", c->path, c->line, key);
+    } else if (json_is_string(v))
+        *out = json_string_value(v);
+    else
+        return err_set(e, ERR_FORMAT, "%s:%zu: key '%s': want a text", c->path, c->line, key);
     return 0;
 }
 
@@ -128,13 +133,15 @@ static int parse_line(struct corpus *c, const char *line, size_t n, struct corpu
     if (rc) return rc;
     const json_t *text = json_object_get(c->doc, "text");
     if (!json_is_string(text)) {
-        err_set(e, ERR_FORMAT, "%s:%zu: key 'text': want a text, got %s", c->path, c->line, text ? "another type" : "none");
+        err_set(e, ERR_FORMAT, "%s:%zu: key 'text': want a text, got %s", c->path, c->line,
+                text ? "another type" : "none");
         return err_hint(e, "each line of .jsonl holds one document: {\"text\": \"…\"}");
     }
     *doc = (struct corpus_doc){.text = json_string_value(text), .n_bytes = json_string_length(text), .line = c->line};
     if ((rc = member(c, "id", &doc->id, e)) || (rc = member(c, "split", &doc->split, e))) return rc;
     if (*doc->split && strcmp(doc->split, "train") && strcmp(doc->split, "heldout"))
-        return err_set(e, ERR_FORMAT, "%s:%zu: key 'split': want train or heldout, got '%.32s'", c->path, c->line, doc->split);
+        return err_set(e, ERR_FORMAT, "%s:%zu: key 'split': want train or heldout, got '%.32s'", c->path, c->line,
+                       doc->split);
     return 1;
 }
 

@@ -1,11 +1,10 @@
 /* corpus.h - documents from text files, one after another.
  *
  *   .txt     the whole file is one document
- *   .jsonl   one JSON object a line: "text" needed; "id", "split" ("train" or "heldout") optional; blank lines are skipped
- *   either with .zst or .gz behind it (zstd, zlib)
- * The group of a file (its language) is the name of the folder it lies in.
- * Bytes are handed out as they are: invalid UTF-8 in .txt is the tokenizer's business; in .jsonl it is ERR_FORMAT with the line.
- * Tests: tests/test_corpus.c; fuzz target tests/fuzz/fuzz_corpus.c */
+ *   .jsonl   one JSON object a line: "text" needed; "id", "split" ("train" or "heldout") optional; blank lines are
+ * skipped either with .zst or .gz behind it (zstd, zlib) The group of a file (its language) is the name of the folder
+ * it lies in. Bytes are handed out as they are: invalid UTF-8 in .txt is the tokenizer's business; in .jsonl it is
+ * ERR_FORMAT with the line. Tests: tests/test_corpus.c; fuzz target tests/fuzz/fuzz_corpus.c */
 #ifndef SAEMILL_CORPUS_H
 #define SAEMILL_CORPUS_H
 
@@ -27,13 +26,14 @@ struct corpus_doc {
  * document; a packed file of no bytes is a truncated one. */
 int corpus_open(struct corpus **out, const char *path, struct err *e);
 /* 1 with *doc filled, 0 at the end, or a negative error: ERR_FORMAT "path:line: …" for bad JSON, bad UTF-8 or a
- * zero byte in .jsonl, and for damaged or truncated packing; ERR_RANGE for a line over 256 MB or a .txt of 2 GB. After an
- * error the corpus can only be closed. */
+ * zero byte in .jsonl, and for damaged or truncated packing; ERR_RANGE for a line over 256 MB or a .txt of 2 GB. After
+ * an error the corpus can only be closed. */
 int corpus_next(struct corpus *c, struct corpus_doc *doc, struct err *e);
 void corpus_close(struct corpus *c); /* NULL is fine */
 
-/* The group: the name of the folder that holds path ("inputs/corpus/zh/a.jsonl.zst" -> "zh"). out holds 64 bytes; longer names
- * are ERR_RANGE. A file of no named folder ("a.txt", "./a.txt", "/a.txt", "../a.txt") belongs to group "text". */
+/* The group: the name of the folder that holds path ("inputs/corpus/zh/a.jsonl.zst" -> "zh"). out holds 64 bytes;
+ * longer names are ERR_RANGE. A file of no named folder ("a.txt", "./a.txt", "/a.txt", "../a.txt") belongs to group
+ * "text". */
 int corpus_group(const char *path, char out[64], struct err *e);
 
 #endif

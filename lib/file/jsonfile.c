@@ -45,13 +45,18 @@ int jsonfile_read(const char *path, json_t **out, struct err *e) {
     if (!f) return err_errno(e, "%s: cannot open", path);
     int rc = 0;
     char *text = NULL;
-    if (fstat(fileno(f), &s)) rc = err_errno(e, "%s: cannot read", path);
-    else if (!S_ISREG(s.st_mode)) rc = err_set(e, ERR_IO, "%s: want a JSON file, got a folder or device", path);
-    else if (!(text = mem_array((size_t)s.st_size, 1, path, e))) rc = ERR_MEMORY;
+    if (fstat(fileno(f), &s))
+        rc = err_errno(e, "%s: cannot read", path);
+    else if (!S_ISREG(s.st_mode))
+        rc = err_set(e, ERR_IO, "%s: want a JSON file, got a folder or device", path);
+    else if (!(text = mem_array((size_t)s.st_size, 1, path, e)))
+        rc = ERR_MEMORY;
     if (!rc) {
         size_t n = fread(text, 1, (size_t)s.st_size, f);
-        if (ferror(f)) rc = err_errno(e, "%s: cannot read", path);
-        else rc = jsonfile_parse(text, n, path, 1, out, e);
+        if (ferror(f))
+            rc = err_errno(e, "%s: cannot read", path);
+        else
+            rc = jsonfile_parse(text, n, path, 1, out, e);
     }
     free(text);
     fclose(f);
@@ -61,9 +66,10 @@ int jsonfile_read(const char *path, json_t **out, struct err *e) {
 /* ---- members ---- */
 
 static int wrong(const char *path, const char *key, const char *want, const json_t *v, struct err *e) {
-    static const char *const kind[] = {[JSON_OBJECT] = "an object",        [JSON_ARRAY] = "an array", [JSON_STRING] = "a text",
-                                       [JSON_INTEGER] = "a whole number", [JSON_REAL] = "a number",  [JSON_TRUE] = "true",
-                                       [JSON_FALSE] = "false",            [JSON_NULL] = "null"};
+    static const char *const kind[] = {[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",
+                                       [JSON_STRING] = "a text",    [JSON_INTEGER] = "a whole number",
+                                       [JSON_REAL] = "a number",    [JSON_TRUE] = "true",
+                                       [JSON_FALSE] = "false",      [JSON_NULL] = "null"};
     if (!v) return err_set(e, ERR_FORMAT, "%s: key '%s' is missing: want %s", path, key, want);
     return err_set(e, ERR_FORMAT, "%s: key '%s': want %s, got %s", path, key, want, kind[json_typeof(v)]);
 }
@@ -140,11 +146,16 @@ static void put_text(FILE *f, const char *s, size_t n) {
     putc('"', f);
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)s[i];
-        if (c == '"' || c == '\\') putc('\\', f), putc(c, f);
-        else if (c == '\n') fputs("\\n", f);
-        else if (c == '\t') fputs("\\t", f);
-        else if (c < ' ') fprintf(f, "\\u%04x", c);
-        else putc(c, f);
+        if (c == '"' || c == '\\')
+            putc('\\', f), putc(c, f);
+        else if (c == '\n')
+            fputs("\\n", f);
+        else if (c == '\t')
+            fputs("\\t", f);
+        else if (c < ' ')
+            fprintf(f, "\\u%04x", c);
+        else
+            putc(c, f);
     }
     putc('"', f);
 }
@@ -205,28 +216,54 @@ static void put_array(FILE *f, const json_t *a, int depth) {
 
 static void put_value(FILE *f, const json_t *v, int depth) {
     switch (json_typeof(v)) {
-    case JSON_OBJECT: put_object(f, v, depth); break;
-    case JSON_ARRAY: put_array(f, v, depth); break;
-    case JSON_STRING: put_text(f, json_string_value(v), json_string_length(v)); break;
-    case JSON_INTEGER: fprintf(f, "%" JSON_INTEGER_FORMAT, json_integer_value(v)); break;
-    case JSON_REAL: put_real(f, json_real_value(v)); break;
-    case JSON_TRUE: fputs("true", f); break;
-    case JSON_FALSE: fputs("false", f); break;
-    case JSON_NULL: fputs("null", f); break;
+    case JSON_OBJECT:
+        put_object(f, v, depth);
+        break;
+    case JSON_ARRAY:
+        put_array(f, v, depth);
+        break;
+    case JSON_STRING:
+        put_text(f, json_string_value(v), json_string_length(v));
+        break;
+    case JSON_INTEGER:
+        fprintf(f, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+        break;
+    case JSON_REAL:
+        put_real(f, json_real_value(v));
+        break;
+    case JSON_TRUE:
+        fputs("true", f);
+        break;
+    case JSON_FALSE:
+        fputs("false", f);
+        break;
+    case JSON_NULL:
+        fputs("null", f);
+        break;
     }
 }
 
+int jsonfile_dump(const json_t *o, char **text, size_t *n_bytes, struct err *e) {
+    *text = NULL, *n_bytes = 0;
+    FILE *f = o ? open_memstream(text, n_bytes) : NULL; /* no o: building it failed */
+    bool failed = !f;
+    if (f) {
+        put_value(f, o, 0);
+        putc('\n', f);
+        failed = ferror(f);
+        if (fclose(f)) failed = true;
+    }
+    if (!failed) return 0;
+    free(*text);
+    *text = NULL;
+    return err_set(e, ERR_MEMORY, "JSON text: not enough memory");
+}
+
 int jsonfile_write(const char *path, const json_t *o, struct err *e) {
-    char *text = NULL;
-    size_t n = 0;
-    if (!o) return err_set(e, ERR_MEMORY, "%s: not enough memory for its content", path);
-    FILE *f = open_memstream(&text, &n);
-    if (!f) return err_set(e, ERR_MEMORY, "%s: not enough memory for its text", path);
-    put_value(f, o, 0);
-    putc('\n', f);
-    bool failed = ferror(f);
-    int rc = fclose(f) || failed ? err_set(e, ERR_MEMORY, "%s: not enough memory for its text", path)
-                                 : outfile_text(path, text, n, e);
+    char *text;
+    size_t n;
+    if (jsonfile_dump(o, &text, &n, e)) return err_set(e, ERR_MEMORY, "%s: not enough memory for its text", path);
+    int rc = outfile_text(path, text, n, e);
     free(text);
     return rc;
 }

@@ -1,7 +1,7 @@
 /* jsonfile.h - JSON files through jansson, with errors that name file, line and key.
  *
- * lib/file holds the readers and writers of file formats, each bounds-checked, and nothing that knows what the numbers mean.
- * Tests: tests/test_jsonfile.c; fuzz target tests/fuzz/fuzz_json.c */
+ * lib/file holds the readers and writers of file formats, each bounds-checked, and nothing that knows what the numbers
+ * mean. Tests: tests/test_jsonfile.c; fuzz target tests/fuzz/fuzz_json.c */
 #ifndef SAEMILL_JSONFILE_H
 #define SAEMILL_JSONFILE_H
 
@@ -10,7 +10,8 @@
 
 #include "lib/base/err.h"
 
-/* Read a file whose top value is an object. ERR_FORMAT: "path:12: invalid JSON: '}' expected near …". Caller json_decref()s. */
+/* Read a file whose top value is an object. ERR_FORMAT: "path:12: invalid JSON: '}' expected near …". Caller
+ * json_decref()s. */
 int jsonfile_read(const char *path, json_t **out, struct err *e);
 
 /* The same from n_bytes in memory (not zero-terminated), for formats that hold JSON inside.
@@ -30,14 +31,18 @@ int jsonfile_array(const json_t *o, const char *path, const char *key, json_t **
 /* A whole array of numbers as doubles: *out is malloc'd, *n its length. null becomes NaN. */
 int jsonfile_reals(const json_t *o, const char *path, const char *key, double **out, size_t *n, struct err *e);
 
-/* Write o atomically, keys in insertion order, one top-level key a line, numbers with 9 significant digits where float32
- * made them and 17 otherwise (jsonfile_number); equal content gives equal bytes. Takes no reference. NaN is written as null. */
+/* Write o atomically, keys in insertion order, one top-level key a line, numbers with 9 significant digits where
+ * float32 made them and 17 otherwise (jsonfile_number); equal content gives equal bytes. Takes no reference. NaN is
+ * written as null. */
 int jsonfile_write(const char *path, const json_t *o, struct err *e);
+
+/* The same text in memory: *text is malloc'd. */
+int jsonfile_dump(const json_t *o, char **text, size_t *n_bytes, struct err *e);
 
 /* A JSON number, or null for NaN and Inf (which JSON cannot hold). `digits` significant digits are kept. */
 json_t *jsonfile_number(double x, int digits);
-json_t *jsonfile_f32s(const float *x, size_t n);      /* array, 9 digits */
-json_t *jsonfile_f64s(const double *x, size_t n);     /* array, 17 digits */
+json_t *jsonfile_f32s(const float *x, size_t n);  /* array, 9 digits */
+json_t *jsonfile_f64s(const double *x, size_t n); /* array, 17 digits */
 json_t *jsonfile_i32s(const int32_t *x, size_t n);
 
 #endif

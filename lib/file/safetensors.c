@@ -22,7 +22,7 @@ enum { HEADER_MAX_BYTES = 100 * 1000 * 1000, BLOCK_ELEMS = 65536, NEAR_NAMES = 3
 
 struct shard {
     char *path;
-    const unsigned char *map; /* the whole file */
+    const unsigned char *map;  /* the whole file */
     size_t map_bytes, data_at; /* data_at: where the data section begins */
     json_t *header;
 };
@@ -35,10 +35,14 @@ struct st {
     size_t n_tensors;
 };
 
-static const struct { const char *name; size_t n_bytes; } DTYPE[ST_DTYPES] = {
-    [ST_U8] = {"U8", 1},   [ST_I8] = {"I8", 1},     [ST_BOOL] = {"BOOL", 1}, [ST_I16] = {"I16", 2}, [ST_U16] = {"U16", 2},
-    [ST_F16] = {"F16", 2}, [ST_BF16] = {"BF16", 2}, [ST_I32] = {"I32", 4},   [ST_U32] = {"U32", 4}, [ST_F32] = {"F32", 4},
-    [ST_I64] = {"I64", 8}, [ST_U64] = {"U64", 8},   [ST_F64] = {"F64", 8},
+static const struct {
+    const char *name;
+    size_t n_bytes;
+} DTYPE[ST_DTYPES] = {
+    [ST_U8] = {"U8", 1},   [ST_I8] = {"I8", 1},   [ST_BOOL] = {"BOOL", 1}, [ST_I16] = {"I16", 2},
+    [ST_U16] = {"U16", 2}, [ST_F16] = {"F16", 2}, [ST_BF16] = {"BF16", 2}, [ST_I32] = {"I32", 4},
+    [ST_U32] = {"U32", 4}, [ST_F32] = {"F32", 4}, [ST_I64] = {"I64", 8},   [ST_U64] = {"U64", 8},
+    [ST_F64] = {"F64", 8},
 };
 
 size_t st_dtype_bytes(enum st_dtype t) {
@@ -65,8 +69,10 @@ static int map_file(struct shard *s, struct err *e) {
     if (fd < 0) return err_errno(e, "%s: cannot open", s->path);
     struct stat f;
     int rc = 0;
-    if (fstat(fd, &f)) rc = err_errno(e, "%s: cannot read", s->path);
-    else if (!S_ISREG(f.st_mode)) rc = err_set(e, ERR_FORMAT, "%s: not a regular file: a safetensors file is mapped", s->path);
+    if (fstat(fd, &f))
+        rc = err_errno(e, "%s: cannot read", s->path);
+    else if (!S_ISREG(f.st_mode))
+        rc = err_set(e, ERR_FORMAT, "%s: not a regular file: a safetensors file is mapped", s->path);
     else if (f.st_size < 8) {
         err_set(e, ERR_FORMAT, "%s: truncated: want at least 8 bytes, got %jd", s->path, (intmax_t)f.st_size);
         rc = err_hint(e, "download or make the file again");
@@ -74,8 +80,10 @@ static int map_file(struct shard *s, struct err *e) {
     if (!rc) {
         s->map_bytes = (size_t)f.st_size;
         void *p = mmap(NULL, s->map_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (p == MAP_FAILED) rc = err_errno(e, "%s: cannot map", s->path);
-        else s->map = p;
+        if (p == MAP_FAILED)
+            rc = err_errno(e, "%s: cannot map", s->path);
+        else
+            s->map = p;
     }
     close(fd);
     return rc;
@@ -85,7 +93,8 @@ static int parse_header(struct shard *s, struct err *e) {
     uint64_t n = 0;
     for (int i = 7; i >= 0; i--) n = n << 8 | s->map[i];
     if (n > HEADER_MAX_BYTES)
-        return err_set(e, ERR_FORMAT, "%s: header length: want at most %d bytes, got %" PRIu64, s->path, HEADER_MAX_BYTES, n),
+        return err_set(e, ERR_FORMAT, "%s: header length: want at most %d bytes, got %" PRIu64, s->path,
+                       HEADER_MAX_BYTES, n),
                err_hint(e, "this is no safetensors file, or its first bytes are damaged");
     if (n > s->map_bytes - 8)
         return err_set(e, ERR_FORMAT, "%s: truncated: the header says %" PRIu64 " bytes, the file has %zu", s->path, n,
@@ -113,15 +122,16 @@ static int parse_dtype(const struct shard *s, const char *name, const json_t *v,
     if (!text) return err_set(e, ERR_FORMAT, "%s: %s: dtype: want a text, got none", s->path, name), -1;
     for (int t = 0; t < ST_DTYPES; t++)
         if (!strcmp(text, DTYPE[t].name)) return t;
-    err_set(e, ERR_UNSUPPORTED, "%s: %s: dtype: want BF16, F16, F32, F64, BOOL or an integer type, got %.32s", s->path, name,
-            text);
+    err_set(e, ERR_UNSUPPORTED, "%s: %s: dtype: want BF16, F16, F32, F64, BOOL or an integer type, got %.32s", s->path,
+            name, text);
     err_hint(e, "convert the file to BF16 or F32");
     return -1;
 }
 
 static int parse_tensor(const struct shard *s, const char *name, const json_t *v, struct st_tensor *t, struct err *e) {
     for (const char *c = name; *c; c++)
-        if ((unsigned char)*c < ' ') return err_set(e, ERR_FORMAT, "%s: a tensor name holds control characters", s->path);
+        if ((unsigned char)*c < ' ')
+            return err_set(e, ERR_FORMAT, "%s: a tensor name holds control characters", s->path);
     if (!json_is_object(v)) return err_set(e, ERR_FORMAT, "%s: %s: entry: want an object", s->path, name);
     int dtype = parse_dtype(s, name, json_object_get(v, "dtype"), e);
     if (dtype < 0) return e ? e->code : ERR_FORMAT;
@@ -141,12 +151,13 @@ static int parse_tensor(const struct shard *s, const char *name, const json_t *v
         return err_set(e, ERR_FORMAT, "%s: %s: shape: its product overflows", s->path, name);
     size_t begin = (size_t)offset[0], end = (size_t)offset[1], room = s->map_bytes - s->data_at;
     if (begin > end || end > room) {
-        err_set(e, ERR_FORMAT, "%s: %s: data_offsets: want within [0,%zu], got [%zu,%zu]", s->path, name, room, begin, end);
+        err_set(e, ERR_FORMAT, "%s: %s: data_offsets: want within [0,%zu], got [%zu,%zu]", s->path, name, room, begin,
+                end);
         return err_hint(e, begin > end ? "the header is damaged" : "the file is truncated: download or make it again");
     }
     if (end - begin != n_bytes)
-        return err_set(e, ERR_FORMAT, "%s: %s: data_offsets: want %zu bytes for the shape, got %zu", s->path, name, n_bytes,
-                       end - begin);
+        return err_set(e, ERR_FORMAT, "%s: %s: data_offsets: want %zu bytes for the shape, got %zu", s->path, name,
+                       n_bytes, end - begin);
     t->data = s->map + s->data_at + begin;
     t->n_bytes = n_bytes, t->n_elems = n_elems;
     return 0;
@@ -157,8 +168,9 @@ static int parse_metadata(const struct shard *s, const json_t *meta, struct err 
     json_t *v;
     if (json_is_null(meta)) return 0;
     if (!json_is_object(meta)) return err_set(e, ERR_FORMAT, "%s: __metadata__: want an object", s->path);
-    json_object_foreach((json_t *)meta, key, v)
+    json_object_foreach((json_t *)meta, key, v) {
         if (!json_is_string(v)) return err_set(e, ERR_FORMAT, "%s: __metadata__: %.64s: want a text", s->path, key);
+    }
     return 0;
 }
 
@@ -174,7 +186,8 @@ static int refuse_overlap(struct st_tensor *t, size_t n, struct err *e) {
     for (size_t i = 0; i < n; i++) {
         if (!t[i].n_bytes) continue;
         if (last && (const char *)t[i].data < (const char *)last->data + last->n_bytes)
-            return err_set(e, ERR_FORMAT, "%s: %s: data_offsets: overlap those of %s", t[i].path, t[i].name, last->name);
+            return err_set(e, ERR_FORMAT, "%s: %s: data_offsets: overlap those of %s", t[i].path, t[i].name,
+                           last->name);
         last = t + i;
     }
     return 0;
@@ -246,7 +259,8 @@ static int open_files(struct st *st, const char *folder, const char *const *name
     st->n_shards = n;
     for (size_t i = 0; i < n; i++) {
         char path[PATH_MAX];
-        int len = folder ? snprintf(path, sizeof path, "%s/%s", folder, name[i]) : snprintf(path, sizeof path, "%s", name[i]);
+        int len =
+            folder ? snprintf(path, sizeof path, "%s/%s", folder, name[i]) : snprintf(path, sizeof path, "%s", name[i]);
         if (len >= (int)sizeof path) return err_set(e, ERR_IO, "%.256s: path too long", name[i]);
         if (!(st->shard[i].path = copy_text(path, st->path, e))) return ERR_MEMORY;
         int rc = open_shard(st, st->shard + i, e);
@@ -280,7 +294,8 @@ static int open_index(struct st *st, const char *folder, const char *index, stru
     size_t n = 0;
     int rc = jsonfile_read(index, &top, e);
     const json_t *map = rc ? NULL : json_object_get(top, "weight_map");
-    if (!rc && !json_object_size(map)) rc = err_set(e, ERR_FORMAT, "%s: weight_map: want an object with entries", index);
+    if (!rc && !json_object_size(map))
+        rc = err_set(e, ERR_FORMAT, "%s: weight_map: want an object with entries", index);
     if (!rc) rc = shard_names(map, index, &name, &n, e);
     if (!rc) rc = open_files(st, folder, name, n, e);
     if (!rc) rc = check_index(st, map, index, e);
@@ -308,9 +323,12 @@ int st_open(struct st **out, const char *path, struct err *e) {
     struct st *st = mem_array(1, sizeof *st, path, e);
     if (!st) return ERR_MEMORY;
     int rc = ERR_MEMORY;
-    if ((st->path = copy_text(path, path, e))) rc = S_ISDIR(f.st_mode) ? open_folder(st, path, e) : open_files(st, NULL, &path, 1, e);
-    if (rc) st_close(st);
-    else *out = st;
+    if ((st->path = copy_text(path, path, e)))
+        rc = S_ISDIR(f.st_mode) ? open_folder(st, path, e) : open_files(st, NULL, &path, 1, e);
+    if (rc)
+        st_close(st);
+    else
+        *out = st;
     return rc;
 }
 
@@ -381,7 +399,8 @@ static int missing(const struct st *s, const char *name, struct err *e) {
     bool any = !n; /* nothing near: show the first ones */
     if (any) n = s->n_tensors < NEAR_NAMES ? s->n_tensors : NEAR_NAMES;
     for (size_t i = 0, len = 0; i < n && len < sizeof list; i++)
-        len += (size_t)snprintf(list + len, sizeof list - len, "%s%.96s", i ? ", " : " ", s->tensor[any ? i : at[i]].name);
+        len +=
+            (size_t)snprintf(list + len, sizeof list - len, "%s%.96s", i ? ", " : " ", s->tensor[any ? i : at[i]].name);
     err_set(e, ERR_FORMAT, "%s: %s: no such tensor", s->path, name);
     if (!n) return err_hint(e, "the file holds no tensor at all");
     return err_hint(e, "%s%s%s", lead, list, any ? (s->n_tensors > n ? ", …" : "") : "?");
@@ -399,8 +418,8 @@ static void shape_text(char *out, size_t size, int dtype, int n_dims, const int6
     if (len < (int)size) snprintf(out + len, size - (size_t)len, "]");
 }
 
-int st_get(const struct st *s, const char *name, int dtype, int n_dims, const int64_t *shape, const struct st_tensor **out,
-           struct err *e) {
+int st_get(const struct st *s, const char *name, int dtype, int n_dims, const int64_t *shape,
+           const struct st_tensor **out, struct err *e) {
     const struct st_tensor *t = st_find(s, name);
     *out = NULL;
     if (!t) return missing(s, name, e);
@@ -420,9 +439,13 @@ int st_get(const struct st *s, const char *name, int dtype, int n_dims, const in
 
 /* Exact: every half is a float. Subnormal halves are m·2^-24, so the product needs no subnormal float. */
 static inline float half_f32(uint16_t h) {
-    union { uint32_t u; float f; } v, sub;
+    union {
+        uint32_t u;
+        float f;
+    } v, sub;
     uint32_t em = h & 0x7fffu;
-    v.u = (em << 13) + (em >= 0x7c00u ? 0x70000000u : 0x38000000u); /* exponent bias 15 -> 127; Inf and NaN: 31 -> 255 */
+    v.u =
+        (em << 13) + (em >= 0x7c00u ? 0x70000000u : 0x38000000u); /* exponent bias 15 -> 127; Inf and NaN: 31 -> 255 */
     sub.f = (float)(int32_t)em * 0x1p-24f;
     v.u = (em < 0x0400u ? sub.u : v.u) | (uint32_t)(h & 0x8000u) << 16;
     return v.f;
@@ -444,7 +467,8 @@ static void convert(enum st_dtype t, const char *restrict p, size_t n, float *re
     case ST_F64:
         for (size_t i = 0; i < n; i++) memcpy(&d, p + 8 * i, 8), out[i] = (float)d;
         break;
-    default: memcpy(out, p, 4 * n);
+    default:
+        memcpy(out, p, 4 * n);
     }
 }
 

@@ -15,17 +15,32 @@
 
 #include "lib/base/err.h"
 
-enum st_dtype { ST_U8, ST_I8, ST_BOOL, ST_I16, ST_U16, ST_F16, ST_BF16, ST_I32, ST_U32, ST_F32, ST_I64, ST_U64, ST_F64, ST_DTYPES };
+enum st_dtype {
+    ST_U8,
+    ST_I8,
+    ST_BOOL,
+    ST_I16,
+    ST_U16,
+    ST_F16,
+    ST_BF16,
+    ST_I32,
+    ST_U32,
+    ST_F32,
+    ST_I64,
+    ST_U64,
+    ST_F64,
+    ST_DTYPES
+};
 enum { ST_MAX_DIMS = 8, ST_ANY = -1 }; /* ST_ANY in a wanted shape: any size */
 
 struct st_tensor {
-    const char *name;    /* owned by the struct st */
+    const char *name; /* owned by the struct st */
     enum st_dtype dtype;
     int n_dims;
     int64_t shape[ST_MAX_DIMS];
-    const void *data;    /* read-only map; aligned to the element size for files written here, else perhaps not */
+    const void *data; /* read-only map; aligned to the element size for files written here, else perhaps not */
     size_t n_bytes, n_elems;
-    const char *path;    /* the file it is in, for messages */
+    const char *path; /* the file it is in, for messages */
 };
 
 struct st; /* an open file or folder */
@@ -35,21 +50,21 @@ size_t st_dtype_bytes(enum st_dtype t);
 const char *st_dtype_name(enum st_dtype t);
 
 /* Open a .safetensors file, or a folder with one (model.safetensors) or several (…index.json).
- * Errors: ERR_IO; ERR_FORMAT for a truncated or lying header, overlapping or out-of-range offsets, a shape whose product
- * is not the byte count, a shard that is missing, a name twice; each names file and tensor. */
+ * Errors: ERR_IO; ERR_FORMAT for a truncated or lying header, overlapping or out-of-range offsets, a shape whose
+ * product is not the byte count, a shard that is missing, a name twice; each names file and tensor. */
 int st_open(struct st **out, const char *path, struct err *e);
 void st_close(struct st *s); /* NULL is fine */
 
 size_t st_count(const struct st *s);
-const struct st_tensor *st_at(const struct st *s, size_t i);          /* in name order */
+const struct st_tensor *st_at(const struct st *s, size_t i);           /* in name order */
 const struct st_tensor *st_find(const struct st *s, const char *name); /* NULL if absent */
 
 /* A tensor by name, type and shape, or an error that says wanted and found.
  *   n_dims, shape   wanted; entries of ST_ANY match any size
  *   dtype           wanted, or -1 for any
  * Errors: ERR_FORMAT when absent (the hint lists near names), ERR_SHAPE. */
-int st_get(const struct st *s, const char *name, int dtype, int n_dims, const int64_t *shape, const struct st_tensor **out,
-           struct err *e);
+int st_get(const struct st *s, const char *name, int dtype, int n_dims, const int64_t *shape,
+           const struct st_tensor **out, struct err *e);
 
 /* A metadata text of __metadata__, or NULL. */
 const char *st_meta(const struct st *s, const char *key);
@@ -62,11 +77,17 @@ int st_check_finite(const struct st_tensor *t, struct err *e);
 
 /* bf16 <-> f32, round to nearest even; NaN stays NaN. */
 static inline float st_bf16_f32(uint16_t h) {
-    union { uint32_t u; float f; } v = {(uint32_t)h << 16};
+    union {
+        uint32_t u;
+        float f;
+    } v = {(uint32_t)h << 16};
     return v.f;
 }
 static inline uint16_t st_f32_bf16(float x) {
-    union { float f; uint32_t u; } v = {x};
+    union {
+        float f;
+        uint32_t u;
+    } v = {x};
     if ((v.u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((v.u >> 16) | 0x40);
     return (uint16_t)((v.u + 0x7fffu + ((v.u >> 16) & 1)) >> 16);
 }
@@ -75,20 +96,21 @@ static inline uint16_t st_f32_bf16(float x) {
  * The header is padded with blanks so that the data section starts at a multiple of 64 bytes; in it, tensors of larger
  * elements come first and those of equal size in declaration order, without gaps, so each is aligned to its elements.
  * Metadata keys are written in sorted order, so equal content gives equal bytes.
- * stw_declare: ERR_FORMAT for a name that is not UTF-8, is empty or was declared before; ERR_RANGE for an overflowing shape.
- * After a failed write the file is gone and every later call fails: stw_abort it. */
+ * stw_declare: ERR_FORMAT for a name that is not UTF-8, is empty or was declared before; ERR_RANGE for an overflowing
+ * shape. After a failed write the file is gone and every later call fails: stw_abort it. */
 struct st_writer;
 int stw_open(struct st_writer **out, const char *path, struct err *e);
 int stw_meta(struct st_writer *w, const char *key, const char *text, struct err *e);
 /* Returns the tensor's handle (>= 0) or a negative error. */
-int stw_declare(struct st_writer *w, const char *name, enum st_dtype dtype, int n_dims, const int64_t *shape, struct err *e);
-/* Write n_bytes at byte offset `at` within tensor `handle`. The first write fixes the header. Thread-safe for disjoint ranges
- * after the first. */
+int stw_declare(struct st_writer *w, const char *name, enum st_dtype dtype, int n_dims, const int64_t *shape,
+                struct err *e);
+/* Write n_bytes at byte offset `at` within tensor `handle`. The first write fixes the header. Thread-safe for disjoint
+ * ranges after the first. */
 int stw_write(struct st_writer *w, int handle, uint64_t at, const void *data, size_t n_bytes, struct err *e);
 /* Read back what was written (for sorting in place before the commit). */
 int stw_read(struct st_writer *w, int handle, uint64_t at, void *data, size_t n_bytes, struct err *e);
-/* ERR_FORMAT if fewer bytes were written than a declared tensor has (they are counted, not marked: bytes written twice can
- * hide bytes left out); then flush and rename. Frees w in every case. */
+/* ERR_FORMAT if fewer bytes were written than a declared tensor has (they are counted, not marked: bytes written twice
+ * can hide bytes left out); then flush and rename. Frees w in every case. */
 int stw_commit(struct st_writer *w, struct err *e);
 void stw_abort(struct st_writer *w); /* NULL is fine */
 

@@ -56,15 +56,21 @@ int stream_open(struct stream **out, const char *path, struct err *e) {
     if (!s) return ERR_MEMORY;
     int rc = 0;
     s->packing = packing_of(path);
-    if (!(s->path = mem_array(n + 1, 1, path, e))) rc = ERR_MEMORY;
-    else if (memcpy(s->path, path, n), !(s->f = fopen(path, "rb"))) rc = err_errno(e, "%s: cannot open", path);
-    else if (fstat(fileno(s->f), &f)) rc = err_errno(e, "%s: cannot read", path);
+    if (!(s->path = mem_array(n + 1, 1, path, e)))
+        rc = ERR_MEMORY;
+    else if (memcpy(s->path, path, n), !(s->f = fopen(path, "rb")))
+        rc = err_errno(e, "%s: cannot open", path);
+    else if (fstat(fileno(s->f), &f))
+        rc = err_errno(e, "%s: cannot read", path);
     else if (S_ISDIR(f.st_mode)) {
         err_set(e, ERR_IO, "%s: want a file, got a folder", path);
         rc = err_hint(e, "name the files in it: %s/*", path);
-    } else rc = prepare(s, e);
-    if (rc) stream_close(s);
-    else *out = s;
+    } else
+        rc = prepare(s, e);
+    if (rc)
+        stream_close(s);
+    else
+        *out = s;
     return rc;
 }
 
@@ -101,7 +107,8 @@ static int unpack_gzip(struct stream *s, unsigned char *out, size_t n, size_t *g
     s->gz.next_out = out + *got, s->gz.avail_out = (uInt)room;
     int rc = inflate(&s->gz, Z_NO_FLUSH);
     s->at = s->end - s->gz.avail_in, *got += room - s->gz.avail_out;
-    if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR) return damaged(s, s->gz.msg ? s->gz.msg : "cannot unpack", e);
+    if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
+        return damaged(s, s->gz.msg ? s->gz.msg : "cannot unpack", e);
     s->within = rc != Z_STREAM_END, s->any = true;
     return 0;
 }

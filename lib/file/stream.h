@@ -1,7 +1,7 @@
 /* stream.h - the bytes of a file from its beginning, unpacked on the way: plain, zstd (.zst) or gzip (.gz).
  *
- * Frames that follow one another (zstd and gzip files may be concatenated) are one stream. A file that ends inside a frame,
- * and a packed file without any frame, is ERR_FORMAT: what was handed out before is right, but it is not all.
+ * Frames that follow one another (zstd and gzip files may be concatenated) are one stream. A file that ends inside a
+ * frame, and a packed file without any frame, is ERR_FORMAT: what was handed out before is right, but it is not all.
  * Tests: tests/test_corpus.c */
 #ifndef SAEMILL_STREAM_H
 #define SAEMILL_STREAM_H

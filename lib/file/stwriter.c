@@ -1,7 +1,8 @@
 /* stwriter.c - writing safetensors; see safetensors.h.
  *
- * The place of a tensor is fixed with the header, at the first write: larger element sizes first, declaration order among
- * equals, so every tensor is aligned to its elements and there are no gaps (the reference reader refuses them). */
+ * The place of a tensor is fixed with the header, at the first write: larger element sizes first, declaration order
+ * among equals, so every tensor is aligned to its elements and there are no gaps (the reference reader refuses them).
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -63,11 +64,16 @@ int stw_open(struct st_writer **out, const char *path, struct err *e) {
     if (!w) return ERR_MEMORY;
     pthread_mutex_init(&w->lock, NULL);
     int rc = 0;
-    if (!(w->path = copy_name(path, path, e))) rc = ERR_MEMORY;
-    else if (!(w->meta = json_object())) rc = no_memory(w, e);
-    else rc = outfile_open(&w->out, path, e);
-    if (rc) writer_free(w);
-    else *out = w;
+    if (!(w->path = copy_name(path, path, e)))
+        rc = ERR_MEMORY;
+    else if (!(w->meta = json_object()))
+        rc = no_memory(w, e);
+    else
+        rc = outfile_open(&w->out, path, e);
+    if (rc)
+        writer_free(w);
+    else
+        *out = w;
     return rc;
 }
 
@@ -104,7 +110,8 @@ static int check_name(const struct st_writer *w, const char *name, struct err *e
     return 0;
 }
 
-int stw_declare(struct st_writer *w, const char *name, enum st_dtype dtype, int n_dims, const int64_t *shape, struct err *e) {
+int stw_declare(struct st_writer *w, const char *name, enum st_dtype dtype, int n_dims, const int64_t *shape,
+                struct err *e) {
     CHECK(!w->data_at && n_dims >= 0 && n_dims <= ST_MAX_DIMS && w->n < INT32_MAX);
     int rc = check_name(w, name, e);
     if (rc) return rc;
@@ -138,7 +145,7 @@ static json_t *sorted_meta(const struct st_writer *w, struct err *e) {
         json_decref(out);
         return NULL;
     }
-    json_object_foreach(w->meta, k, v) key[i++] = k;
+    json_object_foreach(w->meta, k, v) { key[i++] = k; }
     qsort(key, n, sizeof *key, by_key);
     for (i = 0; i < n; i++) json_object_set(out, key[i], json_object_get(w->meta, key[i]));
     free(key);
@@ -212,8 +219,10 @@ int stw_write(struct st_writer *w, int handle, uint64_t at, const void *data, si
     struct entry *t = piece(w, handle, at, n_bytes);
     int rc = header_once(w, e);
     if (rc) return rc;
-    if ((rc = outfile_write_at(&w->out, w->data_at + t->begin + at, data, n_bytes, e))) w->failed = true;
-    else atomic_fetch_add(&t->written_bytes, n_bytes);
+    if ((rc = outfile_write_at(&w->out, w->data_at + t->begin + at, data, n_bytes, e)))
+        w->failed = true;
+    else
+        atomic_fetch_add(&t->written_bytes, n_bytes);
     return rc;
 }
 
@@ -237,11 +246,13 @@ int stw_commit(struct st_writer *w, struct err *e) {
     for (size_t i = 0; !rc && i < w->n; i++) {
         const struct entry *t = w->entry + i;
         if (t->written_bytes < t->n_bytes)
-            rc = err_set(e, ERR_FORMAT, "%s: %s: written: want %" PRIu64 " bytes, got %" PRIu64, w->path, t->name, t->n_bytes,
-                         t->written_bytes);
+            rc = err_set(e, ERR_FORMAT, "%s: %s: written: want %" PRIu64 " bytes, got %" PRIu64, w->path, t->name,
+                         t->n_bytes, t->written_bytes);
     }
-    if (rc) outfile_abort(&w->out);
-    else rc = outfile_commit(&w->out, e);
+    if (rc)
+        outfile_abort(&w->out);
+    else
+        rc = outfile_commit(&w->out, e);
     writer_free(w);
     return rc;
 }
