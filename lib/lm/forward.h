@@ -1,0 +1,80 @@
+/* forward.h - activations of a language model at named sites, for sequences packed one after another.
+ *
+ * Sites, l counted from 0 (the network is in model.h):
+ *   L<l>R   residual stream after layer l
+ *   L<l>A   attention output of layer l: after the output projection, before it is added
+ *   L<l>M   output of the feed-forward layer, before it is added
+ *   L<l>TC  input of a transcoder: the normalised input of the feed-forward layer
+ * Every row comes from its own sequence alone and always by the same operations in the same order, so it does not
+ * depend on what else is in the batch, on the sizes of batches, or on threads. Tests: tests/test_forward.c */
+#ifndef SAEMILL_FORWARD_H
+#define SAEMILL_FORWARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/lm_kernels.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/lm/model.h"
+
+/* In the order in which a layer comes to them. */
+enum lm_site_kind { LM_SITE_A, LM_SITE_TC, LM_SITE_M, LM_SITE_R };
+
+struct lm_site {
+    size_t layer;
+    enum lm_site_kind kind;
+    char name[16];
+};
+
+/* Read a list "L0R,L3TC".
+ *   L      layers of the model
+ *   sites  malloc'd array of *n entries, in the order of the list; the caller frees it
+ * Errors: ERR_USAGE for what is no site or comes twice, ERR_RANGE for a layer that the model has not, ERR_MEMORY. */
+int lm_sites_parse(const char *text, size_t L, struct lm_site **sites, size_t *n, struct err *e);
+
+/* Layers that must be loaded and run for these sites. */
+size_t lm_sites_depth(const struct lm_site *sites, size_t n);
+
+/* Floating point operations for one sequence of T tokens: 2 for each weight and token, 4 Dh for each query, key at or
+ * before it, and head. The last layer counts as far as its last site. */
+double lm_flops(const struct lm_config *c, const struct lm_site *sites, size_t n, size_t T);
+
+/* Sequences of a batch: rows start[i] .. start[i+1]-1 are sequence i, positions from 0. */
+struct lm_batch {
+    size_t n;
+    const size_t *start;  /* [n+1], start[0] = 0, ascending */
+    const int32_t *token; /* [start[n]] ids, each in [0, vocab): the caller has checked them */
+};
+
+/* Called once per site and batch with its rows [M, D], valid during the call. Non-zero ends the forward pass with that
+ * value. */
+struct lm_hook {
+    void *ctx;
+    int (*at)(void *ctx, size_t site, const float *rows, size_t M, struct err *e);
+};
+
+/* Working memory of one thread. */
+struct lm_scratch {
+    size_t rows, T; /* most rows of a batch, most positions of a sequence */
+    float *x, *h, *qkv, *att, *delta, *gate, *up;
+    void *work;
+    struct arena mem;
+};
+
+size_t lm_scratch_bytes(const struct lm_config *c, size_t rows, size_t T); /* SIZE_MAX on overflow */
+int lm_scratch_init(struct lm_scratch *s, const struct lm_config *c, size_t rows, size_t T, struct err *e);
+void lm_scratch_free(struct lm_scratch *s);
+
+/* Run a batch up to the last site.
+ *   m      loaded for at least lm_sites_depth layers, and s->T positions; read only
+ *   sites  [n_sites]; the hook gets their indices
+ *   s      its rows and T are not exceeded
+ * Threads: single-threaded; batches may run at once, each with its own scratch.
+ * Returns 0, or what the hook returned. Weights are finite, but float32 can overflow: whoever keeps rows checks them.
+ */
+int lm_forward(const struct lm_model *m, const struct lm_kernels *k, const struct lm_batch *b,
+               const struct lm_site *sites, size_t n_sites, struct lm_scratch *s, const struct lm_hook *hook,
+               struct err *e);
+
+#endif

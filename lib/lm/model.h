@@ -1,0 +1,89 @@
+/* model.h - a language model in a Hugging Face folder: config.json and its weights, checked, then held in float32.
+ *
+ * Two families: Qwen2ForCausalLM and LlamaForCausalLM, which are one network:
+ *
+ *   a = rmsnorm(x) ; q,k,v = a Wq' + bq, … ; rope on q and k ; x += o(attention(q,k,v))
+ *   m = rmsnorm(x) ; x += down(silu(gate(m)) * up(m))                         lib/lm/forward.h computes it
+ *
+ * Anything the network here would get wrong (another architecture, activation, RoPE scaling, a sliding window,
+ * quantised weights, a tensor that the network has no place for) is refused with file, key and value. Another family is
+ * another row in model.c's table. Left out: the output head (its presence and shape are checked; nothing here needs
+ * logits). Tests: tests/test_model.c; fuzz target tests/fuzz/fuzz_config.c */
+#ifndef SAEMILL_MODEL_H
+#define SAEMILL_MODEL_H
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
+#include "lib/file/safetensors.h"
+
+enum lm_rope_kind { LM_ROPE_DEFAULT, LM_ROPE_LLAMA3 };
+
+struct lm_rope {
+    enum lm_rope_kind kind;
+    double theta; /* base of the frequencies theta^(-2i/Dh) */
+    double factor, low, high,
+        original_tok; /* llama3: factor, low_freq_factor, high_freq_factor, original_max_position_embeddings */
+};
+
+struct lm_config {
+    const char *architecture; /* "Qwen2ForCausalLM"; static */
+    size_t L, D, H, G, Dh;    /* layers, width, query heads, key/value heads, width of a head */
+    size_t mlp, vocab, max_T; /* width of the feed-forward layer, entries of the vocabulary, most positions */
+    float norm_eps;
+    bool qkv_bias, o_bias, mlp_bias, tied; /* tied: the output head is the embedding */
+    struct lm_rope rope;
+};
+
+/* Read a parsed config.json, old layout (rope_theta, rope_scaling) or new (rope_parameters).
+ *   root  an object; read only, no reference taken
+ *   path  for messages
+ *   c     overwritten
+ * Errors: ERR_FORMAT (missing key, wrong type), ERR_RANGE, ERR_UNSUPPORTED: "path: key 'k': …". */
+int lm_config_read(const json_t *root, const char *path, struct lm_config *c, struct err *e);
+
+/* frequency[i], i < Dh/2, radians per position: theta^(-2i/Dh), Su et al. 2021; with llama3 scaling, wavelengths above
+ * original/low are stretched by factor, those below original/high are kept, and between the two is interpolated. */
+void lm_rope_frequencies(const struct lm_config *c, double *frequency);
+
+/* Weights of one layer; matrices packed for kernels/linear.h, absent biases NULL. */
+struct lm_layer {
+    const float *attn_norm;                       /* [D] */
+    const float *qkv, *qkv_bias;                  /* [(H+2G)*Dh, D] q, then k, then v */
+    const float *o, *o_bias;                      /* [D, H*Dh] */
+    const float *mlp_norm;                        /* [D] */
+    const float *gate, *gate_bias, *up, *up_bias; /* [mlp, D] */
+    const float *down, *down_bias;                /* [D, mlp] */
+};
+
+struct lm_model {
+    struct lm_config c;
+    struct st *st;                 /* the mapped files */
+    const struct st_tensor *embed; /* [vocab, D], read row by row from the map */
+    size_t n_layers, T;            /* loaded layers; positions in rope */
+    struct lm_layer *layer;        /* [n_layers] */
+    const float *rope;             /* rope_table of T positions */
+    struct arena mem;
+};
+
+/* Read config.json and open the weights of a folder: every tensor's type and shape is checked against the config,
+ * nothing is converted yet. After an error there is nothing to close. */
+int lm_open(struct lm_model *m, const char *dir, struct err *e);
+
+/* Bytes that lm_load(m, n_layers, T) takes; SIZE_MAX on overflow. */
+size_t lm_load_bytes(const struct lm_model *m, size_t n_layers, size_t T);
+
+/* Convert the first n_layers layers to packed float32 and make the RoPE table for T positions.
+ *   n_layers  1 .. c.L
+ *   T         1 .. c.max_T
+ * Errors: ERR_MEMORY; ERR_NUMERIC naming a tensor (of these layers, or the embedding) that holds NaN or Inf.
+ * Threads: uses OpenMP; call it from serial code. The bytes do not depend on the number of threads. */
+int lm_load(struct lm_model *m, size_t n_layers, size_t T, struct err *e);
+
+void lm_close(struct lm_model *m);
+
+#endif

@@ -1,0 +1,184 @@
+/* collect.c - tokens -> activations: one [N,D] tensor per site, with token, position, document and group of every row.
+ */
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/clock.h"
+#include "lib/base/opt.h"
+#include "lib/base/stage.h"
+#include "lib/lm/rows.h"
+
+struct args {
+    const char *tokens, *model, *sites, *dtype, *bos, *backend, *out;
+    int64_t context, batch, threads;
+};
+
+enum { OPTIONS = 10 };
+static void options(struct opt t[OPTIONS], struct args *a) {
+    const struct opt table[OPTIONS] = {
+        {.name = "tokens", .type = OPT_INPUT, .dst = &a->tokens, .help = "token ids, written by tokenize"},
+        {.name = "model",
+         .type = OPT_INPUT,
+         .dst = &a->model,
+         .help = "Hugging Face folder: config.json and safetensors (Qwen2, Llama)"},
+        {.name = "sites",
+         .type = OPT_TEXT,
+         .dst = &a->sites,
+         .help = "L<l>R residual, L<l>A attention, L<l>M feed-forward output, L<l>TC its input: L0R,L3R"},
+        {.name = "context",
+         .type = OPT_INT,
+         .dst = &a->context,
+         .lo = 2,
+         .hi = 1 << 27,
+         .unit = "tokens",
+         .help = "cut documents into windows of at most this many tokens; each begins with BOS, which counts"},
+        {.name = "dtype",
+         .type = OPT_TEXT,
+         .dst = &a->dtype,
+         .preset = "bf16",
+         .choices = "bf16|f32",
+         .help = "type of the rows in the file"},
+        {.name = "bos",
+         .type = OPT_TEXT,
+         .dst = &a->bos,
+         .preset = "drop",
+         .choices = "drop|keep",
+         .help = "rows of the BOS that begins each window"},
+        {.name = "backend",
+         .type = OPT_TEXT,
+         .dst = &a->backend,
+         .preset = "cpu",
+         .choices = "ref|cpu",
+         .help = "kernels: ref is the slow definition"},
+        {.name = "batch",
+         .type = OPT_INT,
+         .dst = &a->batch,
+         .preset = "1024",
+         .lo = 1,
+         .hi = 1 << 24,
+         .unit = "tokens",
+         .help = "tokens that a thread takes at once; cannot change the rows",
+         .unrecorded = true},
+        {.name = "threads",
+         .type = OPT_INT,
+         .dst = &a->threads,
+         .preset = "0",
+         .lo = 0,
+         .hi = 4096,
+         .unit = "threads",
+         .help = "0: all cores",
+         .unrecorded = true},
+        {.name = "out", .type = OPT_OUTPUT, .dst = &a->out, .help = "file to write (.safetensors)"},
+    };
+    memcpy(t, table, sizeof table);
+}
+
+/* Everything that is opened and must be closed. */
+struct run {
+    struct args a;
+    struct tokens t;
+    struct lm_model m;
+    struct lm_kernels k;
+    struct lm_site *sites;
+    size_t n_sites, depth;
+    struct rows_plan plan;
+    struct rows_job job;
+    char *record;
+};
+
+static void run_free(struct run *r) {
+    rows_plan_free(&r->plan);
+    free(r->sites);
+    free(r->record);
+    lm_close(&r->m);
+    tokens_close(&r->t);
+}
+
+static int open_inputs(struct run *r, struct err *e) {
+    int rc = tokens_open(&r->t, r->a.tokens, e);
+    return rc ? rc : lm_open(&r->m, r->a.model, e);
+}
+
+static int check_all(struct run *r, struct err *e) {
+    const struct lm_config *c = &r->m.c;
+    int rc = lm_sites_parse(r->a.sites, c->L, &r->sites, &r->n_sites, e);
+    if (rc || (rc = lm_kernels_get(r->a.backend, &r->k, e))) return rc;
+    if ((uint64_t)r->a.context > c->max_T) {
+        err_set(e, ERR_RANGE, "--context: %lld is more than the model's max_position_embeddings %zu",
+                (long long)r->a.context, c->max_T);
+        return err_hint(e, "a context that the model was trained with is safer still");
+    }
+    if ((rc = tokens_check_vocab(&r->t, c->vocab, e))) return rc;
+    r->depth = lm_sites_depth(r->sites, r->n_sites);
+    rc = rows_plan(&r->plan, &r->t, (size_t)r->a.context, (size_t)r->a.batch, !strcmp(r->a.bos, "keep"), e);
+    r->job = (struct rows_job){
+        &r->m, &r->k, &r->t, &r->plan, r->sites, r->n_sites, strcmp(r->a.dtype, "f32") ? ST_BF16 : ST_F32, NULL};
+    return rc;
+}
+
+/* Weights and working memory against what this machine has; then load. */
+static int allocate(struct run *r, struct err *e) {
+    size_t T = r->plan.T, weights = lm_load_bytes(&r->m, r->depth, T), each = rows_thread_bytes(&r->job);
+    size_t n = (size_t)omp_get_max_threads(), have = mem_physical_bytes(),
+           work = each > SIZE_MAX / n ? SIZE_MAX : each * n;
+    if (work == SIZE_MAX || weights > SIZE_MAX - work || (have && weights + work > have)) {
+        err_set(e, ERR_MEMORY,
+                "%s: layers 0..%zu in float32 take %.1f MB and %zu threads %.1f MB: more than this machine's %.1f MB",
+                r->a.model, r->depth - 1, (double)weights / 1e6, n, (double)work / 1e6, (double)have / 1e6);
+        return err_hint(e, "ask for shallower sites, a shorter --context, a smaller --batch or fewer --threads");
+    }
+    stage_done("collect", "%s: layers 0..%zu %.1f MB, %zu threads %.1f MB; %zu windows, %zu rows, %.1f MB to write",
+               r->m.c.architecture, r->depth - 1, (double)weights / 1e6, n, (double)work / 1e6, r->plan.n_windows,
+               r->plan.n_rows, (double)rows_output_bytes(&r->job) / 1e6);
+    return lm_load(&r->m, r->depth, T, e);
+}
+
+static int compute_and_write(struct run *r, struct err *e) {
+    struct st_writer *w = NULL;
+    struct progress progress;
+    char name[128];
+    int rc = stw_open(&w, r->a.out, e);
+    if (rc) return rc;
+    snprintf(name, sizeof name, "%s, %zu layers, width %zu", r->m.c.architecture, r->m.c.L, r->m.c.D);
+    progress_start(&progress, "collect", "tok", r->plan.n_tokens);
+    r->job.progress = &progress;
+    if ((rc = stw_meta(w, "record", r->record, e)) || (rc = stw_meta(w, "groups", r->t.groups, e)) ||
+        (rc = stw_meta(w, "model", name, e)) || (rc = rows_collect(&r->job, w, e))) {
+        stw_abort(w);
+        return rc;
+    }
+    progress_end(&progress, r->plan.n_tokens, "");
+    return stw_commit(w, e);
+}
+
+static double flops(const struct run *r) {
+    double sum = 0;
+    for (size_t i = 0; i < r->plan.n_windows; i++) sum += lm_flops(&r->m.c, r->sites, r->n_sites, r->plan.window[i].T);
+    return sum;
+}
+
+int main(int argc, char **argv) {
+    struct run r = {0};
+    struct opt table[OPTIONS];
+    struct err e = {0};
+    options(table, &r.a);
+    int rc = opt_parse("collect", "activations of a language model at named sites", table, OPTIONS, argc, argv, &e);
+    if (rc == 1) return STAGE_OK;
+    if (rc) return stage_fail("collect", &e);
+    if (r.a.threads) omp_set_num_threads((int)r.a.threads);
+
+    if ((rc = open_inputs(&r, &e)) || (rc = check_all(&r, &e))) goto end;
+    if ((rc = opt_record("collect", table, OPTIONS, &r.record, &e)) || (rc = allocate(&r, &e))) goto end;
+
+    double start = clock_s();
+    if ((rc = compute_and_write(&r, &e))) goto end;
+    double spent = clock_s() - start;
+    stage_done("collect", "%s: %zu rows x %zu sites, %zu tokens in %.2f s: %.0f tok/s, %.1f GFLOP/s", r.a.out,
+               r.plan.n_rows, r.n_sites, r.plan.n_tokens, spent, (double)r.plan.n_tokens / spent,
+               flops(&r) / spent * 1e-9);
+end:
+    run_free(&r);
+    return rc ? stage_fail("collect", &e) : STAGE_OK;
+}

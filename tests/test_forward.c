@@ -1,0 +1,275 @@
+/* test_forward.c - activations against transformers and NumPy in float64; no row depends on its batch. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <float.h>
+#include <math.h>
+
+#include "lib/lm/forward.h"
+#include "tests/lm_cases.h"
+
+#define DEMO "inputs/models/qwen2-8l-zh-en"
+
+/* What a hook sees, put together over batches. */
+struct seen {
+    float *rows[32]; /* by site; [cap, D] */
+    size_t M, D, calls, stop_at;
+};
+static int record(void *ctx, size_t site, const float *rows, size_t M, struct err *e) {
+    struct seen *s = ctx;
+    if (++s->calls == s->stop_at) return err_set(e, ERR_RANGE, "stopped");
+    s->rows[site] = realloc(s->rows[site], (s->M + M) * s->D * sizeof(float));
+    memcpy(s->rows[site] + s->M * s->D, rows, M * s->D * sizeof(float));
+    return 0;
+}
+static void seen_free(struct seen *s) {
+    for (int i = 0; i < 32; i++) free(s->rows[i]);
+}
+
+struct setup {
+    struct lm_model m;
+    struct lm_kernels k;
+    struct lm_site *sites;
+    size_t n;
+};
+static void open_for(struct setup *u, const char *dir, const char *backend, const char *sites, size_t T) {
+    struct err e;
+    assert_int_equal(lm_open(&u->m, dir, &e), 0);
+    assert_int_equal(lm_kernels_get(backend, &u->k, &e), 0);
+    assert_int_equal(lm_sites_parse(sites, u->m.c.L, &u->sites, &u->n, &e), 0);
+    assert_int_equal(lm_load(&u->m, lm_sites_depth(u->sites, u->n), T, &e), 0);
+}
+static void close_all(struct setup *u) {
+    free(u->sites);
+    lm_close(&u->m);
+}
+
+/* Run n sequences in one batch and append what the sites give. */
+static int run(const struct setup *u, size_t n, const size_t *start, const int32_t *ids, struct seen *seen,
+               struct err *e) {
+    struct lm_scratch s;
+    struct lm_batch b = {n, start, ids};
+    struct lm_hook hook = {seen, record};
+    size_t T = 0;
+    for (size_t i = 0; i < n; i++)
+        if (start[i + 1] - start[i] > T) T = start[i + 1] - start[i];
+    seen->D = u->m.c.D;
+    assert_int_equal(lm_scratch_init(&s, &u->m.c, start[n], T, e), 0);
+    int rc = lm_forward(&u->m, &u->k, &b, u->sites, u->n, &s, &hook, e);
+    seen->M += start[n];
+    lm_scratch_free(&s);
+    return rc;
+}
+
+/* Rounding errors of a sum of K terms behave as a random walk, eps sqrt(K) of the row's size for K = the widest
+ * product; those of the 2 (l+1) blocks below a site add the same way, each through a few such products (norm,
+ * projections, softmax, gate): with 2 for these, a row may be off by 2 eps sqrt(K) sqrt(2 (l+1)) of its own length. A
+ * bf16 rounding anywhere would be 2^-9 = 2e-3. */
+static double tolerance(const struct lm_config *c, size_t layer) {
+    return 2 * FLT_EPSILON * sqrt((double)c->mlp) * sqrt(2.0 * (double)(layer + 1));
+}
+
+static void compare(const struct setup *u, size_t site, const float *got, const float *want, size_t T, double *worst) {
+    double tol = tolerance(&u->m.c, u->sites[site].layer);
+    size_t D = u->m.c.D;
+    for (size_t t = 0; t < T; t++) {
+        double d = 0, w = 0;
+        for (size_t i = 0; i < D; i++) {
+            double x = (double)got[t * D + i] - (double)want[t * D + i];
+            d += x * x, w += (double)want[t * D + i] * (double)want[t * D + i];
+        }
+        double off = sqrt(d / w);
+        if (!(off <= tol)) fail_msg("%s row %zu: off by %.2e, may be %.2e", u->sites[site].name, t, off, tol);
+        if (off / tol > *worst) *worst = off / tol;
+    }
+}
+
+static const float *reference(const struct st *st, const char *name, size_t T, size_t D) {
+    const int64_t shape[2] = {(int64_t)T, (int64_t)D};
+    const struct st_tensor *t;
+    struct err e;
+    assert_int_equal(st_get(st, name, ST_F32, 2, shape, &t, &e), 0);
+    return t->data;
+}
+
+static void fixture(const char *dir, const char *backend) {
+    struct setup u;
+    struct seen seen = {0};
+    struct st *st;
+    struct err e;
+    char path[256];
+    double worst = 0;
+    size_t start[2] = {0, 40};
+    snprintf(path, sizeof path, "%s/reference.safetensors", dir);
+    open_for(&u, dir, backend, "L0R,L0A,L0M,L0TC,L1TC,L1A,L1M,L1R", 40);
+    assert_int_equal(st_open(&st, path, &e), 0);
+    assert_int_equal(run(&u, 1, start, st_find(st, "ids")->data, &seen, &e), 0);
+    for (size_t i = 0; i < u.n; i++)
+        compare(&u, i, seen.rows[i], reference(st, u.sites[i].name, 40, u.m.c.D), 40, &worst);
+    print_message("%s %s: at most %.2f of the tolerance\n", dir, backend, worst);
+    st_close(st);
+    seen_free(&seen);
+    close_all(&u);
+}
+
+static void test_fixtures(void **s) {
+    (void)s;
+    const char *dirs[] = {"tests/fixtures/lm/llama-f32", "tests/fixtures/lm/llama-shards",
+                          "tests/fixtures/lm/qwen2-old"};
+    for (int i = 0; i < 3; i++) fixture(dirs[i], "ref"), fixture(dirs[i], "cpu");
+}
+
+/* The shipped model, all 32 sites, both texts of its reference as one batch. */
+static void test_demo(void **s) {
+    (void)s;
+    struct setup u;
+    struct seen seen = {0};
+    struct st *st;
+    struct err e;
+    char list[256] = "", name[64];
+    const char *kind[] = {"A", "TC", "M", "R"}, *long_name[] = {"attn", "mlp_in", "mlp", "resid"};
+    int32_t ids[192];
+    size_t start[3] = {0, 96, 192};
+    double worst = 0;
+    for (int l = 0; l < 8; l++)
+        for (int k = 0; k < 4; k++)
+            snprintf(list + strlen(list), sizeof list - strlen(list), "%sL%d%s", *list ? "," : "", l, kind[k]);
+    open_for(&u, DEMO, "cpu", list, 96);
+    assert_int_equal(st_open(&st, DEMO "/reference.safetensors", &e), 0);
+    memcpy(ids, st_find(st, "0.ids")->data, 96 * sizeof *ids);
+    memcpy(ids + 96, st_find(st, "1.ids")->data, 96 * sizeof *ids);
+    assert_int_equal(run(&u, 2, start, ids, &seen, &e), 0);
+    for (size_t i = 0; i < u.n; i++)
+        for (size_t text = 0; text < 2; text++) {
+            snprintf(name, sizeof name, "%zu.%s.%zu", text, long_name[u.sites[i].kind], u.sites[i].layer);
+            compare(&u, i, seen.rows[i] + text * 96 * 256, reference(st, name, 96, 256), 96, &worst);
+        }
+    print_message("demo: at most %.2f of the tolerance\n", worst);
+    st_close(st);
+    seen_free(&seen);
+    close_all(&u);
+}
+
+/* Sequences of many lengths: alone, all together, and in twos and threes, every row has the same bytes. */
+static void batching(const char *backend) {
+    struct setup u;
+    const size_t length[] = {1, 2, 47, 13, 60, 12, 31, 49, 5, 1, 33};
+    enum { N = sizeof length / sizeof *length };
+    size_t start[N + 1] = {0}, zero[N + 1];
+    int32_t ids[300];
+    struct seen all = {0}, part;
+    struct err e;
+    for (size_t i = 0; i < N; i++) start[i + 1] = start[i] + length[i];
+    for (size_t i = 0; i < start[N]; i++) ids[i] = (int32_t)(i * 37 % 96);
+    open_for(&u, "tests/fixtures/lm/llama-shards", backend, "L0A,L1R,L0TC,L1M", 64);
+    assert_int_equal(run(&u, N, start, ids, &all, &e), 0);
+    for (size_t step = 1; step <= 3; step++) {
+        part = (struct seen){0};
+        for (size_t i = 0; i < N; i += step) {
+            size_t n = N - i < step ? N - i : step;
+            for (size_t j = 0; j <= n; j++) zero[j] = start[i + j] - start[i];
+            assert_int_equal(run(&u, n, zero, ids + start[i], &part, &e), 0);
+        }
+        for (size_t k = 0; k < u.n; k++)
+            assert_memory_equal(part.rows[k], all.rows[k], start[N] * u.m.c.D * sizeof(float));
+        seen_free(&part);
+    }
+    seen_free(&all);
+    close_all(&u);
+}
+static void test_batching(void **s) { (void)s, batching("ref"), batching("cpu"); }
+
+/* Which sites are asked for, and how deep the deepest is, changes nothing in a site. */
+static void test_early_stop(void **s) {
+    (void)s;
+    struct setup u;
+    struct err e;
+    const char *kind[] = {"A", "TC", "M", "R"};
+    struct seen all = {0}, one;
+    int32_t ids[30];
+    size_t start[2] = {0, 30};
+    for (int i = 0; i < 30; i++) ids[i] = i;
+    open_for(&u, "tests/fixtures/lm/qwen2-old", "cpu", "L0A,L0TC,L0M,L0R,L1A,L1TC,L1M,L1R", 30);
+    assert_int_equal(run(&u, 1, start, ids, &all, &e), 0);
+    assert_true(all.calls == 8);
+    close_all(&u);
+    double flops = 0;
+    for (int i = 0; i < 8; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "L%d%s", i / 4, kind[i % 4]);
+        open_for(&u, "tests/fixtures/lm/qwen2-old", "cpu", name, 30);
+        assert_true(u.m.n_layers == (size_t)(i / 4 + 1));
+        one = (struct seen){0};
+        assert_int_equal(run(&u, 1, start, ids, &one, &e), 0);
+        assert_true(one.calls == 1);
+        assert_memory_equal(one.rows[0], all.rows[i], 30 * u.m.c.D * sizeof(float));
+        double f = lm_flops(&u.m.c, u.sites, 1, 30);
+        assert_true(f >= flops && (i % 4 != 2 || f > flops));
+        flops = f;
+        seen_free(&one);
+        close_all(&u);
+    }
+    /* 2 layers, 30 tokens: per layer q 32x32, k and v 16x32, o 32x32, three of 72x32; 465 pairs x 32 x 4 */
+    assert_true(flops == 2 * (2.0 * 30 * (1024 + 2 * 512 + 1024 + 3 * 2304) + 465.0 * 32 * 4));
+    seen_free(&all);
+}
+
+static void test_hook_error(void **s) {
+    (void)s;
+    struct setup u;
+    struct err e;
+    struct seen seen = {.stop_at = 2};
+    int32_t ids[4] = {0, 1, 2, 3};
+    size_t start[2] = {0, 4};
+    open_for(&u, "tests/fixtures/lm/qwen2-old", "cpu", "L0A,L0R,L1R", 4);
+    assert_int_equal(run(&u, 1, start, ids, &seen, &e), ERR_RANGE);
+    assert_true(seen.calls == 2 && !strcmp(e.text, "stopped"));
+    seen_free(&seen);
+    close_all(&u);
+}
+
+static void test_sites(void **s) {
+    (void)s;
+    const struct {
+        const char *text;
+        int code;
+        const char *says;
+    } bad[] = {
+        {"L9R", ERR_RANGE, "L9R: the model has layers 0..7"},
+        {"L8A", ERR_RANGE, "0..7"},
+        {"", ERR_USAGE, "''"},
+        {"L0R,", ERR_USAGE, "''"},
+        {"L0X", ERR_USAGE, "'L0X'"},
+        {"l0R", ERR_USAGE, "'l0R'"},
+        {"LR", ERR_USAGE, "'LR'"},
+        {"L-1R", ERR_USAGE, "'L-1R'"},
+        {"L0R,L0R", ERR_USAGE, "L0R is named twice"},
+        {"L00R", ERR_USAGE, "'L00R'"},
+        {"L0R L1R", ERR_USAGE, "'L0R L1R'"},
+        {"L99999999999999999999R", ERR_USAGE, "is no site"},
+        {"L9999999999R", ERR_RANGE, "0..7"},
+        {"L0T", ERR_USAGE, "'L0T'"},
+    };
+    struct lm_site *sites;
+    struct err e;
+    size_t n;
+    assert_int_equal(lm_sites_parse("L0R,L7TC,L3A,L3M", 8, &sites, &n, &e), 0);
+    assert_true(n == 4 && sites[1].layer == 7 && sites[1].kind == LM_SITE_TC && !strcmp(sites[1].name, "L7TC"));
+    assert_true(sites[2].kind == LM_SITE_A && sites[3].kind == LM_SITE_M && lm_sites_depth(sites, n) == 8);
+    free(sites);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(lm_sites_parse(bad[i].text, 8, &sites, &n, &e), bad[i].code);
+        if (!strstr(e.text, bad[i].says)) fail_msg("want '%s' in '%s'", bad[i].says, e.text);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fixtures),   cmocka_unit_test(test_demo),       cmocka_unit_test(test_batching),
+        cmocka_unit_test(test_early_stop), cmocka_unit_test(test_hook_error), cmocka_unit_test(test_sites),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
