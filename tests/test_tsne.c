@@ -433,6 +433,24 @@ static void result_is_as_good_as_scikit_learns(void **state) {
     st_close(f.s);
 }
 
+/* Directions of a wide space are all about equally far apart: exaggeration shrinks their map to nothing (rms 1e-20 after 1000
+ * steps), from which it must come back. */
+static void far_and_equal_points_do_not_collapse(void **state) {
+    (void)state;
+    enum { N = 1200, D = 256 };
+    float *x = normals(N * D, 77, 1), xy[2 * N];
+    double sum = 0;
+    for (size_t i = 0; i < N; i++) {
+        double norm2 = 0;
+        for (size_t d = 0; d < D; d++) norm2 += (double)x[i * D + d] * (double)x[i * D + d];
+        for (size_t d = 0; d < D; d++) x[i * D + d] = (float)((double)x[i * D + d] / sqrt(norm2));
+    }
+    embed(x, N, D, 30, 500, TSNE_EXACT, xy);
+    for (size_t i = 0; i < 2 * N; i++) sum += (double)xy[i] * (double)xy[i];
+    if (!(sqrt(sum / (2 * N)) > 1)) fail_msg("rms %g", sqrt(sum / (2 * N)));
+    free(x);
+}
+
 static void threads_change_nothing(void **state) {
     (void)state;
     enum { N = 1300, D = 8 }; /* beyond what one thread does alone */
@@ -552,6 +570,7 @@ int main(void) {
         cmocka_unit_test(measures_equal_scikit_learns),
         cmocka_unit_test(large_sets_are_measured_as_small_ones),
         cmocka_unit_test(result_is_as_good_as_scikit_learns),
+        cmocka_unit_test(far_and_equal_points_do_not_collapse),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(degenerate_points_stay_finite),
         cmocka_unit_test(failures_are_reported),

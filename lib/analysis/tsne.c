@@ -24,10 +24,10 @@ int tsne_start(const float *x, size_t n, size_t D, uint64_t seed, bool random, f
     }
     double sd = sqrt(pca.variance[0]);
     if (!(sd > 0)) {
-        for (size_t i = 0; i < 2 * n; i++) start[i] = (float)(1e-4 * rng_normal(seed, STREAM, i));
+        for (size_t i = 0; i < 2 * n; i++) start[i] = (float)(TSNE_START_SPREAD * rng_normal(seed, STREAM, i));
         return 0;
     }
-    for (size_t i = 0; i < 2 * n; i++) start[i] = (float)((double)start[i] / sd * 1e-4);
+    for (size_t i = 0; i < 2 * n; i++) start[i] = (float)((double)start[i] / sd * TSNE_START_SPREAD);
     return 0;
 }
 
@@ -133,6 +133,17 @@ static bool step(struct descent *d, float rate, float momentum, float *xy) {
     return true;
 }
 
+/* Where no neighbour is much nearer than the rest, exaggerated attraction shrinks the whole map geometrically, and the other 750
+ * steps would be spent on growing back from 1e-12. As long as the map is tiny the dynamics are linear, so its scale means nothing:
+ * give it the start's spread again. */
+static void restore_spread(size_t n, float *xy) {
+    double sum = 0;
+    for (size_t i = 0; i < 2 * n; i++) sum += (double)xy[i] * (double)xy[i];
+    double rms = sqrt(sum / (double)(2 * n));
+    if (!(rms > 0 && rms < TSNE_START_SPREAD)) return;
+    for (size_t i = 0; i < 2 * n; i++) xy[i] = (float)(xy[i] * (TSNE_START_SPREAD / rms));
+}
+
 /* How many threads to use: a step has some ten barriers, so on a machine that others use too (make runs several
  * programs at once) waiting for a thread that is not running can cost ten times what it saves. Since the bytes do not
  * depend on it, the number is found by timing: every CYCLE steps, TRIAL steps with it against TRIAL steps with half or
@@ -178,6 +189,7 @@ int tsne_descend(const struct edges *P, const struct tsne_options *o, float *xy,
     for (size_t it = 0; !rc && it < o->iterations; it++) {
         bool early = it < TSNE_EXAGGERATED;
         pace_start(&pace, it);
+        if (it == TSNE_EXAGGERATED) restore_spread(P->n, xy);
         if (it == 0 || it == TSNE_EXAGGERATED) afresh(&d);
         rc = tsne_gradient(&f, P, xy, early ? o->exaggeration : 1, d.g, e);
         if (!rc && !step(&d, (float)rate, early ? 0.5f : 0.8f, xy)) {

@@ -5,7 +5,8 @@
  * equation 5 Gradient descent with momentum and per-coordinate gains: gain += 0.2 where gradient and update disagree in
  * sign, else times 0.8, at least 0.01. The first 250 steps multiply P by the exaggeration e (12) with momentum 0.5, the
  * rest have 0.8; update and gains start afresh at the switch. Learning rate max(n / e / 4, 50): all as
- * scikit-learn 1.9. Attraction: kernels/attract.h. Repulsion: all pairs (kernels/repulse.h) for few points, tsne_mesh.h
+ * scikit-learn 1.9. Ours: a map that the exaggeration has shrunk below the spread of the start (rms 1e-4) gets that spread again at
+ * the switch. Attraction: kernels/attract.h. Repulsion: all pairs (kernels/repulse.h) for few points, tsne_mesh.h
  * for many. The same bytes for any number of threads. Tests: tests/test_tsne.c */
 #ifndef SAEMILL_TSNE_H
 #define SAEMILL_TSNE_H
@@ -21,6 +22,7 @@
 
 enum tsne_repulsion { TSNE_AUTO, TSNE_EXACT, TSNE_MESH };
 enum { TSNE_EXACT_BELOW = 7000, TSNE_EXAGGERATED = 250 }; /* points where the mesh becomes faster (measured); steps */
+#define TSNE_START_SPREAD 1e-4                            /* of a start's first coordinate, standard deviation */
 #define TSNE_SPACING 0.3f                                 /* mesh nodes of this size: force error 0.2 % */
 
 struct tsne_options {

@@ -1,0 +1,200 @@
+/* lobes.c - what the clusters of features do: which groups of text they fire on, and whether their directions agree.
+ *
+ * Definitions: lib/analysis/lobes.h. Every statistic stands against a permutation null, so that a clear picture is a number. */
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/analysis/clusterfile.h"
+#include "lib/analysis/lobes.h"
+#include "lib/base/arena.h"
+#include "lib/base/opt.h"
+#include "lib/base/stage.h"
+#include "lib/file/jsonfile.h"
+#include "lib/sae/sae.h"
+#include "lib/sae/saefile.h"
+
+#define PROG "lobes"
+
+struct settings {
+    const char *cluster, *cooccur, *sae, *angular, *out;
+    int64_t permutations, seed, threads;
+};
+
+struct run {
+    struct firing firing;
+    struct sae sae;
+    char *groups, *record;
+    int32_t *label, *winner, *lobe_group, *preferred;
+    uint32_t *histogram, *chunks; /* [k,G], [G] */
+    size_t k, G, ties, group_ties, preferred_ties;
+    struct lobes_stats stats;
+};
+
+static int check(const struct settings *s, struct run *r, struct err *e) {
+    size_t n;
+    int rc = firing_read(&r->firing, s->cooccur, &r->groups, e);
+    if (!rc) rc = clusterfile_read(s->cluster, r->firing.F, &r->k, &r->label, &n, e);
+    if (!rc) rc = saefile_read(&r->sae, s->sae, e);
+    if (!rc && r->sae.F != r->firing.F) {
+        rc = err_set(e, ERR_SHAPE, "%s: W_dec: want %zu features as in %s, got %zu", s->sae, r->firing.F, s->cooccur, r->sae.F);
+        err_hint(e, "give the SAE that %s was made with", s->cooccur);
+    }
+    r->G = r->firing.n_groups;
+    return rc;
+}
+
+static int allocate(struct run *r, struct err *e) {
+    size_t cells;
+    if (!size_product(r->k, r->G, 1, &cells)) cells = SIZE_MAX;
+    r->winner = mem_array(r->firing.chunks, sizeof *r->winner, "lobes", e);
+    r->lobe_group = r->winner ? mem_array(r->k, sizeof *r->lobe_group, "lobes", e) : NULL;
+    r->preferred = r->lobe_group ? mem_array(r->firing.F, sizeof *r->preferred, "lobes", e) : NULL;
+    r->histogram = r->preferred ? mem_array(cells, sizeof *r->histogram, "lobes", e) : NULL;
+    r->chunks = r->histogram ? mem_array(r->G, sizeof *r->chunks, "lobes", e) : NULL;
+    return r->chunks ? 0 : ERR_MEMORY;
+}
+
+static int compute(const struct settings *s, struct run *r, struct err *e) {
+    const struct firing *m = &r->firing;
+    for (size_t c = 0; c < m->chunks; c++) r->chunks[m->group[c]]++;
+    int rc = lobes_winners(m, r->label, r->k, r->winner, r->histogram, &r->ties, e);
+    if (rc) return rc;
+    r->group_ties = lobes_groups(r->histogram, r->k, r->G, r->chunks, r->lobe_group);
+    if ((rc = lobes_preferred(m, r->label, r->preferred, &r->preferred_ties, e))) return rc;
+    const struct lobes_input in = {m,           r->label,
+                                   r->winner,   r->preferred,
+                                   r->k,        r->sae.W_dec,
+                                   r->sae.D,    (size_t)s->permutations,
+                                   (uint64_t)s->seed, !strcmp(s->angular, "yes")};
+    return lobes_statistics(&in, &r->stats, e);
+}
+
+/* --- output --- */
+
+static void add(json_t *o, const char *name, const struct stats_null *x, const char *what, const char *null) {
+    json_t *j = json_object();
+    json_object_set_new(j, "value", jsonfile_number(x->value, 9));
+    json_object_set_new(j, "null_mean", jsonfile_number(x->null_mean, 9));
+    json_object_set_new(j, "null_std", jsonfile_number(x->null_std, 9));
+    json_object_set_new(j, "z", jsonfile_number(x->z, 6));
+    json_object_set_new(j, "n_permutations", json_integer((json_int_t)x->n_permutations));
+    json_object_set_new(j, "what", json_string(what));
+    json_object_set_new(j, "null", json_string(null));
+    json_object_set_new(o, name, j);
+}
+
+static json_t *statistics(const struct run *r) {
+    const struct lobes_stats *x = &r->stats;
+    json_t *o = json_object();
+    char text[120];
+    snprintf(text, sizeof text, "share of the %zu nearest neighbours that lie in the feature's lobe", x->neighbours);
+    add(o, "purity", &x->purity1, "share of features whose nearest neighbour by cosine of decoder rows lies in the same lobe",
+        "lobes shuffled");
+    add(o, "purity_10", &x->purity10, text, "lobes shuffled");
+    add(o, "language_purity", &x->language1, "share of features whose nearest neighbour prefers the same group",
+        "preferred groups shuffled");
+    add(o, "ami", &x->ami_preferred, "adjusted mutual information of the features' lobes and preferred groups",
+        "preferred groups shuffled");
+    add(o, "ari", &x->ari_preferred, "adjusted Rand index of the same", "preferred groups shuffled");
+    add(o, "chunk_purity", &x->chunk_purity, "share of chunks won by a lobe of their own group",
+        "groups of chunks shuffled, lobes named anew");
+    if (x->angular)
+        add(o, "ami_angular", &x->ami_angular,
+            "adjusted mutual information of the lobes and as many clusters by angular similarity of decoder rows",
+            "lobes shuffled");
+    return o;
+}
+
+static void note(json_t *notes, const char *text, size_t n) {
+    char line[200];
+    if (!n) return;
+    snprintf(line, sizeof line, "%s: %zu", text, n);
+    json_array_append_new(notes, json_string(line));
+}
+
+static json_t *notes(const struct run *r) {
+    json_t *list = json_array();
+    size_t silent = 0;
+    for (size_t l = 0; l < r->k; l++) silent += r->lobe_group[l] < 0;
+    note(list, "chunks in which several lobes had the highest share of features firing (the lower one was taken)", r->ties);
+    note(list, "lobes that win equal shares of several groups (the lower group was taken)", r->group_ties);
+    note(list, "lobes that win no chunk and have no group", silent);
+    note(list, "features with a lobe that fire in equal shares of several groups (the lower one counts as preferred)",
+         r->preferred_ties);
+    return list;
+}
+
+static json_t *report(const struct run *r) {
+    json_t *o = json_object(), *rows = json_array(), *per_group = json_array(), *feature = json_array();
+    for (size_t l = 0; l < r->k; l++) {
+        json_t *row = json_array();
+        for (size_t g = 0; g < r->G; g++) json_array_append_new(row, json_integer(r->histogram[l * r->G + g]));
+        json_array_append_new(rows, row);
+    }
+    for (size_t g = 0; g < r->G; g++) json_array_append_new(per_group, json_integer(r->chunks[g]));
+    for (size_t f = 0; f < r->firing.F; f++)
+        json_array_append_new(feature, json_integer(r->label[f] < 0 ? -1 : r->lobe_group[r->label[f]]));
+    json_object_set_new(o, "groups", json_loads(r->groups, 0, NULL));
+    json_object_set_new(o, "chunks", per_group);
+    json_object_set_new(o, "histogram", rows);
+    json_object_set_new(o, "lobe_group", jsonfile_i32s(r->lobe_group, r->k));
+    json_object_set_new(o, "ties", json_integer((json_int_t)r->ties));
+    json_object_set_new(o, "notes", notes(r));
+    json_object_set_new(o, "statistics", statistics(r));
+    json_object_set_new(o, "feature_group", feature);
+    json_object_set_new(o, "preferred_group", jsonfile_i32s(r->preferred, r->firing.F));
+    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
+    return o;
+}
+
+static int output(const struct settings *s, const struct run *r, struct err *e) {
+    json_t *o = report(r);
+    int rc = jsonfile_write(s->out, o, e);
+    json_decref(o);
+    return rc;
+}
+
+static void run_free(struct run *r) {
+    firing_free(&r->firing);
+    sae_free(&r->sae);
+    free(r->groups), free(r->record), free(r->label), free(r->winner), free(r->lobe_group), free(r->preferred);
+    free(r->histogram), free(r->chunks);
+}
+
+int main(int argc, char **argv) {
+    struct settings s = {0};
+    struct run r = {0};
+    struct err e = {0};
+    const struct opt table[] = {
+        {"cluster", OPT_INPUT, &s.cluster, NULL, 0, 0, NULL, NULL, "lobes of the features, from cluster", false},
+        {"cooccur", OPT_INPUT, &s.cooccur, NULL, 0, 0, NULL, NULL, "the bits that cluster read, from cooccur", false},
+        {"sae", OPT_INPUT, &s.sae, NULL, 0, 0, NULL, NULL, "folder of the SAE, for its decoder directions", false},
+        {"permutations", OPT_INT, &s.permutations, "1000", 1, 1000000, NULL, "draws", "of every null", false},
+        {"seed", OPT_INT, &s.seed, "42", 0, INT32_MAX, NULL, NULL, "of the permutations", false},
+        {"angular", OPT_TEXT, &s.angular, "yes", 0, 0, "yes|no", NULL, "compare with clusters by angle too (2 F^2 bytes)", false},
+        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
+        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+    };
+    const size_t n = sizeof table / sizeof *table;
+    int rc = opt_parse(PROG, "name the group of text that each lobe fires on", table, n, argc, argv, &e);
+    if (rc > 0) return STAGE_OK;
+    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+
+    if (!rc) rc = check(&s, &r, &e);
+    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+
+    if (!rc) rc = allocate(&r, &e);
+    if (!rc) rc = compute(&s, &r, &e);
+    if (!rc) rc = output(&s, &r, &e);
+
+    if (!rc)
+        stage_done(PROG, "%s: %zu lobes, chunk purity %.3f (z %.1f), neighbour purity %.3f (z %.1f), AMI %.3f (z %.1f)", s.out, r.k,
+                   r.stats.chunk_purity.value, r.stats.chunk_purity.z, r.stats.purity1.value, r.stats.purity1.z,
+                   r.stats.ami_preferred.value, r.stats.ami_preferred.z);
+    run_free(&r);
+    opt_free(table, n);
+    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+}
