@@ -1,0 +1,77 @@
+#!/bin/sh
+# tokenize.sh - the stage tokenize on its command line: order, budgets, splits, equal bytes, and what it refuses.
+# The model is the GPT-2 fixture (no BOS) or qwen2 (BOS 0); texts are single letters, so that a token is a byte.
+bin=${BIN:-build/bin}/tokenize
+tmp=build/tmp/cli-tokenize
+model=tests/fixtures/tokenizer
+rm -rf $tmp && mkdir -p $tmp/zh $tmp/en $tmp/order/zh $tmp/order/en || exit 1
+n=0 failed=0
+check() { # check NAME, after a test
+    ok=$?
+    n=$((n + 1))
+    if [ $ok = 0 ]; then echo "ok $n - $1"; else echo "not ok $n - $1" && failed=1; fi
+}
+line() { printf '{"text":"%s","split":"%s"}\n' "$1" "$2"; }
+# The data behind the header: 8 bytes of length, then the header.
+data() { tail -c +$((9 + $(od -An -tu8 -N8 "$1"))) "$1"; }
+same_data() { data "$1" >$tmp/a.data && data "$2" >$tmp/b.data && cmp -s $tmp/a.data $tmp/b.data; }
+refused() { # refused STATUS TEXT ARGUMENTS…
+    want=$1 text=$2
+    shift 2
+    $bin "$@" >$tmp/out 2>$tmp/err
+    [ $? = "$want" ] && grep -qF -- "$text" $tmp/err && grep -q '^hint: ' $tmp/err && [ ! -s $tmp/out ]
+}
+
+{ line Q train; line W heldout; line E train; line '' train; line R train; } >$tmp/zh/a.jsonl
+{ line T train; line Y train; } | gzip -c >$tmp/zh/b.jsonl.gz
+{ line U train; printf '{"text":"I"}\n'; } >$tmp/en/a.jsonl
+printf 'ZXZX' >$tmp/en/b.txt
+all="$tmp/zh/a.jsonl $tmp/zh/b.jsonl.gz $tmp/en/a.jsonl $tmp/en/b.txt"
+
+$bin --model $model/gpt2 --corpus $all --out $tmp/all.st 2>$tmp/err
+check 'runs'
+grep -q '^tokenize: 12 tokens, 9 documents (0 cut), 2 groups; ' $tmp/err
+check 'the closing line counts tokens and documents, the empty one left out'
+$bin --corpus $all --out $tmp/again.st --model $model/gpt2 2>/dev/null && cmp -s $tmp/all.st $tmp/again.st
+check 'equal inputs give equal bytes'
+grep -qaF '"groups":"[\"en\",\"zh\"]"' $tmp/all.st && grep -qaF '"bos_id":"-1"' $tmp/all.st && ! grep -qa "$tmp" $tmp/all.st
+check 'metadata: groups sorted, no BOS, no path'
+
+# File order: Q W E R T Y (zh), U I Z X Z X (en); as one file a group the same data must come out.
+{ line Q train; line W train; line E train; line R train; line T train; line Y train; } >$tmp/order/zh/a.jsonl
+{ line U train; line I train; line ZXZX train; } >$tmp/order/en/a.jsonl
+$bin --model $model/gpt2 --corpus $tmp/order/zh/a.jsonl $tmp/order/en/a.jsonl --out $tmp/order.st 2>/dev/null &&
+    same_data $tmp/all.st $tmp/order.st
+check 'documents in the order of the files'
+
+$bin --model $model/gpt2 --corpus $all --split train --max-tokens-per-group 4 --out $tmp/budget.st 2>$tmp/err &&
+    grep -q '^tokenize: 8 tokens, 6 documents (1 cut), ' $tmp/err
+check 'a budget a group is exact'
+{ line U train; line ZXZ train; } >$tmp/order/en/a.jsonl # en first; U, then ZXZX cut to 3 since I comes after it
+{ line Q train; line T train; line E train; line Y train; } >$tmp/order/zh/a.jsonl
+$bin --model $model/gpt2 --corpus $tmp/order/en/a.jsonl $tmp/order/zh/a.jsonl --out $tmp/order.st 2>/dev/null &&
+    same_data $tmp/budget.st $tmp/order.st
+check 'a group draws from its files in turn'
+
+$bin --model $model/gpt2 --corpus $all --max-tokens 5 --out $tmp/five.st 2>$tmp/err && grep -q '^tokenize: 5 tokens, 5 documents (0 cut)' $tmp/err
+check 'a budget in all is exact'
+$bin --model $model/gpt2 --corpus $tmp/zh/a.jsonl $tmp/en/a.jsonl --split heldout --out $tmp/held.st 2>$tmp/err &&
+    grep -q '^tokenize: 2 tokens, 2 documents' $tmp/err
+check 'a document without a split belongs to every split'
+$bin --model $model/qwen2 --corpus $tmp/zh/a.jsonl --out $tmp/bos.st 2>$tmp/err && grep -q '^tokenize: 8 tokens, 4 documents' $tmp/err &&
+    grep -qaF '"bos_id":"0"' $tmp/bos.st
+check 'each document begins with BOS'
+
+refused 1 "no document for split 'heldout' in $tmp/zh/b.jsonl.gz" --model $model/gpt2 --corpus $tmp/zh/b.jsonl.gz --split heldout --out $tmp/no.st
+check 'an empty corpus is refused'
+refused 1 "$tmp/tokenizer.json: cannot read" --model $tmp --corpus $all --out $tmp/no.st
+check 'a folder without tokenizer.json is refused'
+$bin --model $model/gpt2 --corpus $tmp/zh/none.jsonl --out $tmp/no.st 2>$tmp/err
+[ $? = 1 ] && grep -qF "$tmp/zh/none.jsonl: " $tmp/err
+check 'a missing corpus is refused'
+refused 2 '--split' --model $model/gpt2 --corpus $all --split x --out $tmp/no.st || grep -qF 'train|heldout' $tmp/err
+check 'an unknown split is a usage error'
+[ ! -e $tmp/no.st ] && [ ! -e $tmp/no.st.part ]
+check 'a refused run leaves nothing behind'
+echo "1..$n"
+exit $failed
