@@ -54,6 +54,8 @@ static int check(const struct settings *s, struct run *r, struct err *e) {
     if (s->lr_warmup + s->lr_decay > s->steps)
         return err_set(e, ERR_USAGE, PROG ": --lr-warmup %lld and --lr-decay %lld are more than --steps %lld",
                        (long long)s->lr_warmup, (long long)s->lr_decay, (long long)s->steps);
+    int rc = outfile_check(s->out, e);
+    if (rc) return rc;
     size_t need = trainer_bytes(&r->config, sae_kernels_get(s->backend)), have = mem_physical_bytes();
     if (need == SIZE_MAX || (have && need > have / 10 * 9)) {
         err_set(e, ERR_MEMORY, PROG ": needs %.1f GB, this machine has %.1f GB", (double)need / 1e9, (double)have / 1e9);

@@ -198,6 +198,8 @@ static void whole_or_absent(void **state) {
     assert_int_equal(outfile_open(&o, TMP "/absent/x", &e), ERR_IO);
     assert_non_null(strstr(e.hint, "mkdir"));
     assert_int_equal(outfile_open(&o, "/dev/null", &e), ERR_IO);
+    assert_int_equal(outfile_check(TMP "/absent/x", &e), ERR_IO);
+    assert_int_equal(outfile_check(TMP "/new/", &e), 0);
     assert_int_equal(outdir_open(&o, TMP "/folder/", &e), 0);
     assert_int_equal(access(TMP "/folder", F_OK), -1);
     assert_int_equal(outdir_commit(&o, &e), 0);

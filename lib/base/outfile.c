@@ -22,13 +22,17 @@ static int names(struct outfile *o, const char *path, struct err *e) {
     return 0;
 }
 
-static int sync_parent(const char *path) {
-    char dir[PATH_MAX];
-    snprintf(dir, sizeof dir, "%s", path);
+static void parent_of(const char *path, char dir[PATH_MAX]) {
+    snprintf(dir, PATH_MAX, "%s", path);
     char *slash = strrchr(dir, '/');
     if (!slash) strcpy(dir, ".");
     else if (slash == dir) dir[1] = 0;
     else *slash = 0;
+}
+
+static int sync_parent(const char *path) {
+    char dir[PATH_MAX];
+    parent_of(path, dir);
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return -1;
     int rc = fsync(fd);
@@ -85,6 +89,17 @@ void outfile_abort(struct outfile *o) {
     if (o->part[0]) unlink(o->part);
     o->fd = -1;
     o->part[0] = 0;
+}
+
+int outfile_check(const char *path, struct err *e) {
+    struct outfile o;
+    char dir[PATH_MAX];
+    int rc = names(&o, path, e);
+    if (rc) return rc;
+    parent_of(o.path, dir);
+    if (!access(dir, W_OK | X_OK)) return 0;
+    rc = err_errno(e, "%s: cannot write: folder %s", path, dir);
+    return errno == ENOENT ? err_hint(e, "the folder must exist: mkdir -p it first") : rc;
 }
 
 int outfile_text(const char *path, const char *text, size_t n_bytes, struct err *e) {

@@ -25,6 +25,9 @@ int outfile_write_at(struct outfile *o, uint64_t offset_bytes, const void *data,
 int outfile_commit(struct outfile *o, struct err *e);
 void outfile_abort(struct outfile *o);
 
+/* Can something be put at path? Its folder must exist and be writable. Ask before hours of work, not after. ERR_IO. */
+int outfile_check(const char *path, struct err *e);
+
 /* Write a whole small file at once, atomically. */
 int outfile_text(const char *path, const char *text, size_t n_bytes, struct err *e);
 
