@@ -1,0 +1,43 @@
+# saemill - figures of sparse-autoencoder papers, rebuilt from raw text by GNU Make and small C programs.
+#
+# Start with `make help`. The machinery is in mk/, the numbers are in params/, a paper's runs and figures in paper/.
+
+$(if $(word 2,$(CURDIR)),$(error saemill: the path "$(CURDIR)" has a space in it, which make cannot handle: move the checkout))
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += -rR -L --no-print-directory
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
+endif
+
+include mk/toolchain.mk
+include mk/build.mk
+include mk/check.mk
+include mk/deps.mk
+
+
+# ---- the study: SCALE=tiny|demo|paper of PAPER, from MODEL (a Hugging Face folder) and CORPUS (a folder per language) ----
+SCALE   := demo
+PAPER   := aiaa5047
+RESULTS := results
+FIGURES := figures
+PARAMS  := params
+$(if $(wildcard $(PARAMS)/$(PAPER)/$(SCALE).mk),,$(error saemill: no $(PARAMS)/$(PAPER)/$(SCALE).mk: SCALE is one of $(patsubst $(PARAMS)/$(PAPER)/%.mk,%,$(wildcard $(PARAMS)/$(PAPER)/*.mk))))
+
+include mk/stage.mk
+include mk/pipeline.mk
+include $(PARAMS)/defaults.mk
+include $(PARAMS)/$(PAPER)/$(SCALE).mk
+include paper/$(PAPER)/figures.mk
+include mk/study.mk
+
+.PHONY: help clean
+help: ## this list
+	@awk -f mk/help.awk $(MAKEFILE_LIST)
+	@printf '\nruns of $(PAPER) at SCALE=$(SCALE) (make NAME builds one; their lines: $(PARAMS)/$(PAPER)/$(SCALE).mk)\n'
+	@printf '  %s\n' $(runs) $(trials)
+	@printf '\nfigures (make NAME draws one)\n'
+	@printf '  %s\n' $(figs) $(extra-figs)
+
+clean: ## remove everything compiled and every scratch file (build/); results/ and figures/ stay
+	rm -rf build

@@ -1,0 +1,71 @@
+# build.mk - C and CUDA sources to objects, one archive, programs and tests. It links what exists; nothing is listed by hand.
+
+lib_src   := $(sort $(wildcard lib/*.c lib/*/*.c kernels/*.c))
+cuda_src  := $(if $(NVCC),$(sort $(wildcard kernels/*.cu)))
+stage_src := $(sort $(wildcard stages/*.c))
+test_src  := $(sort $(wildcard tests/test_*.c))
+bench_src := $(sort $(wildcard tests/bench/*.c))
+obj        = $(patsubst %,$(B)/obj/%.o,$(basename $1))
+
+lib_obj  := $(call obj,$(lib_src) $(cuda_src))
+programs := $(patsubst stages/%.c,$(BIN)/%,$(stage_src))
+tests    := $(patsubst tests/%.c,$(B)/test/%,$(test_src))
+benches  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(bench_src))
+fuzz_src  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+all_obj  := $(lib_obj) $(call obj,$(stage_src) $(test_src) $(bench_src) $(fuzz_src))
+archive  := $(B)/libsaemill.a
+
+# `make clean deps test` means: in that order. Whatever compiles waits for those that are asked for in the same run.
+first := $(filter clean deps,$(MAKECMDGOALS))
+
+# Two records of what was compiled (without a newline at the end: GNU Make 4.3's $(file <) does not always strip it) and with what; a difference makes the record out of date, and what depends on it.
+flags_now := $(CC) $(STD) $(OPT) $(WARN) $(MORE_CFLAGS) $(CPPFLAGS)
+link_now  := $(LDFLAGS) $(LIBS)
+$(B)/flags: $(if $(call same,$(file <$(B)/flags),$(flags_now)),,flags-changed) | $(first)
+	@mkdir -p $(@D) && printf %s '$(flags_now)' >$@
+$(B)/link: $(if $(call same,$(file <$(B)/link),$(link_now)),,flags-changed) | $(first)
+	@mkdir -p $(@D) && printf %s '$(link_now)' >$@
+$(B)/members: $(if $(call same,$(file <$(B)/members),$(lib_obj)),,flags-changed) | $(first)
+	@mkdir -p $(@D) && printf %s '$(lib_obj)' >$@
+.PHONY: flags-changed
+
+# One short line per file; the whole command with V=1.
+quiet := $(if $(V),,@)
+say    = $(if $(V),,@echo '  $1 $(or $2,$@)')
+
+# Compilers write beside the target and rename, so that neither a kill nor a second make leaves half an object.
+$(B)/obj/%.o: %.c $(B)/flags | $(first)
+	@mkdir -p $(@D)
+	$(call say,CC  ,$<)
+	$(quiet)$(CC) $(CFLAGS) $(CPPFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@.$$$$ && mv -f $@.$$$$ $@
+$(B)/obj/%.o: %.cu $(B)/flags | $(first)
+	@mkdir -p $(@D)
+	$(call say,NVCC,$<)
+	$(quiet)$(NVCC) $(NVCCFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@
+
+$(archive): $(lib_obj) $(B)/members
+	@mkdir -p $(@D)
+	$(call say,AR  )
+	$(quiet)rm -f $@.$$$$ && ar rcsD $@.$$$$ $(lib_obj) && mv -f $@.$$$$ $@
+
+linker = $(if $(cuda_src),$(NVCC) -Xcompiler -fopenmp $(patsubst -Wl$(comma)%,-Xlinker %,$(LDFLAGS)),$(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS))
+$(BIN)/%: $(B)/obj/stages/%.o $(archive) $(B)/link
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(quiet)$(linker) $< $(archive) $(LIBS) -o $@
+$(B)/test/%: $(B)/obj/tests/%.o $(archive) $(B)/link
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(quiet)$(linker) $< $(archive) -lcmocka $(LIBS) -o $@
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(archive) $(B)/link
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(quiet)$(linker) $< $(archive) $(LIBS) -o $@
+
+.PHONY: programs tests benches objects
+programs: $(programs) ## every stage program
+tests: $(tests)
+benches: $(benches)
+objects: $(all_obj)
+
+-include $(wildcard $(all_obj:.o=.d))

@@ -1,0 +1,51 @@
+# check.mk - everything that judges the code: tests, warnings, sanitizers, fuzzing, timing, formatting.
+
+test_scripts := $(sort $(wildcard tests/cli/*.sh tests/contract/*.sh tests/e2e/*.sh))
+FUZZ_SECONDS := 60
+
+.PHONY: test strict asan fuzz bench format
+test: $(tests) $(programs) ## every test: units, command lines, partial reruns, the whole pipeline at SCALE=tiny; needs no GPU
+	@LOGS=$(B)/test-logs flock $(B)/test.lock sh tests/run.sh $(tests) $(test_scripts)
+strict: | $(first) ## compile all with -Wconversion, every warning an error
+	@$(MAKE) B=build/strict MORE_CFLAGS='-Wconversion -Werror' objects && echo 'strict: no warnings'
+
+# Leaks in libraries that keep caches for the process's life (font configuration, OpenMP) are not ours to free.
+asan: | $(first) ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) B=build/asan MORE_CFLAGS='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' asan-run
+.PHONY: asan-run
+asan-run: $(tests)
+	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 \
+	    LOGS=$(B)/test-logs TEST_SECONDS=600 flock $(B)/test.lock sh tests/run.sh $(tests)
+
+# The library is compiled anew by clang, without OpenMP: its own runtime would be one more package.
+fuzz_opt := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+fuzz: | $(first) ## every tests/fuzz/fuzz_*.c under libFuzzer, FUZZ_SECONDS=60 each, seeds from tests/fuzz/seeds/<name>/
+	@if ! command -v $(CLANG) >/dev/null; then echo 'SKIP fuzz: no clang (install clang and libclang-rt-dev)'; \
+	elif ! $(call fuzz_probe,$(CLANG)); then echo 'SKIP fuzz: clang has no libFuzzer runtime (install libclang-rt-dev)'; \
+	else $(MAKE) B=build/fuzz CC=$(CLANG) OPT='$(fuzz_opt)' WARN='-Wall -Wno-unknown-pragmas' \
+	    MORE_CFLAGS=-Itests/fuzz/serial fuzz-run; fi
+fuzz_probe = mkdir -p build/fuzz && printf 'int LLVMFuzzerTestOneInput(const char *p,long n){return p&&n<0;}' | \
+	$1 -x c - -fsanitize=fuzzer,address -o build/fuzz/probe 2>/dev/null
+
+fuzz_run := $(patsubst tests/fuzz/fuzz_%.c,fuzz-%,$(fuzz_src))
+.PHONY: fuzz-run $(fuzz_run)
+fuzz-run: $(fuzz_run)
+	@echo 'fuzz: $(words $(fuzz_run)) targets, $(FUZZ_SECONDS) s each, nothing found'
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(archive) $(B)/link
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(quiet)$(CC) $(OPT) -fsanitize=fuzzer $(LDFLAGS) $< $(archive) $(LIBS) -o $@
+.SECONDARY: $(call obj,$(fuzz_src))
+$(fuzz_run): fuzz-%: $(B)/fuzz/fuzz_%
+	@mkdir -p $(B)/corpus/$* $(B)/found
+	@echo 'fuzz $*: $(FUZZ_SECONDS) s'
+	@$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+	    -artifact_prefix=$(B)/found/$*- $(B)/corpus/$* $(wildcard tests/fuzz/seeds/$*) >$(B)/found/$*.log 2>&1 \
+	    || { tail -40 $(B)/found/$*.log; echo 'fuzz $*: FAILED, see $(B)/found/'; exit 1; }
+	@grep -E 'number_of_executed_units' $(B)/found/$*.log | sed 's/^stat::number_of_executed_units:/fuzz $*: inputs tried/'
+
+bench: $(benches) ## time the kernels: operation, size, ms, rate, share of the machine's peak
+	@$(if $(benches),for b in $(benches); do echo "$$b"; $$b || exit 1; done,echo 'bench: no programs in tests/bench/')
+
+format: ## clang-format every C file in place
+	clang-format -i $(wildcard lib/*/*.[ch] kernels/*.[ch] kernels/*.cu stages/*.[ch] tests/*.[ch] tests/*/*.[ch])

@@ -1,0 +1,79 @@
+# pipeline.mk - what every program reads, and the instances that an SAE run consists of. Numbers are in params/.
+
+use.tokenize  := split max-tokens-per-group
+use.collect   := sites context dtype bos backend
+use.normalise := site norm seed
+use.train     := arch width lambda lr steps batch epsilon theta-init lr-warmup lr-decay lambda-warmup beta1 beta2 adam-eps \
+                 dead-window seed backend
+use.evaluate  := site backend
+use.cooccur   := site chunk-tokens chunks-per-group chunk-documents backend
+use.cluster   := affinity k min-count seed
+use.lobes     := permutations seed
+use.tsne      := perplexity iterations exaggeration seed
+use.plot      := kind labels title left-out smooth
+use.page      :=
+
+in.tokenize  := model=MODEL corpus=CORPUS
+in.collect   := tokens=tokenize.% model=MODEL
+in.normalise := in=collect.train
+in.train     := in=normalise
+in.evaluate  := sae=train data=collect.heldout
+in.cooccur   := sae=train data=collect.heldout
+in.cluster   := in=cooccur
+in.lobes     := cluster=cluster.% cooccur=cooccur sae=train
+in.tsne      := sae=train cooccur=cooccur
+
+ext.tokenize  := .safetensors
+ext.collect   := .safetensors
+ext.normalise := .safetensors
+ext.evaluate  := .json
+ext.cooccur   := .safetensors
+ext.cluster   := .json
+ext.lobes     := .json
+ext.tsne      := .json
+ext.page      := .html
+
+threads := $(if $(THREADS),--threads $(THREADS))
+aside.collect   := $(threads)
+aside.normalise := $(threads)
+aside.train     := --checkpoint @W/checkpoint $(threads)
+aside.evaluate  := $(threads)
+aside.cooccur   := $(threads)
+aside.cluster   := $(threads)
+aside.lobes     := $(threads)
+aside.tsne      := $(threads)
+aside.plot      := --lineage @L
+
+# Raw inputs. A corpus folder gives a document its language, so there the name counts, not only the content.
+raws := MODEL CORPUS CLAIMS CAPTIONS FIGURES
+raw.MODEL    = $(MODEL)
+watch.MODEL  = $(wildcard $(MODEL)/*.json $(MODEL)/*.safetensors)
+raw.CORPUS   = $(sort $(foreach c,$(CORPUS),$(or $(filter %.txt %.jsonl %.zst %.gz,$(wildcard $c/*)),$c)))
+watch.CORPUS = $(raw.CORPUS)
+names.CORPUS := yes
+
+# What differs between two instances of one program.
+tokenize.train.split      := train
+tokenize.heldout.split    := heldout
+affinities                := phi smc jaccard dice overlap
+$(foreach a,$(affinities),$(eval cluster.$a.affinity := $a))
+
+sae-trained   := tokenize.train tokenize.heldout collect.train collect.heldout normalise train evaluate
+sae-instances := $(sae-trained) cooccur $(affinities:%=cluster.%) $(affinities:%=lobes.%) tsne
+
+# $(call sae,NAME, key=value …): a whole run.   $(call trial,NAME, key=value …): one point of a sweep, trained and evaluated.
+sae   = $(call run,$(strip $1),$2,$(sae-instances),$3)$(eval runs += $(strip $1))
+trial = $(call run,$(strip $1),$2,$(sae-trained),$3)$(eval trials += $(strip $1))
+trials :=
+
+# $(call figure,NAME, key=value …, option=run/instance+run/instance …): drawn by plot, copied to figures/.
+# extra-figure: the same, but not among those that `make figures` draws.
+figure       = $(call any-figure,$(strip $1),$2,$3,$4)$(eval figs += $(strip $1))
+extra-figure = $(call any-figure,$(strip $1),$2,$3,$4)$(eval extra-figs += $(strip $1))
+any-figure   = $(eval in.$1.plot := $(strip $3))$(call run,$1,$2,plot,$4)$(call figure-copy,$1)
+extra-figs  :=
+figure-copy = $(foreach x,png json,$(eval $(call copy-rule,$1,$x)))
+define copy-rule
+$(FIGURES)/$(SCALE)/$(PAPER)/$1.$2: $(call target,$1,plot)
+	@sh mk/copy.sh $$</plot.$2 $$@
+endef

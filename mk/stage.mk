@@ -1,0 +1,86 @@
+# stage.mk - the one stage rule, and how a run becomes rules.
+#
+# Words: a run is one declared line ($(call sae,L6R-16x-JumpReLU, site=L6R …)). It has instances: a program, or a program and
+# a variant (cluster.phi). An instance makes one target, $(here)/<run>/<instance><ext>. Declarations, in pipeline.mk:
+#
+#   use.<program>   the parameters it reads; each becomes the option of that name. A program sees nothing else.
+#   in.<instance>   or in.<program>, or in.<run>.<instance>: option=source … ; sources are joined by +. A source is an instance
+#                   of the same run (% stands for the variant), run/instance, or RAW, for the paths in raw.RAW
+#   ext.<program>   suffix of its artifact; none for a folder
+#   fixed.<program> words added as they are          aside.<program>  the same, outside the key (threads, checkpoints)
+#
+# The value of a parameter: from make's command line, else <run>.<instance>.<p>, <run>.<p>, <instance>.<p>, <p>. An empty
+# value leaves the option out. Environment variables do not count. Errors cite the line that declares the run.
+
+here  := $(RESULTS)/$(SCALE)/$(PAPER)
+store := $(RESULTS)/store
+memo  := $(BIN)/memo
+STAGE_BIN := $(BIN)
+SLOTS := 1
+
+# make sees links (-L), so a link to nothing would count as there: remove those, and their stages run or are restored.
+ifneq ($(wildcard $(RESULTS)/$(SCALE)),)
+$(shell find $(RESULTS)/$(SCALE) -xtype l -delete)
+endif
+
+runs    :=
+targets :=
+changed := # targets whose recorded command is another one
+figs    :=
+
+program  = $(firstword $(subst ., ,$1))
+variant  = $(word 2,$(subst ., ,$1))
+target   = $(here)/$1/$2$(ext.$(call program,$2))
+known    = $(if $(filter-out undefined default environment,$(firstword $(origin $1))),$1)
+is-cmd   = $(filter command,$(firstword $(origin $1)))
+name-of  = $(firstword $(if $(is-cmd),$1) $(foreach v,$2.$3.$1 $2.$1 $3.$1 $1,$(call known,$v)))
+
+# A value as one word of the shell; values with a quote, $ or # are refused.
+odd      = $(strip $(foreach c,' " $$ \# ` \,$(findstring $c,$1)))
+special  = $(strip $(word 2,$1) $(foreach c,| & ; < > ( ) * ? [ ] { } ~ !,$(findstring $c,$1)))
+quoted   = $(if $(call special,$1),'$1',$1)
+checked  = $(if $(call odd,$3),$(error $1: the value of '$2' holds one of ' " $$ # ` \: $3),$3)
+
+# $1 parameter, $2 run, $3 instance. The text form is what memo records; the shell form is what the recipe says.
+value-of = $(call checked,$2,$1,$(strip $($(or $(name-of),$(error $2: no value for '$1' (stage $3))))))
+text-of  = $(if $(value-of),--$1 $(value-of))
+shell-of = $(if $(value-of),--$1 $(call quoted,$(value-of)))
+
+# $1 run, $2 instance, $3 one source: its paths. Raw sources whose name counts are marked by names.<RAW>.
+raw-of    = $(or $(raw.$3),$(error $1: nothing is given for $3 (stage $2): say make $3=…))
+source-of = $(if $(filter $3,$(raws)),$(raw-of),$(if $(findstring /,$3),$(call target,$(firstword $(subst /, ,$3)),$(word 2,$(subst /, ,$3))),$(call target,$1,$3)))
+mark-of   = $(if $(names.$1),:,.)
+
+# Collects paths in `ins`, what make has to watch in `needs`, artifacts among them in `from`; answers "--option @1. @2. …".
+inputs-of = $(firstword $(foreach v,in.$1.$2 in.$2 in.$(call program,$2),$(call known,$v)))
+one-source = $(foreach f,$(source-of),$(eval ins += $f)@$(words $(ins))$(call mark-of,$3))$(eval needs += $(if $(filter $3,$(raws)),$(watch.$3),$(source-of)))$(eval from += $(if $(filter $3,$(raws)),$(artifacts.$3),$(source-of)))
+one-option = --$(firstword $(subst =, ,$3)) $(foreach s,$(subst +, ,$(subst %,$(call variant,$2),$(word 2,$(subst =, ,$3)))),$(call one-source,$1,$2,$s))
+input-words = $(foreach o,$($(inputs-of)),$(call one-option,$1,$2,$o))
+
+# Precious: make must not delete a target when its recipe fails, as -L makes it think every link has changed. memo replaces a
+# target only when the new result is complete; until then the old link stays, and its .cmd tells make that it is out of date.
+define stage-rule
+targets += $1
+changed += $(if $(call same,$(file <$1.cmd),$(ins) -- $4 $5),,$1)
+job/$1 := --store $(store) --label '$(call program,$3) $2$(if $(call variant,$3), $(call variant,$3))' --slots $(SLOTS)$(if $(LAUNCH.$(call program,$3)), --launch '$(LAUNCH.$(call program,$3))') --target $1 --in $(ins) -- $4 $6$(if $7, -- $7)
+contract/$1 := $2 $3 : $(use.$(call program,$3)) : $(from)
+$1: $(needs) $4 $(if $(call same,$(file <$1.cmd),$(ins) -- $4 $5),,params-changed) | $(memo)
+	@$$(memo) $$(MODE) $$(job/$1)
+.PRECIOUS: $1
+endef
+.PHONY: params-changed
+
+# $1 run, $2 instance
+instance = $(eval ins :=)$(eval needs :=)$(eval from :=)$(call instance-1,$1,$2,$(call program,$2),$(strip $(call input-words,$1,$2)))
+instance-1 = $(call instance-2,$1,$2,$3,$4 $(foreach p,$(use.$3),$(call text-of,$p,$1,$2)) $(fixed.$3) --out @O,$4 $(foreach p,$(use.$3),$(call shell-of,$p,$1,$2)) $(fixed.$3) --out @O)
+instance-2 = $(eval $(call stage-rule,$(call target,$1,$2),$1,$2,$(STAGE_BIN)/$3,$(strip $4),$(strip $5),$(strip $(aside.$3))))
+
+# Keys of a run: <p> of some instance's program, or <instance>.<p>.
+keys-of   = $(sort $(foreach i,$1,$(use.$(call program,$i)) $(addprefix $i.,$(use.$(call program,$i)))))
+set-key   = $(if $(filter $2,$4),,$(error $1: '$2' is no parameter of its stages))$(if $3,,$(error $1: '$2=' has no value))$(eval $1.$2 := $3)
+key-name  = $(firstword $(subst =, ,$1))
+set-keys  = $(foreach w,$2,$(call set-key,$1,$(call key-name,$w),$(patsubst $(call key-name,$w)=%,%,$w),$3))
+
+# $1 name, $2 key=value …, $3 instances, $4 anything: a comma went astray
+run = $(if $4,$(error $1: a comma in a run line: set $1.<parameter> := … on a line before it))$(if $(filter $1,$(all-runs)),$(error $1: declared twice))$(eval all-runs += $1)$(call set-keys,$1,$2,$(call keys-of,$3))$(foreach i,$3,$(call instance,$1,$i))$(eval .PHONY: $1)$(eval $1: $(foreach i,$3,$(call target,$1,$i)))
+all-runs :=

@@ -1,0 +1,58 @@
+# study.mk - what can be asked of the declared runs: figures, plan, audit, why, gc, recheck.
+
+MODE :=
+drawn := $(foreach f,$(figs),$(FIGURES)/$(SCALE)/$(PAPER)/$f.png $(FIGURES)/$(SCALE)/$(PAPER)/$f.json)
+index := $(FIGURES)/$(SCALE)/index.html
+
+# The page: an instance like any other, and a copy of it in figures/.
+raw.CLAIMS     := paper/$(PAPER)/claims.tsv
+raw.CAPTIONS   := paper/$(PAPER)/captions.tsv
+raw.FIGURES    := $(filter %.json,$(drawn))
+watch.CLAIMS   := $(raw.CLAIMS)
+watch.CAPTIONS := $(raw.CAPTIONS)
+watch.FIGURES  := $(drawn)
+names.FIGURES  := yes
+artifacts.FIGURES := $(foreach f,$(figs),$(call target,$f,plot))
+in.page        := figures=FIGURES claims=CLAIMS captions=CAPTIONS
+fixed.page     := --scale $(SCALE) --from $(FIGURES)/$(SCALE)
+$(call run,index,,page)
+$(index): $(call target,index,page)
+	@sh mk/copy.sh $< $@
+
+# Of the targets that were made at all: whose command changed since.
+recorded  = $(filter $(wildcard $(targets)),$(changed))
+
+.PHONY: figures drawn sweep plan audit why gc recheck contract
+figures: $(drawn) $(index) $(BIN)/audit ## the main job: every figure of PAPER at SCALE, and figures/<scale>/index.html
+	@$(BIN)/audit --store $(store) --targets $(call target,index,page) $(artifacts.FIGURES)
+	@echo 'look at $(index)'
+drawn: $(drawn) $(index)
+
+extra := $(foreach f,$(extra-figs),$(FIGURES)/$(SCALE)/$(PAPER)/$f.png $(FIGURES)/$(SCALE)/$(PAPER)/$f.json)
+sweep: $(extra) $(BIN)/audit ## figures that need more runs than the paper's own (the choice of lambda); much longer than `make figures`
+	@$(if $(extra),$(BIN)/audit --store $(store) --targets $(foreach f,$(extra-figs),$(call target,$f,plot)),echo 'sweep: no extra runs are declared at SCALE=$(SCALE)')
+	@$(if $(extra),printf 'look at %s\n' $(filter %.png,$(extra)))
+
+plan: $(programs) ## what `make figures` would execute and what it would restore, with recorded times; executes nothing
+	@{ $(MAKE) -s contract; $(MAKE) -k -s MODE='--mode plan' drawn 2>&1; } | awk -v root='$(call target,index,page)' -v store=$(store) -f mk/plan.awk
+
+audit: $(BIN)/audit ## prove that no result is stale, foreign or missing; DEEP=1 hashes every stored artifact again
+	@$(BIN)/audit --store $(store) --results $(here)$(if $(DEEP), --deep)$(if $(recorded), --changed $(recorded))
+
+why: $(programs) ## why T=<target, or run/instance> would be made again: old and new words, inputs, program
+	@$(if $(T),$(if $(why_t),$(foreach t,$(why_t),$(memo) --mode why $(job/$t);),echo 'why: no target is called $(T)' >&2; exit 2),echo 'why: say make why T=run/instance' >&2; exit 2)
+why_t = $(sort $(filter $(T) $(here)/$(T) $(here)/$(T).json $(here)/$(T).safetensors $(here)/$(T).html,$(targets)))
+
+gc: $(BIN)/gc ## free stored artifacts that no receipt reaches (results of earlier parameters); WIP=1: unfinished runs too
+	@$(BIN)/gc --store $(store) --results $(RESULTS) $(FIGURES)$(if $(WIP), --wip)
+
+N := 3
+recheck: $(programs) ## execute N=3 random stored stages again and compare the bytes
+	@$(foreach t,$(shell shuf -n $(N) -e -- $(wildcard $(targets))),$(memo) --mode check $(job/$t) &&) true
+
+# For the test of partial reruns: target : run instance : parameters : targets it is made from
+contract: ; @$(foreach t,$(targets),$(info $t : $(contract/$t)))true
+
+# make fig3: one figure
+.PHONY: $(figs) $(extra-figs)
+$(foreach f,$(figs) $(extra-figs),$(eval $f: $(FIGURES)/$(SCALE)/$(PAPER)/$f.png $(FIGURES)/$(SCALE)/$(PAPER)/$f.json))

@@ -1,0 +1,34 @@
+# toolchain.mk - compilers, libraries, flags. Nothing here runs a compiler: `make deps …` must parse on a bare machine.
+#
+# A command-line value (make CC=clang) wins; a changed flag recompiles what it touches, because $(B)/flags then differs.
+
+ifneq ($(filter default undefined,$(origin CC)),)
+CC := gcc
+endif
+CLANG := $(or $(FUZZ_CC),clang)
+NVCC  := $(shell command -v nvcc 2>/dev/null)
+
+# Where everything compiled goes; strict and asan are the same rules in another folder (B=build/asan).
+B     := build
+BIN   := $(B)/bin
+
+STD   := -std=c11 -D_POSIX_C_SOURCE=200809L
+OPT   := -O2 -g -ffp-contract=off -fopenmp
+WARN  := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes
+CPPFLAGS := -I. -I/usr/include/cairo
+CFLAGS = $(STD) $(OPT) $(WARN) $(MORE_CFLAGS)
+# No build id and no run path: a program's loadable bytes depend on its code alone, so they can serve as its identity.
+LDFLAGS = -Wl,--build-id=none -Wl,--as-needed $(MORE_LDFLAGS)
+LIBS  := -llapacke -lopenblas -larpack -lfftw3f -lcairo -lpng -ljansson -lzstd -lz -lpcre2-8 -lutf8proc -lxxhash -lpthread -lm
+NVCCFLAGS := -O2 -lineinfo -I. -Xcompiler -fopenmp $(addprefix -arch=,$(CUDA_ARCH))
+
+empty :=
+space := $(empty) $(empty)
+comma := ,
+define newline
+
+
+endef
+
+# Exactly equal texts (trailing blanks included): the answer is empty or not.
+same = $(and $(findstring x$1x,x$2x),$(findstring x$2x,x$1x))

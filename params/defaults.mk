@@ -1,0 +1,44 @@
+# defaults.mk - values that hold where a study says nothing else. Unit and source behind each.
+# GS: Lieberum et al. 2024, Gemma Scope (arXiv 2408.05147), section 3.   AIAA: the AIAA 5047 report.
+
+# collect
+dtype           := bf16          # type of stored activations; half of float32's disk
+bos             := drop          # rows of the sequence-begin token: GS leaves them out
+backend         := cpu           # which kernels compute; ref is the slow definition
+
+# normalise
+norm            := unit          # mean squared norm of the rows becomes 1: AIAA 3.3, GS
+seed            := 0             # of every random choice: permutation, first weights, k-means, permutation null
+
+# train
+arch            := jumprelu      # AIAA 2.2, GS
+lr              := 7e-5          # peak learning rate: GS
+batch           := 4096          # rows: GS
+epsilon         := 0.001         # bandwidth of the straight-through estimator, input at unit mean squared norm: GS
+theta-init      := 0.001         # first threshold: GS
+lr-warmup       := 1000          # steps, cosine from 0.1 lr: GS
+lr-decay        := 0             # steps of linear fall at the end: GS has none
+lambda-warmup   := 10000         # steps, linear from 0: GS
+beta1           := 0             # Adam: GS
+beta2           := 0.999         # Adam: GS
+adam-eps        := 1e-8          # Adam: GS
+dead-window     := 200           # steps without firing before a feature is counted as dead in the curve; counting only
+
+# cooccur, cluster, lobes
+chunk-tokens     := 256          # tokens: AIAA 4.2
+chunks-per-group := 40           # chunks of each language: AIAA 4.2
+chunk-documents  := span         # a chunk may span documents of its language; AIAA does not say
+k                := 2            # lobes: one a language, AIAA 4.2
+min-count        := 1            # chunks a feature must fire in (and not in all): AIAA 4.2
+permutations     := 1000         # of the null distribution; ours
+
+# tsne
+perplexity      := 30            # effective neighbours: default of scikit-learn, which AIAA used
+iterations      := 1000          # steps: likewise
+exaggeration    := 12            # of P in the first 250 steps: likewise
+
+# plot
+labels          :=               # none: what the files say
+title           :=               # none: the page has captions
+left-out        := grey          # features in no lobe
+smooth          := 0.01          # running mean over this share of the steps

@@ -1,0 +1,159 @@
+/* audit.c - is every artifact what its receipt says, and were its inputs what they are now?
+ *
+ * Reads receipts and links, hashes programs, and hashes raw inputs only where their dates changed. Changes nothing. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include "lib/base/opt.h"
+#include "lib/base/progid.h"
+#include "lib/base/receipt.h"
+#include "lib/base/stage.h"
+#include "lib/base/store.h"
+
+static const char prog[] = "audit";
+static const char purpose[] = "compare every receipt with what is there now; exit 1 naming what is stale, foreign or missing";
+
+enum { N_OPTIONS = 5, PROGRAMS_MAX = 64 };
+
+struct seen_program {
+    char path[256], id[HASH_HEX];
+};
+
+struct audit {
+    const char *store_root;
+    struct opt_list results, targets, changed;
+    bool deep;
+    struct store store;
+    struct seen_program program[PROGRAMS_MAX];
+    size_t n_programs, n_artifacts, n_bad;
+    char **seen; /* targets looked at, when following inputs */
+    size_t n_seen;
+};
+
+static void table(struct audit *a, struct opt t[N_OPTIONS]) {
+    const struct opt o[N_OPTIONS] = {
+        {.name = "store", .type = OPT_OUTPUT, .dst = &a->store_root, .help = "the content store"},
+        {.name = "results", .type = OPT_INPUTS, .dst = &a->results, .preset = "", .help = "folders: every receipt in them"},
+        {.name = "targets", .type = OPT_INPUTS, .dst = &a->targets, .preset = "", .help = "targets: their receipts, and those of all they were made from"},
+        {.name = "changed", .type = OPT_INPUTS, .dst = &a->changed, .preset = "", .help = "targets whose command is no longer the recorded one"},
+        {.name = "deep", .type = OPT_FLAG, .dst = &a->deep, .help = "also hash every artifact in the store again"},
+    };
+    memcpy(t, o, sizeof o);
+}
+
+static void bad(struct audit *a, const char *word, const char *target, const char *text, const char *detail) {
+    printf("%-8s %s: %s%s\n", word, target, text, detail);
+    a->n_bad++;
+}
+
+/* Id of a program as it is now; NULL when it is not there (after make clean). */
+static const char *program_now(struct audit *a, const char *path) {
+    static char spare[HASH_HEX];
+    for (size_t i = 0; i < a->n_programs; i++)
+        if (!strcmp(a->program[i].path, path)) return a->program[i].id;
+    if (a->n_programs == PROGRAMS_MAX || strlen(path) >= sizeof a->program->path) return progid(path, spare, NULL) ? NULL : spare;
+    struct seen_program *p = &a->program[a->n_programs];
+    if (progid(path, p->id, NULL)) return NULL;
+    strcpy(p->path, path);
+    a->n_programs++;
+    return p->id;
+}
+
+static int check_receipt(const char *path, const struct receipt *r, void *ctx, struct err *e) {
+    struct audit *a = ctx;
+    char target[PATH_MAX], now[HASH_HEX];
+    (void)e;
+    snprintf(target, sizeof target, "%.*s", (int)(strlen(path) - strlen(".rec")), path);
+    a->n_artifacts++;
+    struct stat s;
+    if (lstat(target, &s)) bad(a, "MISSING", target, "the target is gone", "");
+    else if (!store_linked(target, now) || strcmp(now, r->out))
+        bad(a, "FOREIGN", target, "it is not the result that its receipt names, ", r->out);
+    else if (!store_has(&a->store, now)) bad(a, "MISSING", target, "its artifact is not in the store, ", now);
+    const char *id = program_now(a, r->program);
+    if (id && strcmp(id, r->program_id)) bad(a, "STALE", target, "the program changed since: ", r->program);
+    for (size_t i = 0; i < r->n_in; i++) {
+        struct err why;
+        if (store_hash_input(&a->store, r->in[i].path, now, NULL, &why)) bad(a, "MISSING", target, "input gone: ", why.text);
+        else if (strcmp(now, r->in[i].hash)) bad(a, "STALE", target, "made from another version of ", r->in[i].path);
+    }
+    return 0;
+}
+
+/* 1 when a target was seen before, 0 when it is new and now noted. */
+static int seen_before(struct audit *a, const char *target, struct err *e) {
+    for (size_t i = 0; i < a->n_seen; i++)
+        if (!strcmp(a->seen[i], target)) return 1;
+    char **p = realloc(a->seen, (a->n_seen + 1) * sizeof *p);
+    if (p) a->seen = p;
+    if (!p || !(p[a->n_seen] = strdup(target))) return err_set(e, ERR_MEMORY, "%s: no memory", target);
+    a->n_seen++;
+    return 0;
+}
+
+static int follow(struct audit *a, const char *target, struct err *e) {
+    char rec[PATH_MAX];
+    struct receipt r;
+    struct stat s;
+    int rc = seen_before(a, target, e);
+    if (rc) return rc < 0 ? rc : 0;
+    if (snprintf(rec, sizeof rec, "%s.rec", target) >= (int)sizeof rec) return err_set(e, ERR_IO, "%s: path too long", target);
+    if (stat(rec, &s)) {
+        bad(a, "MISSING", target, "it has no receipt", "");
+        return 0;
+    }
+    rc = receipt_read(rec, &r, e);
+    if (!rc) rc = check_receipt(rec, &r, a, e);
+    for (size_t i = 0; !rc && i < r.n_in; i++)
+        if (snprintf(rec, sizeof rec, "%s.rec", r.in[i].path) < (int)sizeof rec && !stat(rec, &s)) rc = follow(a, r.in[i].path, e);
+    receipt_free(&r);
+    return rc;
+}
+
+static int check_store(struct audit *a, struct err *e) {
+    char folder[PATH_MAX], path[PATH_MAX], hex[HASH_HEX];
+    store_path(&a->store, "cas", "", folder);
+    DIR *d = opendir(folder);
+    if (!d) return err_errno(e, "%s: cannot list", folder);
+    size_t n = 0;
+    int rc = 0;
+    for (struct dirent *f; !rc && (f = readdir(d));) {
+        if (f->d_name[0] == '.') continue;
+        store_path(&a->store, "cas", f->d_name, path);
+        rc = hash_content(path, hex, e);
+        if (!rc && strcmp(hex, f->d_name)) bad(a, "DAMAGED", path, "its content hashes to ", hex);
+        n++;
+    }
+    closedir(d);
+    if (!rc) printf("audit: %zu stored artifacts hashed again\n", n);
+    return rc;
+}
+
+int main(int argc, char **argv) {
+    struct audit a = {.store.fd = -1};
+    struct opt t[N_OPTIONS];
+    struct err e = {0};
+    table(&a, t);
+    int rc = opt_parse(prog, purpose, t, N_OPTIONS, argc, argv, &e);
+    if (rc == 1) return STAGE_OK;
+    if (!rc) rc = store_open(&a.store, a.store_root, true, &e);
+    for (size_t i = 0; !rc && i < a.results.n; i++) rc = receipt_walk(a.results.item[i], check_receipt, &a, &e);
+    for (size_t i = 0; !rc && i < a.targets.n; i++) rc = follow(&a, a.targets.item[i], &e);
+    for (size_t i = 0; !rc && i < a.changed.n; i++)
+        bad(&a, "STALE", a.changed.item[i], "its command is no longer the recorded one", "");
+    if (!rc && a.deep) rc = check_store(&a, &e);
+    if (!rc) {
+        if (a.n_bad) printf("audit: %zu artifacts, %zu findings\nhint: make figures remakes what is stale or missing; remove a foreign "
+                            "target, or the folder of a run that is no longer declared\n", a.n_artifacts, a.n_bad);
+        else printf("audit: %zu artifacts, all as recorded\n", a.n_artifacts);
+    }
+    store_close(&a.store);
+    for (size_t i = 0; i < a.n_seen; i++) free(a.seen[i]);
+    free(a.seen);
+    opt_free(t, N_OPTIONS);
+    return rc ? stage_fail(prog, &e) : a.n_bad ? STAGE_FAILED : STAGE_OK;
+}

@@ -1,0 +1,551 @@
+/* memo.c - run a stage, or restore what the same run made before.
+ *
+ *   memo --store DIR --target PATH --in A B … -- PROGRAM WORD… [-- WORD…]
+ *
+ * The key of a run is the hash of: the content of the inputs in order, what the program's code is (progid.h), and its words,
+ * in which @1. @2. … stand for the inputs, @O for the output, @W for the working folder and @L for the lineage text. Paths,
+ * the launcher and the words after the second -- (threads, checkpoints) are outside it: they cannot change the result.
+ * A key seen before executes nothing: the target becomes a link to the stored artifact. See base/store.h for the folders and
+ * base/receipt.h for what is written beside the target. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/opt.h"
+#include "lib/base/outfile.h"
+#include "lib/base/progid.h"
+#include "lib/base/receipt.h"
+#include "lib/base/stage.h"
+#include "lib/base/store.h"
+
+static const char prog[] = "memo";
+static const char purpose[] = "run a stage or restore its result: memo --store DIR --target PATH … -- PROGRAM WORD… [-- WORD…]";
+
+enum { MUST_RUN = 3 }; /* exit status of --mode plan when the result is not in the store */
+
+struct args {
+    const char *store, *target, *label, *mode, *launch;
+    struct opt_list in;
+    int64_t slots;
+};
+
+enum { N_OPTIONS = 7 };
+
+static void table(struct args *a, struct opt t[N_OPTIONS]) {
+    const struct opt o[N_OPTIONS] = {
+        {.name = "store", .type = OPT_OUTPUT, .dst = &a->store, .help = "the content store"},
+        {.name = "target", .type = OPT_OUTPUT, .dst = &a->target, .help = "what becomes a link to the result; its receipt is put beside it"},
+        {.name = "label", .type = OPT_TEXT, .dst = &a->label, .preset = "", .help = "how the run is called in messages (default: the target)"},
+        {.name = "mode", .type = OPT_TEXT, .dst = &a->mode, .preset = "run", .choices = "run|plan|why|check",
+         .help = "run; plan: restore or say that it must run (exit 3); why: what changed; check: run again and compare"},
+        {.name = "launch", .type = OPT_TEXT, .dst = &a->launch, .preset = "", .help = "words put before the program, split at blanks: srun --gpus=1"},
+        {.name = "in", .type = OPT_INPUTS, .dst = &a->in, .preset = "", .help = "input files and folders: @1. @2. …, or @1: when the last two parts of its path count too"},
+        {.name = "slots", .type = OPT_INT, .dst = &a->slots, .preset = "1", .lo = 0, .hi = 4096, .help = "at most so many stages at a time in this store; 0: no limit"},
+    };
+    memcpy(t, o, sizeof o);
+}
+
+struct job {
+    struct args a;
+    struct store store;
+    struct receipt now;    /* the run as asked for; out is filled when it is known */
+    char **aside;          /* words outside the key */
+    size_t n_aside;
+    char (*state)[HASH_HEX]; /* of every input, before the run */
+    char *lineage;           /* text, when some word is @L */
+    char wip[PATH_MAX], out[PATH_MAX];
+    long long last_ms; /* of the last run for this target or stage, -1 if unknown */
+};
+
+/* ---- the key ---- */
+
+/* The number k of an input placeholder "@k." or "@k:", 0 for any other word. */
+static size_t input_of(const char *word, size_t n_in) {
+    char *end;
+    if (word[0] != '@' || word[1] < '1' || word[1] > '9') return 0;
+    unsigned long k = strtoul(word + 1, &end, 10);
+    return (*end == '.' || *end == ':') && !end[1] && k <= n_in ? k : 0;
+}
+
+static int uses(const struct job *j, const char *placeholder) {
+    for (size_t i = 0; i < j->now.n_arg; i++)
+        if (!strcmp(j->now.arg[i], placeholder)) return 1;
+    for (size_t i = 0; i < j->n_aside; i++)
+        if (!strcmp(j->aside[i], placeholder)) return 1;
+    return 0;
+}
+
+static int hash_inputs(struct job *j, struct err *e) {
+    struct receipt *r = &j->now;
+    r->n_in = j->a.in.n;
+    r->in = calloc(r->n_in + 1, sizeof *r->in);
+    j->state = calloc(r->n_in + 1, sizeof *j->state);
+    if (!r->in || !j->state) return err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
+    for (size_t i = 0; i < r->n_in; i++) {
+        r->in[i].path = j->a.in.item[i];
+        if (!receipt_word_ok(r->in[i].path)) return err_set(e, ERR_USAGE, "%s: a path with a newline in it", j->a.label);
+        int rc = store_hash_input(&j->store, r->in[i].path, r->in[i].hash, j->state[i], e);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int make_key(struct job *j, struct err *e) {
+    struct receipt *r = &j->now;
+    char *text = NULL, hex[HASH_HEX];
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    if (!f) return err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
+    fprintf(f, "memo 1\nprogram %s %s\n", r->stage, r->program_id);
+    for (size_t i = 0; i < r->n_in; i++) fprintf(f, "in %s\n", r->in[i].hash);
+    for (size_t i = 0; i < r->n_arg; i++) {
+        size_t k = input_of(r->arg[i], r->n_in);
+        fprintf(f, "arg %s\n", r->arg[i]);
+        if (k && strchr(r->arg[i], ':')) fprintf(f, "name %s\n", receipt_short_name(r->in[k - 1].path));
+    }
+    if (j->lineage) {
+        hash_bytes(j->lineage, strlen(j->lineage), hex);
+        fprintf(f, "lineage %s\n", hex);
+    }
+    if (fclose(f)) return err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
+    hash_bytes(text, n, r->key);
+    free(text);
+    return 0;
+}
+
+/* ---- what is known from before ---- */
+
+static long long read_ms(const struct job *j) {
+    char path[PATH_MAX];
+    long long ms = -1;
+    struct receipt old;
+    snprintf(path, sizeof path, "%s.rec", j->a.target);
+    if (!receipt_read(path, &old, NULL)) {
+        ms = old.ms;
+        receipt_free(&old);
+        return ms;
+    }
+    store_path(&j->store, "times", j->now.stage, path);
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%lld", &ms) != 1) ms = -1;
+    if (f) fclose(f);
+    return ms;
+}
+
+/* The result of this key, if it is stored: 1, with out and ms filled. */
+static int stored(struct job *j) {
+    char path[PATH_MAX];
+    struct receipt old;
+    store_path(&j->store, "ac", j->now.key, path);
+    if (receipt_read(path, &old, NULL)) return 0;
+    int hit = store_has(&j->store, old.out);
+    if (hit) {
+        memcpy(j->now.out, old.out, HASH_HEX);
+        j->now.ms = old.ms;
+    }
+    receipt_free(&old);
+    return hit;
+}
+
+static const char *duration(long long ms, char text[32]) {
+    if (ms < 10000) snprintf(text, 32, "%.1f s", (double)ms / 1000);
+    else if (ms < 600000) snprintf(text, 32, "%lld s", (ms + 500) / 1000);
+    else snprintf(text, 32, "%lld min", (ms + 30000) / 60000);
+    return text;
+}
+
+static void say(const struct job *j, const char *word, const char *note) {
+    fprintf(stderr, "%-5s %s%s%s\n", word, j->a.label, *note ? "  " : "", note);
+}
+
+/* ---- publishing ---- */
+
+/* The text that make compares with the command it would run now: inputs, then the program and its words. No newline at the
+ * end: GNU Make 4.3 strips it from $(file <…) only when its buffer happens not to end there. */
+static char *command_text(const struct job *j) {
+    char *text = NULL;
+    size_t n;
+    FILE *f = open_memstream(&text, &n);
+    if (!f) return NULL;
+    for (size_t i = 0; i < j->now.n_in; i++) fprintf(f, "%s ", j->now.in[i].path);
+    fprintf(f, "-- %s", j->now.program);
+    for (size_t i = 0; i < j->now.n_arg; i++) fprintf(f, " %s", j->now.arg[i]);
+    if (fclose(f)) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* Make the target name the result. Without its .cmd a target is out of date to make: so that goes first and comes last, and a
+ * kill in between costs a second look, never a wrong answer. */
+static int publish(struct job *j, struct err *e) {
+    char rec[PATH_MAX], cmd[PATH_MAX];
+    if (snprintf(rec, sizeof rec, "%s.rec", j->a.target) >= (int)sizeof rec ||
+        snprintf(cmd, sizeof cmd, "%s.cmd", j->a.target) >= (int)sizeof cmd)
+        return err_set(e, ERR_IO, "%s: path too long", j->a.target);
+    int rc = unlink(cmd) && errno != ENOENT && errno != ENOTDIR ? err_errno(e, "%s: cannot remove", cmd) : 0;
+    if (!rc) rc = store_link(&j->store, j->now.out, j->a.target, e);
+    char *text = receipt_text(&j->now), *command = command_text(j);
+    if (!rc && (!text || !command)) rc = err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
+    if (!rc) rc = store_text(rec, text, strlen(text), e);
+    if (!rc) rc = store_text(cmd, command, strlen(command), e);
+    free(text);
+    free(command);
+    return rc;
+}
+
+static int remember(struct job *j, struct err *e) {
+    char path[PATH_MAX], ms[32];
+    char *text = receipt_text(&j->now);
+    if (!text) return err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
+    store_path(&j->store, "ac", j->now.key, path);
+    int rc = store_text(path, text, strlen(text), e);
+    free(text);
+    store_path(&j->store, "times", j->now.stage, path);
+    snprintf(ms, sizeof ms, "%lld\n", j->now.ms);
+    return rc ? rc : store_text(path, ms, strlen(ms), e);
+}
+
+/* ---- running ---- */
+
+static volatile sig_atomic_t child_pid; /* for the signal handler, which has no other way to know */
+
+static void forward(int sig) {
+    if (child_pid > 0) kill((pid_t)child_pid, sig);
+}
+
+/* A word with its placeholder replaced; points into `room` when it was. */
+static const char *fill_in(const struct job *j, const char *word, char room[PATH_MAX]) {
+    size_t k = input_of(word, j->now.n_in);
+    if (k) return j->now.in[k - 1].path;
+    if (!strcmp(word, "@O")) return j->out;
+    if (!strcmp(word, "@L")) {
+        snprintf(room, PATH_MAX, "%.*s/lineage.txt", PATH_MAX - 16, j->wip);
+        return room;
+    }
+    if (!strncmp(word, "@W", 2) && (!word[2] || word[2] == '/')) {
+        snprintf(room, PATH_MAX, "%.*s%.*s", PATH_MAX / 2, j->wip, PATH_MAX / 2 - 1, word + 2);
+        return room;
+    }
+    return word;
+}
+
+/* launcher, program, words, words aside; one block that free() releases. */
+static char **child_words(const struct job *j, char **launch_copy) {
+    size_t n_launch = 0, n = 0;
+    *launch_copy = strdup(j->a.launch);
+    if (!*launch_copy) return NULL;
+    for (const char *p = j->a.launch; *p; p++) n_launch += *p != ' ' && (p == j->a.launch || p[-1] == ' ');
+    size_t total = n_launch + 1 + j->now.n_arg + j->n_aside;
+    char **word = calloc(1, (total + 1) * sizeof *word + total * PATH_MAX);
+    if (!word) return NULL;
+    char *room = (char *)(word + total + 1), *save = NULL;
+    for (char *p = strtok_r(*launch_copy, " ", &save); p; p = strtok_r(NULL, " ", &save)) word[n++] = p;
+    word[n++] = (char *)(size_t)j->now.program;
+    for (size_t i = 0; i < j->now.n_arg; i++, room += PATH_MAX) word[n++] = (char *)(size_t)fill_in(j, j->now.arg[i], room);
+    for (size_t i = 0; i < j->n_aside; i++, room += PATH_MAX) word[n++] = (char *)(size_t)fill_in(j, j->aside[i], room);
+    return word;
+}
+
+/* Run it to its end; *status as exit() would have it (128 + signal when it was killed). */
+static int run_child(const struct job *j, int *status, struct err *e) {
+    char *launch = NULL, **word = child_words(j, &launch);
+    if (!word) {
+        free(launch);
+        return err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
+    }
+    struct sigaction on = {.sa_handler = forward}, off = {.sa_handler = SIG_DFL};
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    sigset_t hold, before;
+    sigemptyset(&hold);
+    for (int i = 0; i < 3; i++) sigaddset(&hold, signals[i]);
+    sigprocmask(SIG_BLOCK, &hold, &before); /* none may come between fork and our knowing the child */
+    pid_t self = getpid(), pid = fork();
+    if (!pid) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* a killed memo takes its stage with it */
+        for (int i = 0; i < 3; i++) sigaction(signals[i], &off, NULL);
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        if (getppid() != self) _exit(127);
+        execvp(word[0], word);
+        fprintf(stderr, "memo: %s: cannot run: %s\n", word[0], strerror(errno));
+        _exit(127);
+    }
+    int rc = pid < 0 ? err_errno(e, "%s: cannot start", word[0]) : 0, raw = 0;
+    child_pid = pid;
+    for (int i = 0; i < 3; i++) sigaction(signals[i], &on, NULL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    while (!rc && waitpid(pid, &raw, 0) < 0)
+        if (errno != EINTR) rc = err_errno(e, "%s: cannot wait for it", word[0]);
+    child_pid = 0;
+    *status = WIFSIGNALED(raw) ? 128 + WTERMSIG(raw) : WEXITSTATUS(raw);
+    free(word);
+    free(launch);
+    return rc;
+}
+
+static int inputs_unchanged(const struct job *j, struct err *e) {
+    for (size_t i = 0; i < j->now.n_in; i++) {
+        char now[HASH_HEX];
+        int rc = store_state(j->now.in[i].path, now, e);
+        if (rc) return rc;
+        if (strcmp(now, j->state[i])) {
+            err_set(e, ERR_IO, "%s: %s changed while the stage ran: its result is not kept", j->a.label, j->now.in[i].path);
+            return err_hint(e, "run make again");
+        }
+    }
+    return 0;
+}
+
+static int take_slot(const struct job *j, int *fd, struct err *e) {
+    *fd = -1;
+    for (long turn = 0; j->a.slots; turn++) {
+        char name[32];
+        snprintf(name, sizeof name, "slot.%ld", turn % (long)j->a.slots);
+        int rc = store_try_lock(&j->store, name, fd, e);
+        if (rc <= 0) return rc;
+        const struct timespec wait = {.tv_nsec = turn < 100 ? 5000000 : 100000000};
+        if (turn % (long)j->a.slots == 0) nanosleep(&wait, NULL);
+    }
+    return 0;
+}
+
+/* Make wip ready, run, and see that there is an output. 0, an error, or the stage's own exit status (> 0). */
+static int execute(struct job *j, struct err *e) {
+    const char *base = strrchr(j->a.target, '/'), *dot = strrchr(base ? base : j->a.target, '.');
+    char path[PATH_MAX];
+    struct stat st;
+    int rc = outdir_make(j->wip, e), status = 0;
+    if (snprintf(j->out, sizeof j->out, "%.*s/out%s", PATH_MAX - 80, j->wip, dot && strlen(dot) < 64 ? dot : "") < 0) return ERR_IO;
+    if (!rc) rc = outdir_remove(j->out, e);
+    if (!rc && j->lineage) {
+        snprintf(path, sizeof path, "%.*s/lineage.txt", PATH_MAX - 16, j->wip);
+        rc = outfile_text(path, j->lineage, strlen(j->lineage), e);
+    }
+    if (!rc) rc = run_child(j, &status, e);
+    if (rc) return rc;
+    if (status) {
+        fprintf(stderr, "memo: %s: exit status %d; the target is as it was, the working folder is kept: %s\n", j->a.label, status,
+                j->wip);
+        return status;
+    }
+    if (stat(j->out, &st)) return err_set(e, ERR_IO, "%s: %s ended well but wrote nothing to --out", j->a.label, j->now.program);
+    rc = inputs_unchanged(j, e);
+    if (rc) outdir_remove(j->wip, NULL); /* a checkpoint of mixed inputs must not be resumed */
+    return rc;
+}
+
+/* Returns the exit status. */
+static int run(struct job *j, struct err *e) {
+    char note[64], text[32];
+    int lock = -1, slot = -1, rc = store_lock(&j->store, j->now.key, &lock, e);
+    if (!rc && stored(j)) {
+        rc = publish(j, e);
+        if (!rc) say(j, "HIT", "");
+        close(lock);
+        return rc ? stage_fail(prog, e) : STAGE_OK;
+    }
+    if (!rc) rc = take_slot(j, &slot, e);
+    if (!rc) {
+        snprintf(note, sizeof note, j->last_ms < 0 ? "" : "(last time %s)", duration(j->last_ms, text));
+        say(j, "RUN", note);
+        double start_s = clock_s();
+        rc = execute(j, e);
+        j->now.ms = (long long)((clock_s() - start_s) * 1000);
+    }
+    if (slot >= 0) close(slot);
+    if (!rc) rc = store_put(&j->store, j->out, j->now.out, e);
+    if (!rc) rc = remember(j, e);
+    if (!rc) rc = publish(j, e);
+    if (!rc) rc = outdir_remove(j->wip, e);
+    if (lock >= 0) close(lock);
+    if (rc > 0) return rc;
+    if (rc) return stage_fail(prog, e);
+    say(j, "DONE", duration(j->now.ms, text));
+    return STAGE_OK;
+}
+
+/* One line for make's plan: word, label, ms, target, key, with tabs between. */
+static int plan(struct job *j, struct err *e) {
+    if (!stored(j)) {
+        printf("MUST\t%s\t%lld\t%s\t%s\n", j->a.label, j->last_ms, j->a.target, j->now.key);
+        return MUST_RUN;
+    }
+    int rc = publish(j, e);
+    if (rc) return stage_fail(prog, e);
+    printf("HIT\t%s\t%lld\t%s\t%s\n", j->a.label, j->now.ms, j->a.target, j->now.key);
+    return STAGE_OK;
+}
+
+static int check(struct job *j, struct err *e) {
+    char scratch[2 * HASH_HEX], hex[HASH_HEX];
+    if (!stored(j)) {
+        printf("NONE  %s  no stored result to compare with\n", j->a.label);
+        return STAGE_OK;
+    }
+    snprintf(scratch, sizeof scratch, "check.%s", j->now.key);
+    store_path(&j->store, "wip", scratch, j->wip);
+    int rc = outdir_remove(j->wip, e);
+    if (!rc) rc = execute(j, e);
+    if (!rc) rc = hash_content(j->out, hex, e);
+    if (rc < 0) return stage_fail(prog, e);
+    if (rc) return rc;
+    int same = !strcmp(hex, j->now.out);
+    printf("%s  %s  stored %.12s, now %.12s\n", same ? "SAME" : "DIFFERENT", j->a.label, j->now.out, hex);
+    if (same) outdir_remove(j->wip, NULL);
+    return same ? STAGE_OK : STAGE_FAILED;
+}
+
+/* ---- why ---- */
+
+/* The words of an option: from arg[i], "--name", up to the next one. */
+static size_t group_end(const struct receipt *r, size_t i) {
+    for (i++; i < r->n_arg && strncmp(r->arg[i], "--", 2); i++) continue;
+    return i;
+}
+
+static void put_group(const char *sign, const struct receipt *r, size_t i) {
+    printf("  %s", sign);
+    for (size_t end = group_end(r, i); i < end; i++) {
+        size_t k = input_of(r->arg[i], r->n_in);
+        printf(" %s", k ? r->in[k - 1].path : r->arg[i]);
+    }
+    putchar('\n');
+}
+
+static int same_group(const struct receipt *a, size_t i, const struct receipt *b, size_t k) {
+    size_t n = group_end(a, i) - i;
+    if (n != group_end(b, k) - k) return 0;
+    for (size_t w = 0; w < n; w++) {
+        size_t p = input_of(a->arg[i + w], a->n_in), q = input_of(b->arg[k + w], b->n_in);
+        if (!p != !q || strcmp(p ? a->in[p - 1].path : a->arg[i + w], q ? b->in[q - 1].path : b->arg[k + w])) return 0;
+    }
+    return 1;
+}
+
+/* Options of a that b does not have in just these words. */
+static int put_missing(const char *sign, const struct receipt *a, const struct receipt *b) {
+    int n = 0;
+    for (size_t i = 0; i < a->n_arg; i = group_end(a, i)) {
+        int found = 0;
+        for (size_t k = 0; !found && k < b->n_arg; k = group_end(b, k)) found = same_group(a, i, b, k);
+        if (!found) put_group(sign, a, i), n++;
+    }
+    return n;
+}
+
+static int put_inputs(const struct receipt *old, const struct receipt *now) {
+    int n = 0;
+    for (size_t i = 0; i < now->n_in; i++)
+        for (size_t k = 0; k < old->n_in; k++)
+            if (!strcmp(now->in[i].path, old->in[k].path) && strcmp(now->in[i].hash, old->in[k].hash)) {
+                printf("  input %s: was %.12s, is %.12s\n", now->in[i].path, old->in[k].hash, now->in[i].hash);
+                n++;
+                break;
+            }
+    return n;
+}
+
+static int why(struct job *j, struct err *e) {
+    char path[PATH_MAX], hex[HASH_HEX];
+    struct receipt old;
+    int hit = stored(j), n = 0;
+    printf("%s  (%s)\n", j->a.target, j->a.label);
+    snprintf(path, sizeof path, "%s.rec", j->a.target);
+    struct stat st;
+    if (stat(path, &st)) printf("  never made\n");
+    else {
+        int rc = receipt_read(path, &old, e);
+        if (rc) return stage_fail(prog, e);
+        n = put_missing("<", &old, &j->now) + put_missing(">", &j->now, &old) + put_inputs(&old, &j->now);
+        if (strcmp(old.program_id, j->now.program_id)) {
+            printf("  program %s: was %.12s, is %.12s\n", j->now.program, old.program_id, j->now.program_id);
+            n++;
+        }
+        if (!n && !strcmp(old.key, j->now.key) && store_linked(j->a.target, hex) && !strcmp(hex, old.out) &&
+            store_has(&j->store, hex)) {
+            printf("  nothing changed\n");
+            receipt_free(&old);
+            return STAGE_OK;
+        }
+        if (!n) printf("  the target or its artifact is missing or not what the receipt says\n");
+        receipt_free(&old);
+    }
+    printf("  %s\n", hit ? "the result is in the store: make restores it" : "the result is not in the store: the stage must run");
+    return STAGE_OK;
+}
+
+/* ---- main ---- */
+
+/* Words between the first and the second "--" are program and words, those after it are aside. */
+static int take_command(struct job *j, int argc, char **argv, int *own, struct err *e) {
+    int first = 1, second;
+    while (first < argc && strcmp(argv[first], "--")) first++;
+    for (second = first + 1; second < argc && strcmp(argv[second], "--");) second++;
+    *own = first < argc ? first : argc;
+    for (int i = 1; i < *own; i++)
+        if (!strcmp(argv[i], "--help")) return 0;
+    if (first + 1 >= argc || second == first + 1) {
+        err_set(e, ERR_USAGE, "%s: no program: … -- PROGRAM WORD…", prog);
+        return err_hint(e, "%s --help lists every option", prog);
+    }
+    struct receipt *r = &j->now;
+    r->program = argv[first + 1];
+    const char *slash = strrchr(r->program, '/');
+    r->stage = slash ? slash + 1 : r->program;
+    r->n_arg = (size_t)(second - first - 2);
+    r->arg = calloc(r->n_arg + 1, sizeof *r->arg);
+    if (!r->arg) return err_set(e, ERR_MEMORY, "%s: no memory", prog);
+    for (size_t i = 0; i < r->n_arg; i++) {
+        r->arg[i] = argv[first + 2 + (int)i];
+        if (!receipt_word_ok(r->arg[i])) return err_set(e, ERR_USAGE, "%s: a word with a newline in it", prog);
+    }
+    j->aside = argv + second + 1;
+    j->n_aside = second + 1 < argc ? (size_t)(argc - second - 1) : 0;
+    return 0;
+}
+
+static int prepare(struct job *j, struct err *e) {
+    int rc = store_open(&j->store, j->a.store, true, e);
+    if (!rc) rc = progid(j->now.program, j->now.program_id, e);
+    if (!rc) rc = hash_inputs(j, e);
+    if (!rc && uses(j, "@L")) rc = receipt_lineage(&j->now, &j->lineage, e);
+    if (!rc) rc = make_key(j, e);
+    if (rc) return rc;
+    j->last_ms = read_ms(j);
+    store_path(&j->store, "wip", j->now.key, j->wip);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    struct job j = {.store.fd = -1};
+    struct opt t[N_OPTIONS];
+    struct err e = {0};
+    int own;
+    j.a.label = j.a.launch = "";
+    table(&j.a, t);
+    int rc = take_command(&j, argc, argv, &own, &e);
+    if (!rc) rc = opt_parse(prog, purpose, t, N_OPTIONS, own, argv, &e);
+    if (rc == 1) return STAGE_OK;
+    if (!rc && !*j.a.label) j.a.label = j.a.target;
+    if (!rc) rc = prepare(&j, &e);
+    int status = rc                         ? stage_fail(prog, &e)
+                 : !strcmp(j.a.mode, "run")  ? run(&j, &e)
+                 : !strcmp(j.a.mode, "plan") ? plan(&j, &e)
+                 : !strcmp(j.a.mode, "why")  ? why(&j, &e)
+                                             : check(&j, &e);
+    store_close(&j.store);
+    opt_free(t, N_OPTIONS);
+    receipt_free(&j.now);
+    free(j.state);
+    free(j.lineage);
+    return status;
+}
