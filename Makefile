@@ -10,6 +10,11 @@ ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
 
+# `make clean test`: make would not notice that what it has seen is gone, so here it goes before make looks.
+ifneq ($(and $(filter clean,$(MAKECMDGOALS)),$(filter-out clean,$(MAKECMDGOALS))),)
+$(if $(findstring n,$(firstword -$(MAKEFLAGS))),,$(shell rm -rf build))
+endif
+
 include mk/toolchain.mk
 include mk/build.mk
 include mk/check.mk

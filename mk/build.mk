@@ -18,7 +18,8 @@ archive  := $(B)/libsaemill.a
 # `make clean deps test` means: in that order. Whatever compiles waits for those that are asked for in the same run.
 first := $(filter clean deps,$(MAKECMDGOALS))
 
-# Two records of what was compiled (without a newline at the end: GNU Make 4.3's $(file <) does not always strip it) and with what; a difference makes the record out of date, and what depends on it.
+# Records of what was compiled and with what; a difference makes the record out of date, and what depends on it. No newline at
+# their end: GNU Make 4.3's $(file <) does not always strip it.
 flags_now := $(CC) $(STD) $(OPT) $(WARN) $(MORE_CFLAGS) $(CPPFLAGS)
 link_now  := $(LDFLAGS) $(LIBS)
 $(B)/flags: $(if $(call same,$(file <$(B)/flags),$(flags_now)),,flags-changed) | $(first)
@@ -48,7 +49,8 @@ $(archive): $(lib_obj) $(B)/members
 	$(call say,AR  )
 	$(quiet)rm -f $@.$$$$ && ar rcsD $@.$$$$ $(lib_obj) && mv -f $@.$$$$ $@
 
-linker = $(if $(cuda_src),$(NVCC) -Xcompiler -fopenmp $(patsubst -Wl$(comma)%,-Xlinker %,$(LDFLAGS)),$(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS))
+nvcc_linker = $(NVCC) -Xcompiler -fopenmp $(patsubst -Wl$(comma)%,-Xlinker %,$(LDFLAGS))
+linker = $(if $(cuda_src),$(nvcc_linker),$(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS))
 $(BIN)/%: $(B)/obj/stages/%.o $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)

@@ -44,8 +44,10 @@ $(fuzz_run): fuzz-%: $(B)/fuzz/fuzz_%
 	    || { tail -40 $(B)/found/$*.log; echo 'fuzz $*: FAILED, see $(B)/found/'; exit 1; }
 	@grep -E 'number_of_executed_units' $(B)/found/$*.log | sed 's/^stat::number_of_executed_units:/fuzz $*: inputs tried/'
 
-bench: $(benches) ## time the kernels: operation, size, ms, rate, share of the machine's peak
-	@$(if $(benches),for b in $(benches); do echo "$$b"; $$b || exit 1; done,echo 'bench: no programs in tests/bench/')
+PYTHON := python3
+bench: $(benches) ## time the kernels: operation, size, ms, rate, share of the machine's peak; PYTHON=… with torch adds the peers
+	@for b in $(benches); do echo "$$b"; $$b || exit 1; done
+	@for p in tests/bench/*.py; do $(PYTHON) $$p || echo "$$p: absent, $(PYTHON) cannot run it"; done
 
 format: ## clang-format every C file in place
 	clang-format -i $(wildcard lib/*/*.[ch] kernels/*.[ch] kernels/*.cu stages/*.[ch] tests/*.[ch] tests/*/*.[ch])

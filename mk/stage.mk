@@ -48,13 +48,18 @@ shell-of = $(if $(value-of),--$1 $(call quoted,$(value-of)))
 
 # $1 run, $2 instance, $3 one source: its paths. Raw sources whose name counts are marked by names.<RAW>.
 raw-of    = $(or $(raw.$3),$(error $1: nothing is given for $3 (stage $2): say make $3=…))
-source-of = $(if $(filter $3,$(raws)),$(raw-of),$(if $(findstring /,$3),$(call target,$(firstword $(subst /, ,$3)),$(word 2,$(subst /, ,$3))),$(call target,$1,$3)))
+is-raw    = $(filter $3,$(raws))
+other-run = $(call target,$(firstword $(subst /, ,$1)),$(word 2,$(subst /, ,$1)))
+source-of = $(if $(is-raw),$(raw-of),$(if $(findstring /,$3),$(call other-run,$3),$(call target,$1,$3)))
 mark-of   = $(if $(names.$1),:,.)
 
 # Collects paths in `ins`, what make has to watch in `needs`, artifacts among them in `from`; answers "--option @1. @2. …".
 inputs-of = $(firstword $(foreach v,in.$1.$2 in.$2 in.$(call program,$2),$(call known,$v)))
-one-source = $(foreach f,$(source-of),$(eval ins += $f)@$(words $(ins))$(call mark-of,$3))$(eval needs += $(if $(filter $3,$(raws)),$(watch.$3),$(source-of)))$(eval from += $(if $(filter $3,$(raws)),$(artifacts.$3),$(source-of)))
-one-option = --$(firstword $(subst =, ,$3)) $(foreach s,$(subst +, ,$(subst %,$(call variant,$2),$(word 2,$(subst =, ,$3)))),$(call one-source,$1,$2,$s))
+one-source = $(foreach f,$(source-of),$(eval ins += $f)@$(words $(ins))$(call mark-of,$3))\
+             $(eval needs += $(if $(is-raw),$(watch.$3),$(source-of)))\
+             $(eval from += $(if $(is-raw),$(artifacts.$3),$(source-of)))
+sources    = $(subst +, ,$(subst %,$(call variant,$1),$(word 2,$(subst =, ,$2))))
+one-option = --$(firstword $(subst =, ,$3)) $(foreach s,$(call sources,$2,$3),$(call one-source,$1,$2,$s))
 input-words = $(foreach o,$($(inputs-of)),$(call one-option,$1,$2,$o))
 
 # Precious: make must not delete a target when its recipe fails, as -L makes it think every link has changed. memo replaces a
@@ -62,7 +67,9 @@ input-words = $(foreach o,$($(inputs-of)),$(call one-option,$1,$2,$o))
 define stage-rule
 targets += $1
 changed += $(if $(call same,$(file <$1.cmd),$(ins) -- $4 $5),,$1)
-job/$1 := --store $(store) --label '$(call program,$3) $2$(if $(call variant,$3), $(call variant,$3))' --slots $(SLOTS)$(if $(LAUNCH.$(call program,$3)), --launch '$(LAUNCH.$(call program,$3))') --target $1 --in $(ins) -- $4 $6$(if $7, -- $7)
+job/$1 := --store $(store) --label '$(strip $(call program,$3) $2 $(call variant,$3))' --slots $(SLOTS) \
+          $(if $(LAUNCH.$(call program,$3)),--launch '$(LAUNCH.$(call program,$3))') --target $1 --in $(ins) \
+          -- $4 $6 $(if $7,-- $7)
 contract/$1 := $2 $3 : $(use.$(call program,$3)) : $(from)
 $1: $(needs) $4 $(if $(call same,$(file <$1.cmd),$(ins) -- $4 $5),,params-changed) | $(memo)
 	@$$(memo) $$(MODE) $$(job/$1)
@@ -70,17 +77,27 @@ $1: $(needs) $4 $(if $(call same,$(file <$1.cmd),$(ins) -- $4 $5),,params-change
 endef
 .PHONY: params-changed
 
-# $1 run, $2 instance
-instance = $(eval ins :=)$(eval needs :=)$(eval from :=)$(call instance-1,$1,$2,$(call program,$2),$(strip $(call input-words,$1,$2)))
-instance-1 = $(call instance-2,$1,$2,$3,$4 $(foreach p,$(use.$3),$(call text-of,$p,$1,$2)) $(fixed.$3) --out @O,$4 $(foreach p,$(use.$3),$(call shell-of,$p,$1,$2)) $(fixed.$3) --out @O)
-instance-2 = $(eval $(call stage-rule,$(call target,$1,$2),$1,$2,$(STAGE_BIN)/$3,$(strip $4),$(strip $5),$(strip $(aside.$3))))
+# $1 run, $2 instance; then $3 program, $4 words of its inputs
+instance   = $(eval ins :=)$(eval needs :=)$(eval from :=)\
+             $(call instance-1,$1,$2,$(call program,$2),$(call input-words,$1,$2))
+words-of   = $(strip $4 $(foreach p,$(use.$3),$(call $5,$p,$1,$2)) $(fixed.$3) --out @O)
+instance-1 = $(eval $(call stage-rule,$(call target,$1,$2),$1,$2,$(STAGE_BIN)/$3,$\
+             $(call words-of,$1,$2,$3,$4,text-of),$(call words-of,$1,$2,$3,$4,shell-of),$(strip $(aside.$3))))
 
 # Keys of a run: <p> of some instance's program, or <instance>.<p>.
 keys-of   = $(sort $(foreach i,$1,$(use.$(call program,$i)) $(addprefix $i.,$(use.$(call program,$i)))))
-set-key   = $(if $(filter $2,$4),,$(error $1: '$2' is no parameter of its stages))$(if $3,,$(error $1: '$2=' has no value))$(eval $1.$2 := $3)
+set-key   = $(if $(filter $2,$4),,$(error $1: '$2' is no parameter of its stages))\
+            $(if $3,,$(error $1: '$2=' has no value))\
+            $(eval $1.$2 := $3)
 key-name  = $(firstword $(subst =, ,$1))
 set-keys  = $(foreach w,$2,$(call set-key,$1,$(call key-name,$w),$(patsubst $(call key-name,$w)=%,%,$w),$3))
 
 # $1 name, $2 key=value …, $3 instances, $4 anything: a comma went astray
-run = $(if $4,$(error $1: a comma in a run line: set $1.<parameter> := … on a line before it))$(if $(filter $1,$(all-runs)),$(error $1: declared twice))$(eval all-runs += $1)$(call set-keys,$1,$2,$(call keys-of,$3))$(foreach i,$3,$(call instance,$1,$i))$(eval .PHONY: $1)$(eval $1: $(foreach i,$3,$(call target,$1,$i)))
+run = $(if $4,$(error $1: a comma in a run line: set $1.<parameter> := … on a line before it))\
+      $(if $(filter $1,$(all-runs)),$(error $1: declared twice))\
+      $(eval all-runs += $1)\
+      $(call set-keys,$1,$2,$(call keys-of,$3))\
+      $(foreach i,$3,$(call instance,$1,$i))\
+      $(eval .PHONY: $1)\
+      $(eval $1: $(foreach i,$3,$(call target,$1,$i)))
 all-runs :=

@@ -15,7 +15,8 @@
 #include "lib/base/store.h"
 
 static const char prog[] = "audit";
-static const char purpose[] = "compare every receipt with what is there now; exit 1 naming what is stale, foreign or missing";
+static const char purpose[] =
+    "compare every receipt with what is there now; exit 1 naming what is stale, foreign or missing";
 
 enum { N_OPTIONS = 5, PROGRAMS_MAX = 64 };
 
@@ -37,9 +38,21 @@ struct audit {
 static void table(struct audit *a, struct opt t[N_OPTIONS]) {
     const struct opt o[N_OPTIONS] = {
         {.name = "store", .type = OPT_OUTPUT, .dst = &a->store_root, .help = "the content store"},
-        {.name = "results", .type = OPT_INPUTS, .dst = &a->results, .preset = "", .help = "folders: every receipt in them"},
-        {.name = "targets", .type = OPT_INPUTS, .dst = &a->targets, .preset = "", .help = "targets: their receipts, and those of all they were made from"},
-        {.name = "changed", .type = OPT_INPUTS, .dst = &a->changed, .preset = "", .help = "targets whose command is no longer the recorded one"},
+        {.name = "results",
+         .type = OPT_INPUTS,
+         .dst = &a->results,
+         .preset = "",
+         .help = "folders: every receipt in them"},
+        {.name = "targets",
+         .type = OPT_INPUTS,
+         .dst = &a->targets,
+         .preset = "",
+         .help = "targets: their receipts, and those of all they were made from"},
+        {.name = "changed",
+         .type = OPT_INPUTS,
+         .dst = &a->changed,
+         .preset = "",
+         .help = "targets whose command is no longer the recorded one"},
         {.name = "deep", .type = OPT_FLAG, .dst = &a->deep, .help = "also hash every artifact in the store again"},
     };
     memcpy(t, o, sizeof o);
@@ -55,7 +68,8 @@ static const char *program_now(struct audit *a, const char *path) {
     static char spare[HASH_HEX];
     for (size_t i = 0; i < a->n_programs; i++)
         if (!strcmp(a->program[i].path, path)) return a->program[i].id;
-    if (a->n_programs == PROGRAMS_MAX || strlen(path) >= sizeof a->program->path) return progid(path, spare, NULL) ? NULL : spare;
+    if (a->n_programs == PROGRAMS_MAX || strlen(path) >= sizeof a->program->path)
+        return progid(path, spare, NULL) ? NULL : spare;
     struct seen_program *p = &a->program[a->n_programs];
     if (progid(path, p->id, NULL)) return NULL;
     strcpy(p->path, path);
@@ -70,16 +84,20 @@ static int check_receipt(const char *path, const struct receipt *r, void *ctx, s
     snprintf(target, sizeof target, "%.*s", (int)(strlen(path) - strlen(".rec")), path);
     a->n_artifacts++;
     struct stat s;
-    if (lstat(target, &s)) bad(a, "MISSING", target, "the target is gone", "");
+    if (lstat(target, &s))
+        bad(a, "MISSING", target, "the target is gone", "");
     else if (!store_linked(target, now) || strcmp(now, r->out))
         bad(a, "FOREIGN", target, "it is not the result that its receipt names, ", r->out);
-    else if (!store_has(&a->store, now)) bad(a, "MISSING", target, "its artifact is not in the store, ", now);
+    else if (!store_has(&a->store, now))
+        bad(a, "MISSING", target, "its artifact is not in the store, ", now);
     const char *id = program_now(a, r->program);
     if (id && strcmp(id, r->program_id)) bad(a, "STALE", target, "the program changed since: ", r->program);
     for (size_t i = 0; i < r->n_in; i++) {
         struct err why;
-        if (store_hash_input(&a->store, r->in[i].path, now, NULL, &why)) bad(a, "MISSING", target, "input gone: ", why.text);
-        else if (strcmp(now, r->in[i].hash)) bad(a, "STALE", target, "made from another version of ", r->in[i].path);
+        if (store_hash_input(&a->store, r->in[i].path, now, NULL, &why))
+            bad(a, "MISSING", target, "input gone: ", why.text);
+        else if (strcmp(now, r->in[i].hash))
+            bad(a, "STALE", target, "made from another version of ", r->in[i].path);
     }
     return 0;
 }
@@ -101,7 +119,8 @@ static int follow(struct audit *a, const char *target, struct err *e) {
     struct stat s;
     int rc = seen_before(a, target, e);
     if (rc) return rc < 0 ? rc : 0;
-    if (snprintf(rec, sizeof rec, "%s.rec", target) >= (int)sizeof rec) return err_set(e, ERR_IO, "%s: path too long", target);
+    if (snprintf(rec, sizeof rec, "%s.rec", target) >= (int)sizeof rec)
+        return err_set(e, ERR_IO, "%s: path too long", target);
     if (stat(rec, &s)) {
         bad(a, "MISSING", target, "it has no receipt", "");
         return 0;
@@ -109,7 +128,8 @@ static int follow(struct audit *a, const char *target, struct err *e) {
     rc = receipt_read(rec, &r, e);
     if (!rc) rc = check_receipt(rec, &r, a, e);
     for (size_t i = 0; !rc && i < r.n_in; i++)
-        if (snprintf(rec, sizeof rec, "%s.rec", r.in[i].path) < (int)sizeof rec && !stat(rec, &s)) rc = follow(a, r.in[i].path, e);
+        if (snprintf(rec, sizeof rec, "%s.rec", r.in[i].path) < (int)sizeof rec && !stat(rec, &s))
+            rc = follow(a, r.in[i].path, e);
     receipt_free(&r);
     return rc;
 }
@@ -147,9 +167,13 @@ int main(int argc, char **argv) {
         bad(&a, "STALE", a.changed.item[i], "its command is no longer the recorded one", "");
     if (!rc && a.deep) rc = check_store(&a, &e);
     if (!rc) {
-        if (a.n_bad) printf("audit: %zu artifacts, %zu findings\nhint: make figures remakes what is stale or missing; remove a foreign "
-                            "target, or the folder of a run that is no longer declared\n", a.n_artifacts, a.n_bad);
-        else printf("audit: %zu artifacts, all as recorded\n", a.n_artifacts);
+        if (a.n_bad)
+            printf("audit: %zu artifacts, %zu findings\nhint: make figures remakes what is stale or missing; remove a "
+                   "foreign "
+                   "target, or the folder of a run that is no longer declared\n",
+                   a.n_artifacts, a.n_bad);
+        else
+            printf("audit: %zu artifacts, all as recorded\n", a.n_artifacts);
     }
     store_close(&a.store);
     for (size_t i = 0; i < a.n_seen; i++) free(a.seen[i]);

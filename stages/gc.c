@@ -1,7 +1,8 @@
-/* gc.c - free what no receipt reaches: artifacts, keys, locks, remembered hashes of inputs that are gone, left-over work.
+/* gc.c - free what no receipt reaches: artifacts, keys, locks, remembered hashes of inputs that are gone, left-over
+ * work.
  *
- * The working folder of a run that was killed is kept as long as its target has not been made since: it is where that run
- * resumes. */
+ * The working folder of a run that was killed is kept as long as its target has not been made since: it is where that
+ * run resumes. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -34,8 +35,14 @@ struct gc {
 static void table(struct gc *g, struct opt t[N_OPTIONS]) {
     const struct opt o[N_OPTIONS] = {
         {.name = "store", .type = OPT_OUTPUT, .dst = &g->store_root, .help = "the content store"},
-        {.name = "results", .type = OPT_INPUTS, .dst = &g->results, .help = "folders whose receipts keep artifacts alive"},
-        {.name = "wip", .type = OPT_FLAG, .dst = &g->wip, .help = "also remove the checkpoints of runs that were not finished"},
+        {.name = "results",
+         .type = OPT_INPUTS,
+         .dst = &g->results,
+         .help = "folders whose receipts keep artifacts alive"},
+        {.name = "wip",
+         .type = OPT_FLAG,
+         .dst = &g->wip,
+         .help = "also remove the checkpoints of runs that were not finished"},
     };
     memcpy(t, o, sizeof o);
 }
@@ -115,8 +122,8 @@ static bool lock_is_live(const struct gc *g, const char *path, const char *name)
     return !strcmp(name, "all"); /* the one we hold */
 }
 
-static int sweep(struct gc *g, const char *kind, bool (*live)(const struct gc *, const char *, const char *), size_t *kept,
-                 struct err *e) {
+static int sweep(struct gc *g, const char *kind, bool (*live)(const struct gc *, const char *, const char *),
+                 size_t *kept, struct err *e) {
     char folder[PATH_MAX], path[PATH_MAX];
     store_path(&g->store, kind, "", folder);
     DIR *d = opendir(folder);
@@ -147,7 +154,8 @@ int main(int argc, char **argv) {
     if (!rc) rc = store_open(&g.store, g.store_root, false, &e);
     for (size_t i = 0; !rc && i < g.results.n; i++) rc = receipt_walk(g.results.item[i], note, &g, &e);
     if (!rc && g.n_live) qsort(g.live, g.n_live, sizeof *g.live, by_hex);
-    /* Keys before artifacts: a kill in between leaves artifacts that the next gc frees, never a key without its artifact. */
+    /* Keys before artifacts: a kill in between leaves artifacts that the next gc frees, never a key without its
+     * artifact. */
     if (!rc) rc = sweep(&g, "wip", wip_is_live, &g.n_wip_kept, &e);
     if (!rc) rc = sweep(&g, "ac", ac_is_live, NULL, &e);
     if (!rc) rc = sweep(&g, "cas", cas_is_live, &g.n_kept, &e);

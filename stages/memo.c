@@ -2,11 +2,11 @@
  *
  *   memo --store DIR --target PATH --in A B … -- PROGRAM WORD… [-- WORD…]
  *
- * The key of a run is the hash of: the content of the inputs in order, what the program's code is (progid.h), and its words,
- * in which @1. @2. … stand for the inputs, @O for the output, @W for the working folder and @L for the lineage text. Paths,
- * the launcher and the words after the second -- (threads, checkpoints) are outside it: they cannot change the result.
- * A key seen before executes nothing: the target becomes a link to the stored artifact. See base/store.h for the folders and
- * base/receipt.h for what is written beside the target. */
+ * The key of a run is the hash of: the content of the inputs in order, what the program's code is (progid.h), and its
+ * words, in which @1. @2. … stand for the inputs, @O for the output, @W for the working folder and @L for the lineage
+ * text. Paths, the launcher and the words after the second -- (threads, checkpoints) are outside it: they cannot change
+ * the result. A key seen before executes nothing: the target becomes a link to the stored artifact. See base/store.h
+ * for the folders and base/receipt.h for what is written beside the target. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,7 +27,8 @@
 #include "lib/base/store.h"
 
 static const char prog[] = "memo";
-static const char purpose[] = "run a stage or restore its result: memo --store DIR --target PATH … -- PROGRAM WORD… [-- WORD…]";
+static const char purpose[] =
+    "run a stage or restore its result: memo --store DIR --target PATH … -- PROGRAM WORD… [-- WORD…]";
 
 enum { MUST_RUN = 3 }; /* exit status of --mode plan when the result is not in the store */
 
@@ -42,13 +43,39 @@ enum { N_OPTIONS = 7 };
 static void table(struct args *a, struct opt t[N_OPTIONS]) {
     const struct opt o[N_OPTIONS] = {
         {.name = "store", .type = OPT_OUTPUT, .dst = &a->store, .help = "the content store"},
-        {.name = "target", .type = OPT_OUTPUT, .dst = &a->target, .help = "what becomes a link to the result; its receipt is put beside it"},
-        {.name = "label", .type = OPT_TEXT, .dst = &a->label, .preset = "", .help = "how the run is called in messages (default: the target)"},
-        {.name = "mode", .type = OPT_TEXT, .dst = &a->mode, .preset = "run", .choices = "run|plan|why|check",
-         .help = "run; plan: restore or say that it must run (exit 3); why: what changed; check: run again and compare"},
-        {.name = "launch", .type = OPT_TEXT, .dst = &a->launch, .preset = "", .help = "words put before the program, split at blanks: srun --gpus=1"},
-        {.name = "in", .type = OPT_INPUTS, .dst = &a->in, .preset = "", .help = "input files and folders: @1. @2. …, or @1: when the last two parts of its path count too"},
-        {.name = "slots", .type = OPT_INT, .dst = &a->slots, .preset = "1", .lo = 0, .hi = 4096, .help = "at most so many stages at a time in this store; 0: no limit"},
+        {.name = "target",
+         .type = OPT_OUTPUT,
+         .dst = &a->target,
+         .help = "what becomes a link to the result; its receipt is put beside it"},
+        {.name = "label",
+         .type = OPT_TEXT,
+         .dst = &a->label,
+         .preset = "",
+         .help = "how the run is called in messages (default: the target)"},
+        {.name = "mode",
+         .type = OPT_TEXT,
+         .dst = &a->mode,
+         .preset = "run",
+         .choices = "run|plan|why|check",
+         .help =
+             "run; plan: restore or say that it must run (exit 3); why: what changed; check: run again and compare"},
+        {.name = "launch",
+         .type = OPT_TEXT,
+         .dst = &a->launch,
+         .preset = "",
+         .help = "words put before the program, split at blanks: srun --gpus=1"},
+        {.name = "in",
+         .type = OPT_INPUTS,
+         .dst = &a->in,
+         .preset = "",
+         .help = "input files and folders: @1. @2. …, or @1: when the last two parts of its path count too"},
+        {.name = "slots",
+         .type = OPT_INT,
+         .dst = &a->slots,
+         .preset = "1",
+         .lo = 0,
+         .hi = 4096,
+         .help = "at most so many stages at a time in this store; 0: no limit"},
     };
     memcpy(t, o, sizeof o);
 }
@@ -56,8 +83,8 @@ static void table(struct args *a, struct opt t[N_OPTIONS]) {
 struct job {
     struct args a;
     struct store store;
-    struct receipt now;    /* the run as asked for; out is filled when it is known */
-    char **aside;          /* words outside the key */
+    struct receipt now; /* the run as asked for; out is filled when it is known */
+    char **aside;       /* words outside the key */
     size_t n_aside;
     char (*state)[HASH_HEX]; /* of every input, before the run */
     char *lineage;           /* text, when some word is @L */
@@ -91,7 +118,8 @@ static int hash_inputs(struct job *j, struct err *e) {
     if (!r->in || !j->state) return err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
     for (size_t i = 0; i < r->n_in; i++) {
         r->in[i].path = j->a.in.item[i];
-        if (!receipt_word_ok(r->in[i].path)) return err_set(e, ERR_USAGE, "%s: a path with a newline in it", j->a.label);
+        if (!receipt_word_ok(r->in[i].path))
+            return err_set(e, ERR_USAGE, "%s: a path with a newline in it", j->a.label);
         int rc = store_hash_input(&j->store, r->in[i].path, r->in[i].hash, j->state[i], e);
         if (rc) return rc;
     }
@@ -156,9 +184,12 @@ static int stored(struct job *j) {
 }
 
 static const char *duration(long long ms, char text[32]) {
-    if (ms < 10000) snprintf(text, 32, "%.1f s", (double)ms / 1000);
-    else if (ms < 600000) snprintf(text, 32, "%lld s", (ms + 500) / 1000);
-    else snprintf(text, 32, "%lld min", (ms + 30000) / 60000);
+    if (ms < 10000)
+        snprintf(text, 32, "%.1f s", (double)ms / 1000);
+    else if (ms < 600000)
+        snprintf(text, 32, "%lld s", (ms + 500) / 1000);
+    else
+        snprintf(text, 32, "%lld min", (ms + 30000) / 60000);
     return text;
 }
 
@@ -168,8 +199,8 @@ static void say(const struct job *j, const char *word, const char *note) {
 
 /* ---- publishing ---- */
 
-/* The text that make compares with the command it would run now: inputs, then the program and its words. No newline at the
- * end: GNU Make 4.3 strips it from $(file <…) only when its buffer happens not to end there. */
+/* The text that make compares with the command it would run now: inputs, then the program and its words. No newline at
+ * the end: GNU Make 4.3 strips it from $(file <…) only when its buffer happens not to end there. */
 static char *command_text(const struct job *j) {
     char *text = NULL;
     size_t n;
@@ -185,8 +216,8 @@ static char *command_text(const struct job *j) {
     return text;
 }
 
-/* Make the target name the result. Without its .cmd a target is out of date to make: so that goes first and comes last, and a
- * kill in between costs a second look, never a wrong answer. */
+/* Make the target name the result. Without its .cmd a target is out of date to make: so that goes first and comes last,
+ * and a kill in between costs a second look, never a wrong answer. */
 static int publish(struct job *j, struct err *e) {
     char rec[PATH_MAX], cmd[PATH_MAX];
     if (snprintf(rec, sizeof rec, "%s.rec", j->a.target) >= (int)sizeof rec ||
@@ -251,7 +282,8 @@ static char **child_words(const struct job *j, char **launch_copy) {
     char *room = (char *)(word + total + 1), *save = NULL;
     for (char *p = strtok_r(*launch_copy, " ", &save); p; p = strtok_r(NULL, " ", &save)) word[n++] = p;
     word[n++] = (char *)(size_t)j->now.program;
-    for (size_t i = 0; i < j->now.n_arg; i++, room += PATH_MAX) word[n++] = (char *)(size_t)fill_in(j, j->now.arg[i], room);
+    for (size_t i = 0; i < j->now.n_arg; i++, room += PATH_MAX)
+        word[n++] = (char *)(size_t)fill_in(j, j->now.arg[i], room);
     for (size_t i = 0; i < j->n_aside; i++, room += PATH_MAX) word[n++] = (char *)(size_t)fill_in(j, j->aside[i], room);
     return word;
 }
@@ -298,7 +330,8 @@ static int inputs_unchanged(const struct job *j, struct err *e) {
         int rc = store_state(j->now.in[i].path, now, e);
         if (rc) return rc;
         if (strcmp(now, j->state[i])) {
-            err_set(e, ERR_IO, "%s: %s changed while the stage ran: its result is not kept", j->a.label, j->now.in[i].path);
+            err_set(e, ERR_IO, "%s: %s changed while the stage ran: its result is not kept", j->a.label,
+                    j->now.in[i].path);
             return err_hint(e, "run make again");
         }
     }
@@ -324,7 +357,8 @@ static int execute(struct job *j, struct err *e) {
     char path[PATH_MAX];
     struct stat st;
     int rc = outdir_make(j->wip, e), status = 0;
-    if (snprintf(j->out, sizeof j->out, "%.*s/out%s", PATH_MAX - 80, j->wip, dot && strlen(dot) < 64 ? dot : "") < 0) return ERR_IO;
+    if (snprintf(j->out, sizeof j->out, "%.*s/out%s", PATH_MAX - 80, j->wip, dot && strlen(dot) < 64 ? dot : "") < 0)
+        return ERR_IO;
     if (!rc) rc = outdir_remove(j->out, e);
     if (!rc && j->lineage) {
         snprintf(path, sizeof path, "%.*s/lineage.txt", PATH_MAX - 16, j->wip);
@@ -333,11 +367,12 @@ static int execute(struct job *j, struct err *e) {
     if (!rc) rc = run_child(j, &status, e);
     if (rc) return rc;
     if (status) {
-        fprintf(stderr, "memo: %s: exit status %d; the target is as it was, the working folder is kept: %s\n", j->a.label, status,
-                j->wip);
+        fprintf(stderr, "memo: %s: exit status %d; the target is as it was, the working folder is kept: %s\n",
+                j->a.label, status, j->wip);
         return status;
     }
-    if (stat(j->out, &st)) return err_set(e, ERR_IO, "%s: %s ended well but wrote nothing to --out", j->a.label, j->now.program);
+    if (stat(j->out, &st))
+        return err_set(e, ERR_IO, "%s: %s ended well but wrote nothing to --out", j->a.label, j->now.program);
     rc = inputs_unchanged(j, e);
     if (rc) outdir_remove(j->wip, NULL); /* a checkpoint of mixed inputs must not be resumed */
     return rc;
@@ -461,7 +496,8 @@ static int why(struct job *j, struct err *e) {
     printf("%s  (%s)\n", j->a.target, j->a.label);
     snprintf(path, sizeof path, "%s.rec", j->a.target);
     struct stat st;
-    if (stat(path, &st)) printf("  never made\n");
+    if (stat(path, &st))
+        printf("  never made\n");
     else {
         int rc = receipt_read(path, &old, e);
         if (rc) return stage_fail(prog, e);
@@ -479,7 +515,8 @@ static int why(struct job *j, struct err *e) {
         if (!n) printf("  the target or its artifact is missing or not what the receipt says\n");
         receipt_free(&old);
     }
-    printf("  %s\n", hit ? "the result is in the store: make restores it" : "the result is not in the store: the stage must run");
+    printf("  %s\n",
+           hit ? "the result is in the store: make restores it" : "the result is not in the store: the stage must run");
     return STAGE_OK;
 }
 
@@ -537,7 +574,7 @@ int main(int argc, char **argv) {
     if (rc == 1) return STAGE_OK;
     if (!rc && !*j.a.label) j.a.label = j.a.target;
     if (!rc) rc = prepare(&j, &e);
-    int status = rc                         ? stage_fail(prog, &e)
+    int status = rc                          ? stage_fail(prog, &e)
                  : !strcmp(j.a.mode, "run")  ? run(&j, &e)
                  : !strcmp(j.a.mode, "plan") ? plan(&j, &e)
                  : !strcmp(j.a.mode, "why")  ? why(&j, &e)

@@ -70,7 +70,8 @@ static void program_without_sections_is_the_same(void **state) {
     memcpy(&h, p, sizeof h);
     put(in_dir("whole", path), p, n);
     assert_int_equal(progid(path, whole, NULL), 0);
-    /* What strip does, as far as it matters: the section table moves or goes, and all behind the last segment changes. */
+    /* What strip does, as far as it matters: the section table moves or goes, and all behind the last segment changes.
+     */
     size_t end = 0;
     for (unsigned i = 0; i < h.e_phnum; i++) {
         Elf64_Phdr s;
@@ -141,14 +142,22 @@ static void program_with_lying_header(void **state) {
     Elf64_Phdr s;
     memcpy(&s, p + h.e_phoff, sizeof s);
     s.p_type = PT_LOAD;
-    const uint64_t begin[] = {UINT64_MAX - 8, n - 8, sizeof h}, length[] = {64, (uint64_t)1 << 40, UINT64_MAX};
-    for (int i = 0; i < 3; i++) {
+    const uint64_t begin[] = {UINT64_MAX - 8, n - 8, sizeof h, n + (1 << 24)},
+                   length[] = {64, (uint64_t)1 << 40, UINT64_MAX, 64};
+    for (int i = 0; i < 4; i++) {
         s.p_offset = begin[i];
         s.p_filesz = length[i];
         memcpy(p + h.e_phoff, &s, sizeof s);
         put(path, p, n);
         assert_int_equal(progid(path, a, NULL), 0);
     }
+    for (unsigned i = 0; i < h.e_phnum; i++) { /* every segment is the whole file */
+        s.p_offset = 0;
+        s.p_filesz = n;
+        memcpy(p + h.e_phoff + i * sizeof s, &s, sizeof s);
+    }
+    put(path, p, n);
+    assert_int_equal(progid(path, a, NULL), 0);
     free(p);
 }
 
@@ -160,7 +169,9 @@ static const char K[] = "00000000000000000000000000000001", O[] = "0000000000000
 static void write_receipt(const char *target, const char *stage, const char *out, const char *in, const char *in_hash) {
     char rec[PATH_MAX], text[2 * PATH_MAX];
     snprintf(rec, sizeof rec, "%s.rec", target);
-    snprintf(text, sizeof text, "memo 1\nstage %s\nprogram build/bin/%s %s\nkey %s\nout %s\nms 1234\nin %s %s\narg --in\narg @1.\narg --out\narg @O\n",
+    snprintf(text, sizeof text,
+             "memo 1\nstage %s\nprogram build/bin/%s %s\nkey %s\nout %s\nms 1234\nin %s %s\narg --in\narg @1.\narg "
+             "--out\narg @O\n",
              stage, stage, P, K, out, in_hash, in);
     put_text(rec, text);
 }
@@ -321,7 +332,8 @@ static void store_keeps_a_folder(void **state) {
 
 static void store_links_are_relative_and_fresh(void **state) {
     (void)state;
-    static const char *const where[] = {"r/tiny/paper/run/x.json", "r/x.json", "elsewhere/x", "r/store/x", "r/storey/x"};
+    static const char *const where[] = {"r/tiny/paper/run/x.json", "r/x.json", "elsewhere/x", "r/store/x",
+                                        "r/storey/x"};
     static const char *const want[] = {"../../../store/cas/", "store/cas/", "../r/store/cas/", "cas/", "../store/cas/"};
     struct store s;
     char path[PATH_MAX], to[PATH_MAX], hex[HASH_HEX], got[HASH_HEX];

@@ -9,33 +9,27 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
-
-static void to_hex(XXH128_hash_t h, char hex[HASH_HEX]) {
-    static const char digit[] = "0123456789abcdef";
-    for (int i = 0; i < 16; i++) {
-        hex[i] = digit[h.high64 >> (60 - 4 * i) & 15];
-        hex[16 + i] = digit[h.low64 >> (60 - 4 * i) & 15];
-    }
-    hex[HASH_HEX - 1] = 0;
-}
 
 /* True when [offset, offset + n) lies in a file of size bytes. */
 static int inside(uint64_t offset, uint64_t n, size_t size) { return offset <= size && n <= size - offset; }
 
-/* Feeds the loadable segments; 0 when p is no ELF file this understands. The file header, which the first segment contains,
- * is fed with its pointers to the section table zeroed: they move with the debug information. */
-static int feed_segments(XXH3_state_t *st, const unsigned char *p, size_t size) {
+/* Appends n bytes to *out, which has room for them. */
+static void take(unsigned char **out, const void *from, size_t n) {
+    memcpy(*out, from, n);
+    *out += n;
+}
+
+/* What is loaded, one piece behind the other, into out (room for size + 32 bytes a program header): the file header
+ * with its pointers to the section table zeroed, as they move with the debug information, and every loadable segment,
+ * less the header in the first. Returns how much that is; 0 when p is no ELF file this understands. */
+static size_t loaded(const unsigned char *p, size_t size, unsigned char *out) {
     Elf64_Ehdr h;
-    if (size < sizeof h) return 0;
+    unsigned char *end_of_out = out;
     memcpy(&h, p, sizeof h);
-    if (memcmp(h.e_ident, ELFMAG, SELFMAG) || h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_phentsize != sizeof(Elf64_Phdr) ||
-        !inside(h.e_phoff, (uint64_t)h.e_phnum * sizeof(Elf64_Phdr), size))
-        return 0;
     h.e_shoff = 0;
     h.e_shnum = h.e_shstrndx = 0;
-    XXH3_128bits_update(st, &h, sizeof h);
-    int loads = 0;
+    take(&end_of_out, &h, sizeof h);
+    size_t loads = 0, room = size - sizeof h;
     for (unsigned i = 0; i < h.e_phnum; i++) {
         Elf64_Phdr s;
         memcpy(&s, p + h.e_phoff + i * sizeof s, sizeof s);
@@ -43,11 +37,31 @@ static int feed_segments(XXH3_state_t *st, const unsigned char *p, size_t size) 
         if (!inside(s.p_offset, s.p_filesz, size)) return 0;
         uint64_t begin = s.p_offset < sizeof h ? sizeof h : s.p_offset, end = s.p_offset + s.p_filesz;
         uint64_t where[4] = {s.p_vaddr, s.p_memsz, s.p_filesz, s.p_flags};
-        XXH3_128bits_update(st, where, sizeof where);
-        if (begin < end) XXH3_128bits_update(st, p + begin, end - begin);
+        take(&end_of_out, where, sizeof where);
+        if (begin < end) {
+            if (end - begin > room) return 0; /* segments that overlap in the file: no linker writes that */
+            take(&end_of_out, p + begin, end - begin);
+            room -= end - begin;
+        }
         loads++;
     }
-    return loads;
+    return loads ? (size_t)(end_of_out - out) : 0;
+}
+
+static int identify(const unsigned char *p, size_t size, char hex[HASH_HEX]) {
+    Elf64_Ehdr h;
+    size_t n = 0;
+    if (size >= sizeof h) memcpy(&h, p, sizeof h);
+    if (size >= sizeof h && !memcmp(h.e_ident, ELFMAG, SELFMAG) && h.e_ident[EI_CLASS] == ELFCLASS64 &&
+        h.e_phentsize == sizeof(Elf64_Phdr) && inside(h.e_phoff, (uint64_t)h.e_phnum * sizeof(Elf64_Phdr), size)) {
+        unsigned char *out = malloc(size + (size_t)h.e_phnum * 32);
+        if (!out) return -1;
+        n = loaded(p, size, out);
+        if (n) hash_bytes(out, n, hex);
+        free(out);
+    }
+    if (!n) hash_bytes(p, size, hex);
+    return 0;
 }
 
 int progid(const char *path, char hex[HASH_HEX], struct err *e) {
@@ -62,17 +76,7 @@ int progid(const char *path, char hex[HASH_HEX], struct err *e) {
     unsigned char *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
     if (p == MAP_FAILED) return err_errno(e, "%s: cannot read", path);
-    XXH3_state_t *st = XXH3_createState();
-    int rc = 0;
-    if (st) {
-        XXH3_128bits_reset(st);
-        if (!feed_segments(st, p, size)) {
-            XXH3_128bits_reset(st);
-            XXH3_128bits_update(st, p, size);
-        }
-        to_hex(XXH3_128bits_digest(st), hex);
-        XXH3_freeState(st);
-    } else rc = err_set(e, ERR_MEMORY, "%s: no memory to hash it", path);
+    int failed = identify(p, size, hex);
     munmap(p, size);
-    return rc;
+    return failed ? err_set(e, ERR_MEMORY, "%s: no memory to hash it", path) : 0;
 }

@@ -91,7 +91,8 @@ int receipt_read(const char *path, struct receipt *r, struct err *e) {
             break;
         }
         *end = *gap = 0;
-        if (take_line(r, p, gap + 1)) rc = err_set(e, ERR_FORMAT, "%s: line %d: not a line of a receipt: %s", path, line, p);
+        if (take_line(r, p, gap + 1))
+            rc = err_set(e, ERR_FORMAT, "%s: line %d: not a line of a receipt: %s", path, line, p);
         p = end + 1;
     }
     if (!rc && (!r->stage || !r->program || !r->key[0] || !r->out[0]))
@@ -105,8 +106,8 @@ char *receipt_text(const struct receipt *r) {
     size_t n;
     FILE *f = open_memstream(&text, &n);
     if (!f) return NULL;
-    fprintf(f, "memo 1\nstage %s\nprogram %s %s\nkey %s\nout %s\nms %lld\n", r->stage, r->program, r->program_id, r->key, r->out,
-            r->ms);
+    fprintf(f, "memo 1\nstage %s\nprogram %s %s\nkey %s\nout %s\nms %lld\n", r->stage, r->program, r->program_id,
+            r->key, r->out, r->ms);
     for (size_t i = 0; i < r->n_in; i++) fprintf(f, "in %s %s\n", r->in[i].hash, r->in[i].path);
     for (size_t i = 0; i < r->n_arg; i++) fprintf(f, "arg %s\n", r->arg[i]);
     if (fclose(f)) {
@@ -178,8 +179,10 @@ static int first_seen(struct lineage *l, const char *hash) {
 }
 
 static void put_input(FILE *f, const struct receipt_in *in, int raw) {
-    if (raw) fprintf(f, " %s:%.*s", receipt_short_name(in->path), SHORT, in->hash);
-    else fprintf(f, " %.*s", SHORT, in->hash);
+    if (raw)
+        fprintf(f, " %s:%.*s", receipt_short_name(in->path), SHORT, in->hash);
+    else
+        fprintf(f, " %.*s", SHORT, in->hash);
 }
 
 static int has_receipt(const char *path, char rec[PATH_MAX]) {
@@ -207,7 +210,8 @@ static int tell(struct lineage *l, const char *rec, int depth, struct err *e) {
             unsigned long k = r.arg[i][0] == '@' ? strtoul(r.arg[i] + 1, &end, 10) : 0;
             if (k && k <= r.n_in && (*end == '.' || *end == ':') && !end[1])
                 put_input(l->out, &r.in[k - 1], !has_receipt(r.in[k - 1].path, unused));
-            else fprintf(l->out, " %s", r.arg[i]);
+            else
+                fprintf(l->out, " %s", r.arg[i]);
         }
         fputc('\n', l->out);
     }

@@ -10,9 +10,9 @@
  *   arg --in                                                                         one line a word of the command
  *   arg @1.
  *
- * In the words, @1. @2. stand for inputs (@1: for one whose name counts), @O for the output, @W for the working folder that
- * outlives a kill, @L for the lineage text: a command without paths, the same wherever it runs. ms is the time of the run
- * that made the bytes, also when they are restored later. */
+ * In the words, @1. @2. stand for inputs (@1: for one whose name counts), @O for the output, @W for the working folder
+ * that outlives a kill, @L for the lineage text: a command without paths, the same wherever it runs. ms is the time of
+ * the run that made the bytes, also when they are restored later. */
 #ifndef SAEMILL_RECEIPT_H
 #define SAEMILL_RECEIPT_H
 
@@ -37,7 +37,8 @@ struct receipt {
     char *text; /* what the pointers point into, when it was read from a file; else NULL */
 };
 
-/* Read one; receipt_free releases it, also after an error. Errors: ERR_IO (absent: errno ENOENT), ERR_FORMAT with the line. */
+/* Read one; receipt_free releases it, also after an error. Errors: ERR_IO (absent: errno ENOENT), ERR_FORMAT with the
+ * line. */
 int receipt_read(const char *path, struct receipt *r, struct err *e);
 void receipt_free(struct receipt *r);
 
@@ -45,10 +46,11 @@ void receipt_free(struct receipt *r);
 char *receipt_text(const struct receipt *r);
 int receipt_word_ok(const char *word);
 
-/* Call each(path of the receipt, receipt, ctx) for every *.rec under a folder, in the order of names; links to folders and
- * folders named "store" are not entered. Stops at the first non-zero answer and returns it. A missing folder is empty. */
-int receipt_walk(const char *folder, int (*each)(const char *path, const struct receipt *r, void *ctx, struct err *e), void *ctx,
-                 struct err *e);
+/* Call each(path of the receipt, receipt, ctx) for every *.rec under a folder, in the order of names; links to folders
+ * and folders named "store" are not entered. Stops at the first non-zero answer and returns it. A missing folder is
+ * empty. */
+int receipt_walk(const char *folder, int (*each)(const char *path, const struct receipt *r, void *ctx, struct err *e),
+                 void *ctx, struct err *e);
 
 /* The commands that made the inputs of r, each line one artifact, inputs before what they went into:
  *   <16 digits> = train --in <16 digits> --width 4096 …

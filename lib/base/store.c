@@ -71,7 +71,9 @@ static int lock(const struct store *s, const char *name, int how, int *fd, struc
     return 0;
 }
 
-int store_lock(const struct store *s, const char *name, int *fd, struct err *e) { return lock(s, name, LOCK_EX, fd, e); }
+int store_lock(const struct store *s, const char *name, int *fd, struct err *e) {
+    return lock(s, name, LOCK_EX, fd, e);
+}
 
 int store_try_lock(const struct store *s, const char *name, int *fd, struct err *e) {
     return lock(s, name, LOCK_EX | LOCK_NB, fd, e);
@@ -117,8 +119,8 @@ struct scan {
 
 static void note(struct scan *c, const char *path, const struct stat *s) {
     const struct timespec *t[2] = {&s->st_mtim, &s->st_ctim};
-    fprintf(c->text, "%s %jd %jd.%ld %jd.%ld %ju\n", path, (intmax_t)s->st_size, (intmax_t)s->st_mtim.tv_sec, s->st_mtim.tv_nsec,
-            (intmax_t)s->st_ctim.tv_sec, s->st_ctim.tv_nsec, (uintmax_t)s->st_ino);
+    fprintf(c->text, "%s %jd %jd.%ld %jd.%ld %ju\n", path, (intmax_t)s->st_size, (intmax_t)s->st_mtim.tv_sec,
+            s->st_mtim.tv_nsec, (intmax_t)s->st_ctim.tv_sec, s->st_ctim.tv_nsec, (uintmax_t)s->st_ino);
     for (int i = 0; i < 2; i++)
         if (t[i]->tv_sec > c->newest.tv_sec) c->newest = *t[i];
 }
@@ -189,7 +191,8 @@ int store_hash_input(const struct store *s, const char *path, char hex[HASH_HEX]
     hash_bytes(path, strlen(path), name);
     store_path(s, "inputs", name, file);
     if (remembered(file, now, hex)) return 0;
-    snprintf(lock_name, sizeof lock_name, "in.%s", name); /* many stages start with the same input: one of them hashes it */
+    snprintf(lock_name, sizeof lock_name, "in.%s",
+             name); /* many stages start with the same input: one of them hashes it */
     rc = store_lock(s, lock_name, &fd, e);
     if (!rc && !remembered(file, now, hex)) {
         rc = hash_content(path, hex, e);
@@ -226,7 +229,8 @@ static int settle(const char *path, struct err *e) {
         }
         free(name);
         if (rc) return rc;
-    } else return err_set(e, ERR_FORMAT, "%s: neither a file nor a folder", path);
+    } else
+        return err_set(e, ERR_FORMAT, "%s: neither a file nor a folder", path);
     return utimensat(AT_FDCWD, path, old, 0) ? err_errno(e, "%s: cannot set its date", path) : 0;
 }
 
@@ -247,8 +251,10 @@ static int real_parent(const char *path, char real[PATH_MAX], struct err *e) {
     char dir[PATH_MAX];
     if (snprintf(dir, sizeof dir, "%s", path) >= (int)sizeof dir) return err_set(e, ERR_IO, "%s: path too long", path);
     char *slash = strrchr(dir, '/');
-    if (!slash) strcpy(dir, ".");
-    else slash[slash == dir] = 0;
+    if (!slash)
+        strcpy(dir, ".");
+    else
+        slash[slash == dir] = 0;
     int rc = outdir_make(dir, e);
     if (!rc && !realpath(dir, real)) rc = err_errno(e, "%s: cannot resolve", dir);
     return rc;
@@ -283,7 +289,8 @@ int store_link(const struct store *s, const char *hex, const char *target, struc
     unlink(part);
     if (symlink(to, part)) return err_errno(e, "%s: cannot make the link", target);
     struct stat st;
-    if (!lstat(target, &st) && S_ISDIR(st.st_mode)) rc = outdir_remove(target, e); /* a real folder cannot be renamed over */
+    if (!lstat(target, &st) && S_ISDIR(st.st_mode))
+        rc = outdir_remove(target, e); /* a real folder cannot be renamed over */
     if (!rc && rename(part, target)) rc = err_errno(e, "%s: cannot put the link in place", target);
     if (rc) unlink(part);
     return rc;

@@ -312,6 +312,7 @@ int kind_lobes_scatter(const struct kind_args *args, struct chart *c, json_t *in
     static const char *const words[] = {
         "Purity: share of features whose nearest neighbour by decoder direction lies in the same lobe.",
         "AMI: adjusted mutual information of a feature's lobe and the language it fires on most.",
+        "Lobe–direction: the same with a clustering of decoder directions in the language's place.",
         "Chance: lobes or languages shuffled among the features; z: standard deviations above it."};
     size_t n = args->lobes.n;
     if (!n || args->cluster.n != n || (args->tsne.n != 1 && args->tsne.n != n))

@@ -6,6 +6,9 @@
 of     = $(subst $(space),+,$(strip $(addsuffix /$1,$(or $2,$(runs)))))
 others := $(filter-out phi,$(affinities))
 
+# Titles of panels.
+$(foreach f,fig3-layers histogram eigen,$(eval $f.labels := $(layers)))
+
 $(call figure,fig2, kind=curves, in=$(call of,train))
 $(call figure,fig3, kind=lobes-scatter, tsne=$(main)/tsne lobes=$(main)/lobes.phi cluster=$(main)/cluster.phi)
 $(call figure,fig3-layers, kind=lobes-scatter, tsne=$(call of,tsne) lobes=$(call of,lobes.phi) cluster=$(call of,cluster.phi))

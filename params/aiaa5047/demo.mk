@@ -18,6 +18,7 @@ lr-decay      := 400      # steps, linear to 0
 lambda-warmup := 500      # steps
 
 main := L6R-16x-JumpReLU
+layers := Layer 0|Layer 3|Layer 6   # titles of panels, in the order of the runs
 
 $(call sae,L0R-16x-JumpReLU, site=L0R width=4096 lambda=2e-3)
 $(call sae,L3R-16x-JumpReLU, site=L3R width=4096 lambda=2e-3)

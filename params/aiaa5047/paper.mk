@@ -10,6 +10,7 @@ steps         := 50000    # of 4096 rows, ten passes over the 20 M rows; AIAA do
 theta-init    := 0.001    # GS
 
 main := L21R-5x-JumpReLU
+layers := Layer 1|Layer 11|Layer 21   # titles of panels, in the order of the runs
 
 $(call sae,L1R-5x-JumpReLU,  site=L1R  width=16384 lambda=1e-3)
 $(call sae,L11R-5x-JumpReLU, site=L11R width=16384 lambda=1e-3)

@@ -24,6 +24,7 @@ iterations       := 50    # t-SNE steps
 perplexity       := 10    # effective neighbours, of at most 256
 
 main := L6R-tiny
+layers := Layer 0|Layer 3|Layer 6   # titles of panels, in the order of the runs
 
 $(call sae,L0R-tiny, site=L0R width=256 lambda=1e-2)
 $(call sae,L3R-tiny, site=L3R width=256 lambda=1e-2)

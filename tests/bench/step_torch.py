@@ -9,7 +9,11 @@ import statistics
 import sys
 import time
 
-import torch
+try:
+    import torch
+except ImportError:
+    print("step PyTorch                 absent: this Python has no torch (make bench PYTHON=…)")
+    sys.exit(0)
 
 D, F, B, EPS, L0 = 256, 4096, 4096, 0.02, 50
 torch.set_num_threads(int(sys.argv[2]) if len(sys.argv) > 2 else 2)

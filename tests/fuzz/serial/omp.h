@@ -1,4 +1,5 @@
-/* omp.h - OpenMP's calls for the fuzzing build, which clang compiles without OpenMP: one thread. Not for any other build. */
+/* omp.h - OpenMP's calls for the fuzzing build, which clang compiles without OpenMP: one thread. Not for any other
+ * build. */
 #ifndef SAEMILL_SERIAL_OMP_H
 #define SAEMILL_SERIAL_OMP_H
 
