@@ -42,8 +42,8 @@ int err_errno(struct err *e, const char *fmt, ...) {
     return ERR_IO;
 }
 
-void err_check_failed(const char *cond, const char *file, int line) {
-    fprintf(stderr, "%s:%d: internal check failed: %s\nhint: this is a defect of saemill; please report it\n", file, line,
+void err_check_failed(const char *cond, const char *file, const char *function) {
+    fprintf(stderr, "%s: %s: internal check failed: %s\nhint: this is a defect of saemill; please report it\n", file, function,
             cond);
     abort();
 }

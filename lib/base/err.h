@@ -38,8 +38,9 @@ int err_hint(struct err *e, const char *fmt, ...) __attribute__((format(printf, 
 /* As err_set with ERR_IO, and ": " strerror(errno) added. Call it before anything else can change errno. */
 int err_errno(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* A broken contract of our own (never a bad file, flag or number): message on stderr and abort. On in release. */
-#define CHECK(cond) ((cond) ? (void)0 : err_check_failed(#cond, __FILE__, __LINE__))
-_Noreturn void err_check_failed(const char *cond, const char *file, int line);
+/* A broken contract of our own (never a bad file, flag or number): message on stderr and abort. On in release. It names the
+ * function, not the line: a comment must not change the program's bytes, which are its identity in the store of results. */
+#define CHECK(cond) ((cond) ? (void)0 : err_check_failed(#cond, __FILE__, __func__))
+_Noreturn void err_check_failed(const char *cond, const char *file, const char *function);
 
 #endif

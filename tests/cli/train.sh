@@ -1,0 +1,76 @@
+#!/bin/sh
+# train.sh - train on the command line: killed in the middle and resumed to the same bytes; wrong options and files.
+T=build/tmp/cli_train
+B=build/bin
+M=inputs/models/qwen2-8l-zh-en
+rm -rf $T && mkdir -p $T || exit 1
+n=0
+ok() { # ok NAME COMMAND…
+    name=$1
+    shift
+    n=$((n + 1))
+    if "$@" >$T/said 2>&1; then echo "ok $n - $name"; else
+        echo "not ok $n - $name"
+        sed 's/^/# /' $T/said | tail -20
+    fi
+}
+fails() { # fails STATUS TEXT COMMAND… - exit status, and TEXT in what it says; nothing is left at $T/none
+    want=$1 text=$2
+    shift 2
+    "$@" >$T/out 2>&1
+    rc=$?
+    cat $T/out
+    [ $rc = "$want" ] && grep -qF -- "$text" $T/out && [ ! -e $T/none ] && [ ! -e $T/none.part ]
+}
+rows() {
+    $B/tokenize --model $M --corpus inputs/corpus/zh/debmake-doc.jsonl.zst inputs/corpus/en/debmake-doc.jsonl.zst \
+        --max-tokens-per-group 3000 --out $T/tok.safetensors &&
+        $B/collect --tokens $T/tok.safetensors --model $M --sites L0R --context 64 --out $T/acts.safetensors &&
+        $B/normalise --in $T/acts.safetensors --site L0R --norm unit --seed 0 --out $T/rows.safetensors
+}
+train() { # train OUT OPTION…
+    out=$1
+    shift
+    $B/train --in $T/rows.safetensors --width 512 --batch 512 --steps 300 --lambda 1e-3 --lambda-warmup 50 --lr 1e-3 --lr-warmup 5 \
+        --lr-decay 50 --epsilon 0.05 --theta-init 0.1 --out "$out" "$@"
+}
+# Kill it as soon as a checkpoint is there, again and again, until it gets through; at least one kill must have hit.
+killed() {
+    hits=0
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+        train $T/resumed --checkpoint $T/ckpt --checkpoint-every 0 &
+        pid=$!
+        if [ $i -lt 4 ]; then
+            j=0
+            while [ ! -e $T/ckpt/state.safetensors ] && [ $j -lt 100 ]; do sleep 0.05; j=$((j + 1)); done
+            sleep 0.1
+            kill -9 $pid 2>/dev/null && hits=$((hits + 1))
+        fi
+        wait $pid && break
+        [ ! -e $T/resumed ] || { echo 'a half-written result'; return 1; }
+    done
+    echo "kills that hit: $hits"
+    [ $hits -ge 1 ] && [ -d $T/resumed ]
+}
+ok "rows to train on" rows
+ok "a run in one go" train $T/whole
+ok "a run that is killed three times" killed
+ok "both give the same bytes" diff -r $T/whole $T/resumed
+one_thread() { train $T/one --threads 1 && diff -r $T/whole $T/one; }
+ok "one thread gives the same bytes" one_thread
+other_run() {
+    train $T/half --checkpoint $T/ckpt2 --checkpoint-every 0 & pid=$!
+    j=0
+    while [ ! -e $T/ckpt2/state.safetensors ] && [ $j -lt 100 ]; do sleep 0.05; j=$((j + 1)); done
+    kill -9 $pid
+    wait $pid
+    fails 1 "belongs to another run" train $T/none --checkpoint $T/ckpt2 --seed 5
+}
+ok "a checkpoint of another run is refused" other_run
+ok "an output folder that is not there" fails 1 "must exist" train $T/no/such/none
+ok "a value out of range" fails 2 "--dead-window 0: must be" train $T/none --dead-window 0
+ok "more warm-up than steps" fails 2 "--lr-warmup 1000" $B/train --in $T/rows.safetensors --width 8 --steps 20 --lambda 1 --out $T/none
+ok "an unknown option" fails 2 "no such option" train $T/none --learning-rate 1
+ok "a file of another stage" fails 1 "no such tensor" $B/train --in $T/acts.safetensors --width 8 --steps 2000 --lambda 1 --out $T/none
+ok "a batch larger than the data" fails 1 "only" $B/train --in $T/rows.safetensors --width 8 --batch 100000 --steps 2000 --lambda 1 --out $T/none
+echo "1..$n"
