@@ -27,6 +27,7 @@ PAPER   := aiaa5047
 RESULTS := results
 FIGURES := figures
 PARAMS  := params
+$(if $(wildcard $(PARAMS)/$(PAPER)),,$(error saemill: no paper '$(PAPER)': PAPER is one of $(notdir $(patsubst %/,%,$(wildcard $(PARAMS)/*/)))))
 $(if $(wildcard $(PARAMS)/$(PAPER)/$(SCALE).mk),,$(error saemill: no $(PARAMS)/$(PAPER)/$(SCALE).mk: SCALE is one of $(patsubst $(PARAMS)/$(PAPER)/%.mk,%,$(wildcard $(PARAMS)/$(PAPER)/*.mk))))
 
 include mk/stage.mk
