@@ -206,11 +206,38 @@ static void whole_or_absent(void **state) {
     assert_int_equal(access(TMP "/folder", F_OK), 0);
 }
 
+static void one_writer(void **state) {
+    (void)state;
+    struct err e;
+    struct outfile first, second;
+    assert_int_equal(outdir_make(TMP, &e), 0);
+    assert_int_equal(outfile_open(&first, TMP "/both", &e), 0);
+    assert_int_equal(outfile_open(&second, TMP "/both", &e), ERR_IO);
+    assert_non_null(strstr(e.text, "another program"));
+    outfile_abort(&second); /* must not take the first one's file */
+    assert_int_equal(outfile_commit(&first, &e), 0);
+    assert_int_equal(outfile_open(&second, TMP "/both", &e), 0);
+    outfile_abort(&second);
+    assert_int_equal(outdir_open(&first, TMP "/folders", &e), 0);
+    assert_int_equal(outfile_text(TMP "/folders.part/leftover", "1", 1, &e), 0);
+    assert_int_equal(outdir_open(&second, TMP "/folders", &e), ERR_IO);
+    outdir_abort(&second);
+    assert_int_equal(access(TMP "/folders.part/leftover", F_OK), 0);
+    close(first.fd); /* as when the process dies: the lock goes, the .part stays, and the next writer empties it */
+    assert_int_equal(outdir_open(&second, TMP "/folders", &e), 0);
+    assert_int_equal(access(TMP "/folders.part/leftover", F_OK), -1);
+    outdir_abort(&second);
+    struct outfile never = {0};
+    outfile_abort(&never);
+    outdir_abort(&never);
+    assert_int_not_equal(fcntl(0, F_GETFD), -1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_known_answers), cmocka_unit_test(distributions), cmocka_unit_test(permutations),
         cmocka_unit_test(options),              cmocka_unit_test(hashes),        cmocka_unit_test(memory),
-        cmocka_unit_test(whole_or_absent),
+        cmocka_unit_test(whole_or_absent),       cmocka_unit_test(one_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,16 +49,44 @@ static int replaceable(const char *path, struct err *e) {
     return err_set(e, ERR_IO, "%s: exists and is no regular file: not replaced", path);
 }
 
+/* Harmless on a struct of zeros, too. */
+static void shut(struct outfile *o) {
+    if (o->part[0] && o->fd >= 0) close(o->fd);
+    o->fd = -1;
+    o->part[0] = 0;
+}
+
+/* Open the .part and lock it, so that two programs never write one output. flock: the lock ends with the process, however it ends.
+ * Between open and flock another writer may have renamed the file away: then what is locked is no longer the .part, and we try
+ * again. File systems without locks are written unlocked. */
+static int open_part(struct outfile *o, int flags, struct err *e) {
+    struct stat mine, there;
+    do {
+        if (o->fd >= 0) close(o->fd);
+        o->fd = flags & O_DIRECTORY && mkdir(o->part, 0755) && errno != EEXIST ? -1 : open(o->part, flags | O_CLOEXEC, 0644);
+        if (o->fd < 0) {
+            int rc = err_errno(e, "%s: cannot write", o->path);
+            o->part[0] = 0;
+            return errno == ENOENT ? err_hint(e, "the folder must exist: mkdir -p it first") : rc;
+        }
+        if (flock(o->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+            err_set(e, ERR_IO, "%s: another program is writing it", o->path);
+            err_hint(e, "wait until it ends, or stop it (fuser %s shows which)", o->part);
+            shut(o);
+            return ERR_IO;
+        }
+    } while (fstat(o->fd, &mine) || stat(o->part, &there) || mine.st_ino != there.st_ino);
+    return 0;
+}
+
 int outfile_open(struct outfile *o, const char *path, struct err *e) {
     int rc = names(o, path, e);
     if (!rc) rc = replaceable(o->path, e);
-    if (rc) return rc;
-    o->fd = open(o->part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (o->fd < 0) {
-        rc = err_errno(e, "%s: cannot write", path);
-        return errno == ENOENT ? err_hint(e, "the folder must exist: mkdir -p it first") : rc;
-    }
-    return 0;
+    if (!rc) rc = open_part(o, O_RDWR | O_CREAT, e);
+    if (rc || !ftruncate(o->fd, 0)) return rc;
+    rc = err_errno(e, "%s: cannot write", o->path);
+    shut(o);
+    return rc;
 }
 
 int outfile_write_at(struct outfile *o, uint64_t offset_bytes, const void *data, size_t n_bytes, struct err *e) {
@@ -74,21 +103,16 @@ int outfile_write_at(struct outfile *o, uint64_t offset_bytes, const void *data,
 int outfile_commit(struct outfile *o, struct err *e) {
     int rc = 0;
     if (fsync(o->fd) && errno != EINVAL) rc = err_errno(e, "%s: cannot write", o->path);
-    int fd = o->fd;
-    o->fd = -1;
-    if (close(fd) && !rc) rc = err_errno(e, "%s: cannot write", o->path);
     if (!rc && rename(o->part, o->path)) rc = err_errno(e, "%s: cannot put the finished file in place", o->path);
     if (!rc && sync_parent(o->path)) rc = err_errno(e, "%s: cannot sync its folder", o->path);
     if (rc) unlink(o->part);
-    o->part[0] = 0;
+    shut(o);
     return rc;
 }
 
 void outfile_abort(struct outfile *o) {
-    if (o->fd >= 0) close(o->fd);
     if (o->part[0]) unlink(o->part);
-    o->fd = -1;
-    o->part[0] = 0;
+    shut(o);
 }
 
 int outfile_check(const char *path, struct err *e) {
@@ -125,11 +149,7 @@ int outdir_make(const char *path, struct err *e) {
     return 0;
 }
 
-int outdir_remove(const char *path, struct err *e) {
-    struct stat s;
-    if (lstat(path, &s)) return errno == ENOENT ? 0 : err_errno(e, "%s: cannot remove", path);
-    if (!S_ISDIR(s.st_mode)) return unlink(path) ? err_errno(e, "%s: cannot remove", path) : 0;
-    chmod(path, 0755); /* stored folders are read-only */
+static int empty(const char *path, struct err *e) {
     DIR *d = opendir(path);
     if (!d) return err_errno(e, "%s: cannot list", path);
     int rc = 0;
@@ -141,14 +161,23 @@ int outdir_remove(const char *path, struct err *e) {
         else rc = outdir_remove(sub, e);
     }
     closedir(d);
+    return rc;
+}
+
+int outdir_remove(const char *path, struct err *e) {
+    struct stat s;
+    if (lstat(path, &s)) return errno == ENOENT ? 0 : err_errno(e, "%s: cannot remove", path);
+    if (!S_ISDIR(s.st_mode)) return unlink(path) ? err_errno(e, "%s: cannot remove", path) : 0;
+    chmod(path, 0755); /* stored folders are read-only */
+    int rc = empty(path, e);
     return !rc && rmdir(path) ? err_errno(e, "%s: cannot remove", path) : rc;
 }
 
 int outdir_open(struct outfile *o, const char *path, struct err *e) {
     int rc = names(o, path, e);
-    if (!rc) rc = outdir_remove(o->part, e);
-    if (!rc && mkdir(o->part, 0755)) rc = err_errno(e, "%s: cannot make the folder", o->part);
-    if (rc) o->part[0] = 0;
+    if (!rc) rc = open_part(o, O_RDONLY | O_DIRECTORY, e);
+    if (!rc) rc = empty(o->part, e);
+    if (rc) shut(o);
     return rc;
 }
 
@@ -157,11 +186,11 @@ int outdir_commit(struct outfile *o, struct err *e) {
     if (!rc && rename(o->part, o->path)) rc = err_errno(e, "%s: cannot put the finished folder in place", o->path);
     if (!rc && sync_parent(o->path)) rc = err_errno(e, "%s: cannot sync its folder", o->path);
     if (rc) outdir_abort(o);
-    o->part[0] = 0;
+    else shut(o);
     return rc;
 }
 
 void outdir_abort(struct outfile *o) {
     if (o->part[0]) outdir_remove(o->part, NULL);
-    o->part[0] = 0;
+    shut(o);
 }

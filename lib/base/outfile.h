@@ -1,7 +1,8 @@
 /* outfile.h - outputs that are either whole or absent.
  *
  * A file is written as <path>.part in the same folder, flushed to disk and renamed; a folder likewise. A run that is killed
- * leaves only the .part, which the next run overwrites. */
+ * leaves only the .part, which the next run overwrites. While it is written the .part is locked: a second writer of the same
+ * path is refused, also when the first is a leftover of a run thought dead. */
 #ifndef SAEMILL_OUTFILE_H
 #define SAEMILL_OUTFILE_H
 
@@ -19,7 +20,8 @@ struct outfile {
 
 /* Begin, write at an offset (all of it, or an error), finish, or give up. After an error of write call outfile_abort (the file
  * stays open until then, since other threads may be writing); after one of commit the .part is gone; outfile_abort is harmless when
- * nothing is open. Positions are bytes. Errors: ERR_IO with path and reason; also when path is a device, a pipe or a folder. */
+ * nothing is open. Positions are bytes. Errors: ERR_IO with path and reason; also when path is a device, a pipe
+ * or a folder, or another program is writing it. */
 int outfile_open(struct outfile *o, const char *path, struct err *e);
 int outfile_write_at(struct outfile *o, uint64_t offset_bytes, const void *data, size_t n_bytes, struct err *e);
 int outfile_commit(struct outfile *o, struct err *e);

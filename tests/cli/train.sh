@@ -3,6 +3,7 @@
 T=build/tmp/cli_train
 B=build/bin
 M=inputs/models/qwen2-8l-zh-en
+RUN=
 rm -rf $T && mkdir -p $T || exit 1
 n=0
 ok() { # ok NAME COMMAND…
@@ -28,17 +29,17 @@ rows() {
         $B/collect --tokens $T/tok.safetensors --model $M --sites L0R --context 64 --out $T/acts.safetensors &&
         $B/normalise --in $T/acts.safetensors --site L0R --norm unit --seed 0 --out $T/rows.safetensors
 }
-train() { # train OUT OPTION…
+train() { # train OUT OPTION…; RUN=exec: as this very process, so that kill $! hits the program and not a shell around it
     out=$1
     shift
-    $B/train --in $T/rows.safetensors --width 512 --batch 512 --steps 300 --lambda 1e-3 --lambda-warmup 50 --lr 1e-3 --lr-warmup 5 \
+    $RUN $B/train --in $T/rows.safetensors --width 512 --batch 512 --steps 300 --lambda 1e-3 --lambda-warmup 50 --lr 1e-3 --lr-warmup 5 \
         --lr-decay 50 --epsilon 0.05 --theta-init 0.1 --out "$out" "$@"
 }
 # Kill it as soon as a checkpoint is there, again and again, until it gets through; at least one kill must have hit.
 killed() {
     hits=0
     for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
-        train $T/resumed --checkpoint $T/ckpt --checkpoint-every 0 &
+        { RUN=exec && train $T/resumed --checkpoint $T/ckpt --checkpoint-every 0; } &
         pid=$!
         if [ $i -lt 4 ]; then
             j=0
@@ -59,7 +60,8 @@ ok "both give the same bytes" diff -r $T/whole $T/resumed
 one_thread() { train $T/one --threads 1 && diff -r $T/whole $T/one; }
 ok "one thread gives the same bytes" one_thread
 other_run() {
-    train $T/half --checkpoint $T/ckpt2 --checkpoint-every 0 & pid=$!
+    { RUN=exec && train $T/half --checkpoint $T/ckpt2 --checkpoint-every 0; } &
+    pid=$!
     j=0
     while [ ! -e $T/ckpt2/state.safetensors ] && [ $j -lt 100 ]; do sleep 0.05; j=$((j + 1)); done
     kill -9 $pid
