@@ -33,29 +33,38 @@ __attribute__((target("avx2"))) static inline __m256 mask_avx2(uint64_t byte) {
 __attribute__((target("avx2"))) static void lanes_avx2(size_t n, const uint64_t *row, const float *u, size_t ldu,
                                                        float acc[BITMUL_B][LANES]) {
     __m256 s[BITMUL_B][2];
+#pragma GCC unroll 4
     for (size_t b = 0; b < BITMUL_B; b++)
+#pragma GCC unroll 4
         for (size_t h = 0; h < 2; h++) s[b][h] = _mm256_loadu_ps(&acc[b][8 * h]);
     for (size_t w = 0; w < n; w++)
         for (size_t i = 0; i < 8; i++) {
             __m256 m = mask_avx2(row[w] >> (8 * i));
+#pragma GCC unroll 4
             for (size_t b = 0; b < BITMUL_B; b++)
                 s[b][i & 1] =
                     _mm256_add_ps(s[b][i & 1], _mm256_and_ps(m, _mm256_loadu_ps(u + b * ldu + 64 * w + 8 * i)));
         }
+#pragma GCC unroll 4
     for (size_t b = 0; b < BITMUL_B; b++)
+#pragma GCC unroll 4
         for (size_t h = 0; h < 2; h++) _mm256_storeu_ps(&acc[b][8 * h], s[b][h]);
 }
 
 __attribute__((target("avx512f"))) static void lanes_avx512(size_t n, const uint64_t *row, const float *u, size_t ldu,
                                                             float acc[BITMUL_B][LANES]) {
     __m512 s[BITMUL_B];
+#pragma GCC unroll 4
     for (size_t b = 0; b < BITMUL_B; b++) s[b] = _mm512_loadu_ps(acc[b]);
     for (size_t w = 0; w < n; w++)
+#pragma GCC unroll 4
         for (size_t q = 0; q < 4; q++) {
             __mmask16 m = (__mmask16)(row[w] >> (16 * q));
+#pragma GCC unroll 4
             for (size_t b = 0; b < BITMUL_B; b++)
                 s[b] = _mm512_mask_add_ps(s[b], m, s[b], _mm512_loadu_ps(u + b * ldu + 64 * w + 16 * q));
         }
+#pragma GCC unroll 4
     for (size_t b = 0; b < BITMUL_B; b++) _mm512_storeu_ps(acc[b], s[b]);
 }
 
@@ -104,15 +113,18 @@ __attribute__((target("avx2"))) static void word_avx2(size_t n, const uint64_t *
                                                       float acc[BITMUL_B][64]) {
     for (size_t half = 0; half < 4; half++) { /* 16 columns at a time: 2 x 4 sums stay in registers */
         __m256 s[BITMUL_B][2];
+#pragma GCC unroll 4
         for (size_t b = 0; b < BITMUL_B; b++) s[b][0] = s[b][1] = _mm256_setzero_ps();
         for (size_t f = 0; f < n; f++) {
             __m256 m0 = mask_avx2(bits[f * ld] >> (16 * half)), m1 = mask_avx2(bits[f * ld] >> (16 * half + 8));
+#pragma GCC unroll 4
             for (size_t b = 0; b < BITMUL_B; b++) {
                 __m256 x = _mm256_set1_ps(v[f * BITMUL_B + b]);
                 s[b][0] = _mm256_add_ps(s[b][0], _mm256_and_ps(m0, x));
                 s[b][1] = _mm256_add_ps(s[b][1], _mm256_and_ps(m1, x));
             }
         }
+#pragma GCC unroll 4
         for (size_t b = 0; b < BITMUL_B; b++)
             for (size_t h = 0; h < 2; h++) _mm256_storeu_ps(&acc[b][16 * half + 8 * h], s[b][h]);
     }
@@ -121,17 +133,23 @@ __attribute__((target("avx2"))) static void word_avx2(size_t n, const uint64_t *
 __attribute__((target("avx512f"))) static void word_avx512(size_t n, const uint64_t *bits, size_t ld, const float *v,
                                                            float acc[BITMUL_B][64]) {
     __m512 s[BITMUL_B][4];
+#pragma GCC unroll 4
     for (size_t b = 0; b < BITMUL_B; b++)
+#pragma GCC unroll 4
         for (size_t q = 0; q < 4; q++) s[b][q] = _mm512_setzero_ps();
     for (size_t f = 0; f < n; f++) {
         uint64_t x = bits[f * ld];
+#pragma GCC unroll 4
         for (size_t b = 0; b < BITMUL_B; b++) {
             __m512 value = _mm512_set1_ps(v[f * BITMUL_B + b]);
+#pragma GCC unroll 4
             for (size_t q = 0; q < 4; q++)
                 s[b][q] = _mm512_mask_add_ps(s[b][q], (__mmask16)(x >> (16 * q)), s[b][q], value);
         }
     }
+#pragma GCC unroll 4
     for (size_t b = 0; b < BITMUL_B; b++)
+#pragma GCC unroll 4
         for (size_t q = 0; q < 4; q++) _mm512_storeu_ps(&acc[b][16 * q], s[b][q]);
 }
 

@@ -104,19 +104,26 @@ AVX512 static void and_avx512_one(size_t W, const uint64_t *p, const uint64_t *q
 AVX512 static void and_avx512_4x4(size_t W, const uint64_t *p, size_t lda, const uint64_t *q, size_t ldb,
                                   uint32_t *restrict out, size_t ldo) {
     __m512i s[4][4];
+#pragma GCC unroll 4
     for (int x = 0; x < 4; x++)
+#pragma GCC unroll 4
         for (int y = 0; y < 4; y++) s[x][y] = _mm512_setzero_si512();
     for (size_t w = 0; w < W; w += 8) {
         __mmask8 m = (__mmask8)(W - w >= 8 ? 0xff : (1u << (W - w)) - 1);
         __m512i v[4];
+#pragma GCC unroll 4
         for (size_t y = 0; y < 4; y++) v[y] = _mm512_maskz_loadu_epi64(m, q + y * ldb + w);
+#pragma GCC unroll 4
         for (size_t x = 0; x < 4; x++) {
             __m512i r = _mm512_maskz_loadu_epi64(m, p + x * lda + w);
+#pragma GCC unroll 4
             for (int y = 0; y < 4; y++)
                 s[x][y] = _mm512_add_epi64(s[x][y], _mm512_popcnt_epi64(_mm512_and_si512(r, v[y])));
         }
     }
+#pragma GCC unroll 4
     for (size_t x = 0; x < 4; x++)
+#pragma GCC unroll 4
         for (size_t y = 0; y < 4; y++) out[x * ldo + y] = (uint32_t)_mm512_reduce_add_epi64(s[x][y]);
 }
 

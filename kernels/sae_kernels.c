@@ -4,14 +4,14 @@
 #include <string.h>
 
 #define REFERENCE                                                                                                        \
-    .sparse_share = 0.10, .gemm = gemm_ref, .encode = encode_ref, .residual = residual_ref, .sort = byfeature_sort,       \
+    .sparse_share = 0.22, .gemm = gemm_ref, .encode = encode_ref, .residual = residual_ref, .sort = byfeature_sort,       \
     .adam_sparse = adam_sparse_ref, .adam_dense = adam_dense_ref, .activate = dense_activate,                             \
     .dense_residual = dense_residual, .gradient = dense_gradient
 
 static const struct sae_kernels ref = {.name = "ref", REFERENCE};
 
 static const struct sae_kernels cpu = {.name = "cpu",
-                                       .sparse_share = 0.10,
+                                       .sparse_share = 0.22,
                                        .gemm = gemm_cpu,
                                        .encode = encode_cpu,
                                        .residual = residual_cpu,

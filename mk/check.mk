@@ -45,9 +45,13 @@ $(fuzz_run): fuzz-%: $(B)/fuzz/fuzz_%
 	@grep -E 'number_of_executed_units' $(B)/found/$*.log | sed 's/^stat::number_of_executed_units:/fuzz $*: inputs tried/'
 
 PYTHON := python3
-bench: $(benches) ## time the kernels: operation, size, ms, rate, share of the machine's peak; PYTHON=… with torch adds the peers
-	@for b in $(benches); do echo "$$b"; $$b || exit 1; done
-	@for p in tests/bench/*.py; do $(PYTHON) $$p || echo "$$p: absent, $(PYTHON) cannot run it"; done
+bench: $(benches) ## time kernels and stages: seconds beside goals and peers; PYTHON=… with torch and scikit-learn adds those (10 min)
+	@for b in $(filter-out %_analysis,$(filter $(B)/bench/bench_%,$(benches))); do echo "$$b"; $$b || exit 1; done
+	@$(PYTHON) tests/bench/step_torch.py || echo 'step_torch.py: $(PYTHON) cannot run it'
+	@$(B)/bench/analysis_data $(B)/bench/data
+	@rm -f $(B)/bench/data/peers.tsv
+	@$(PYTHON) tests/bench/analysis_peers.py $(B)/bench/data || echo 'analysis_peers.py: $(PYTHON) cannot run it'
+	@$(B)/bench/bench_analysis $(B)/bench/data
 
 format: ## clang-format every C file in place
 	clang-format -i $(wildcard lib/*/*.[ch] kernels/*.[ch] kernels/*.cu stages/*.[ch] tests/*.[ch] tests/*/*.[ch])

@@ -56,10 +56,12 @@ names.CORPUS := yes
 tokenize.train.split      := train
 tokenize.heldout.split    := heldout
 affinities                := phi smc jaccard dice overlap
-$(foreach a,$(affinities),$(eval cluster.$a.affinity := $a))
+$(foreach a,$(affinities),$(eval cluster.$a.affinity := $a) $(eval cluster.$a-often.affinity := $a))
+others                    := $(filter-out phi,$(affinities))
+lobe-variants             := $(affinities) $(others:%=%-often) # -often: rare features masked, see params/defaults.mk
 
 sae-trained   := tokenize.train tokenize.heldout collect.train collect.heldout normalise train evaluate
-sae-instances := $(sae-trained) cooccur $(affinities:%=cluster.%) $(affinities:%=lobes.%) tsne
+sae-instances := $(sae-trained) cooccur $(lobe-variants:%=cluster.%) $(lobe-variants:%=lobes.%) tsne
 
 # $(call sae,NAME, key=value …): a whole run.   $(call trial,NAME, key=value …): one point of a sweep, trained and evaluated.
 sae   = $(call run,$(strip $1),$2,$(sae-instances),$3)$(eval runs += $(strip $1))

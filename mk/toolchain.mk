@@ -13,7 +13,7 @@ B     := build
 BIN   := $(B)/bin
 
 STD   := -std=c11 -D_POSIX_C_SOURCE=200809L
-OPT   := -O2 -g -ffp-contract=off -fopenmp
+OPT   := -O3 -g -ffp-contract=off -fopenmp
 WARN  := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes
 CPPFLAGS := -I. -I/usr/include/cairo
 CFLAGS = $(STD) $(OPT) $(WARN) $(MORE_CFLAGS)

@@ -30,6 +30,7 @@ chunks-per-group := 40           # chunks of each language: AIAA 4.2
 chunk-documents  := span         # a chunk may span documents of its language; AIAA does not say
 k                := 2            # lobes: one a language, AIAA 4.2
 min-count        := 1            # chunks a feature must fire in (and not in all): AIAA 4.2
+$(foreach a,$(others),$(eval cluster.$a-often.min-count := 3)) # chunks, of 80: fewer say nothing of who fires with whom; ours
 permutations     := 1000         # of the null distribution; ours
 
 # tsne

@@ -5,12 +5,13 @@
 #include <omp.h>
 #include <stdlib.h>
 
-#include "kernels/gemm.h"
+#include "kernels/linear.h"
 #include "lib/base/arena.h"
 
 struct work {
     const float *x;
     size_t n, D;
+    float *packed; /* the rows as linear.h wants its weights: PAIRS_BLOCK is a whole number of panels */
     float *memory; /* two tiles a thread */
     void (*visit)(void *, const struct pairs_tile *);
     void *ctx;
@@ -25,7 +26,7 @@ static void one_tile(const struct work *w, size_t I, size_t J) {
     enum { TILE = PAIRS_BLOCK * PAIRS_BLOCK };
     float *g = w->memory + 2 * TILE * (size_t)omp_get_thread_num();
     size_t i0 = I * PAIRS_BLOCK, j0 = J * PAIRS_BLOCK, ni = block_rows(w->n, I), nj = block_rows(w->n, J);
-    gemm_tile(false, true, ni, nj, w->D, 1, w->x + i0 * w->D, w->D, w->x + j0 * w->D, w->D, 0, g, PAIRS_BLOCK);
+    linear_cpu(ni, nj, w->D, w->x + i0 * w->D, w->D, w->packed + j0 * w->D, LINEAR_PANEL * w->D, NULL, g, PAIRS_BLOCK);
     struct pairs_tile t = {.i0 = i0, .ni = ni, .j0 = j0, .nj = nj, .g = g, .scratch = g + TILE};
     w->visit(w->ctx, &t);
 }
@@ -42,9 +43,16 @@ int pairs_each(const float *x, size_t n, size_t D, void (*visit)(void *, const s
     struct work w = {.x = x, .n = n, .D = D, .visit = visit, .ctx = ctx};
     w.memory =
         mem_array((size_t)omp_get_max_threads(), 2 * sizeof(float) * PAIRS_BLOCK * PAIRS_BLOCK, "pairs: tiles", e);
-    if (!w.memory) return ERR_MEMORY;
+    w.packed = w.memory ? mem_array(linear_padded(n), D * sizeof(float), "pairs: packed rows", e) : NULL;
+    if (!w.packed) {
+        free(w.memory);
+        return ERR_MEMORY;
+    }
 #pragma omp parallel
     {
+#pragma omp for schedule(static)
+        for (size_t i = 0; i < n; i += LINEAR_PANEL)
+            linear_pack(false, n - i < LINEAR_PANEL ? n - i : LINEAR_PANEL, D, x + i * D, D, w.packed + i * D);
 #pragma omp for schedule(dynamic)
         for (size_t I = 0; I < blocks; I++) one_tile(&w, I, I);
         for (size_t round = 0; round + 1 < m; round++) {
@@ -56,6 +64,7 @@ int pairs_each(const float *x, size_t n, size_t D, void (*visit)(void *, const s
             }
         }
     }
+    free(w.packed);
     free(w.memory);
     return 0;
 }

@@ -1,12 +1,17 @@
-/* arena.c - see arena.h. */
+/* arena.c - see arena.h. Large blocks lie on huge pages where Linux gives them: rows picked from all over a matrix then cost fewer
+ * page-table walks, and the first touch fewer faults. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "lib/base/arena.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static _Thread_local long fail_after = -1; /* the one switch tests turn; never touched in production */
+
+enum { HUGE_PAGE = 1 << 21, LARGE = 4 * HUGE_PAGE };
 
 void mem_fail_after(long n) { fail_after = n; }
 
@@ -14,7 +19,10 @@ static void *aligned_zero(size_t bytes) {
     if (fail_after == 0) return NULL;
     if (fail_after > 0) fail_after--;
     void *p = NULL;
-    if (posix_memalign(&p, ARENA_ALIGN, bytes ? bytes : ARENA_ALIGN)) return NULL;
+    if (posix_memalign(&p, bytes < LARGE ? ARENA_ALIGN : HUGE_PAGE, bytes ? bytes : ARENA_ALIGN)) return NULL;
+#ifdef MADV_HUGEPAGE
+    if (bytes >= LARGE) madvise(p, bytes, MADV_HUGEPAGE); /* a wish: without it all is the same, only slower */
+#endif
     memset(p, 0, bytes);
     return p;
 }

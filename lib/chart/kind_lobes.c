@@ -78,7 +78,7 @@ static int lobe_statistics(const struct lobes *l, json_t *o, struct err *e) {
         double all = 0, mine = 0, n;
         bool any = false;
         for (size_t k = 0; k < l->n_lobes; k++) {
-            int64_t who;
+            int64_t who = -1;
             int rc = index_at(l->lobe_group, k, l->path, "lobe_group", -1, (int64_t)l->n_groups, &who, e);
             if (!rc) rc = chunks_at(l, k, g, &n, e);
             if (rc) return rc;
@@ -178,7 +178,7 @@ static int points_read(const char *path, json_t *file, struct points *t, struct 
 /* The class of point i: its group, or n_groups (a lobe that won no chunk), or n_groups + 1 (in no lobe). */
 static int class_of(const struct lobes *l, const char *cluster_path, const json_t *label, const char *tsne_path,
                     const struct points *t, size_t i, size_t *out, struct err *e) {
-    int64_t f, group, lobe;
+    int64_t f = 0, group = 0, lobe = 0;
     int rc = index_at(t->feature, i, tsne_path, "feature", 0, (int64_t)l->n_features, &f, e);
     if (!rc) rc = index_at(l->feature_group, (size_t)f, l->path, "feature_group", -1, (int64_t)l->n_groups, &group, e);
     if (!rc) rc = index_at(label, (size_t)f, cluster_path, "label", -1, (int64_t)l->n_lobes, &lobe, e);

@@ -4,7 +4,6 @@
 
 # $(call of,train): train of every run, as figure wants it; $(call of,train,RUN …): of those.
 of     = $(subst $(space),+,$(strip $(addsuffix /$1,$(or $2,$(runs)))))
-others := $(filter-out phi,$(affinities))
 
 # Titles of panels.
 $(foreach f,fig3-layers histogram eigen,$(eval $f.labels := $(layers)))
@@ -12,7 +11,9 @@ $(foreach f,fig3-layers histogram eigen,$(eval $f.labels := $(layers)))
 $(call figure,fig2, kind=curves, in=$(call of,train))
 $(call figure,fig3, kind=lobes-scatter, tsne=$(main)/tsne lobes=$(main)/lobes.phi cluster=$(main)/cluster.phi)
 $(call figure,fig3-layers, kind=lobes-scatter, tsne=$(call of,tsne) lobes=$(call of,lobes.phi) cluster=$(call of,cluster.phi))
-$(call figure,fig4, kind=lobes-scatter, tsne=$(main)/tsne lobes=$(subst $(space),+,$(others:%=$(main)/lobes.%)) cluster=$(subst $(space),+,$(others:%=$(main)/cluster.%)))
+four = $(call figure,$1, kind=lobes-scatter, tsne=$(main)/tsne lobes=$(subst $(space),+,$(2:%=$(main)/lobes.%)) cluster=$(subst $(space),+,$(2:%=$(main)/cluster.%)))
+$(call four,fig4,$(others))
+$(call four,fig4-often,$(others:%=%-often))
 
 # Not in the report: which lobe wins the chunks of each language, the spectrum behind k, and how often features fire.
 $(call figure,histogram, kind=histogram, in=$(call of,lobes.phi))
