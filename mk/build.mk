@@ -20,7 +20,7 @@ first := $(filter clean deps,$(MAKECMDGOALS))
 
 # Records of what was compiled and with what; a difference makes the record out of date, and what depends on it. No newline at
 # their end: GNU Make 4.3's $(file <) does not always strip it.
-flags_now := $(CC) $(STD) $(OPT) $(WARN) $(MORE_CFLAGS) $(CPPFLAGS)
+flags_now := $(CC) $(STD) $(OPT) $(KERNEL_OPT) $(WARN) $(MORE_CFLAGS) $(CPPFLAGS)
 link_now  := $(LDFLAGS) $(LIBS)
 $(B)/flags: $(if $(call same,$(file <$(B)/flags),$(flags_now)),,flags-changed) | $(first)
 	@mkdir -p $(@D) && printf %s '$(flags_now)' >$@
@@ -39,6 +39,7 @@ $(B)/obj/%.o: %.c $(B)/flags | $(first)
 	@mkdir -p $(@D)
 	$(call say,CC  ,$<)
 	$(quiet)$(CC) $(CFLAGS) $(CPPFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@.$$$$ && mv -f $@.$$$$ $@
+$(B)/obj/kernels/%.o: LEVEL = $(KERNEL_OPT)
 $(B)/obj/%.o: %.cu $(B)/flags | $(first)
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)

@@ -13,10 +13,11 @@ B     := build
 BIN   := $(B)/bin
 
 STD   := -std=c11 -D_POSIX_C_SOURCE=200809L
-OPT   := -O3 -g -ffp-contract=off -fopenmp
+OPT   := -O2 -g -ffp-contract=off -fopenmp
+KERNEL_OPT := -O3# for kernels/: their loops want unrolling; elsewhere it buys nothing but false warnings
 WARN  := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes
 CPPFLAGS := -I. -I/usr/include/cairo
-CFLAGS = $(STD) $(OPT) $(WARN) $(MORE_CFLAGS)
+CFLAGS = $(STD) $(OPT) $(LEVEL) $(WARN) $(MORE_CFLAGS)
 # No build id and no run path: a program's loadable bytes depend on its code alone, so they can serve as its identity.
 LDFLAGS = -Wl,--build-id=none -Wl,--as-needed $(MORE_LDFLAGS)
 LIBS  := -llapacke -lopenblas -larpack -lfftw3f -lcairo -lpng -ljansson -lzstd -lz -lpcre2-8 -lutf8proc -lxxhash -lpthread -lm

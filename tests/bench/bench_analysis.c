@@ -101,7 +101,7 @@ static void affinity(const struct job *j, int runs, struct result *r) {
 #pragma omp for schedule(static)
             for (size_t f = 0; f < m.F; f += 64) {
                 affinity_tile((enum affinity)j->kind, 64, m.F, n11 + f * m.F, m.F, m.count + f, m.count, m.chunks, out, m.F);
-                bad += !isfinite(out[f % 64 * m.F + f]);
+                bad += (size_t)!isfinite(out[f % 64 * m.F + f]);
             }
             free(out);
         }

@@ -39,7 +39,7 @@ fails() { status=$1; shift; "$@"; rc=$?; [ $rc = $status ] || { echo "exit $rc, 
 main_memo() { build/bin/memo --store $T/store "$@"; }
 
 # ---- a first build, and then nothing ----
-first_build() { mk figures && ran '7 cluster 2 collect 3 cooccur 3 evaluate 7 lobes 3 normalise 1 page 7 plot 2 tokenize 3 train 3 tsne'; }
+first_build() { mk figures && ran '11 cluster 2 collect 3 cooccur 3 evaluate 11 lobes 3 normalise 1 page 8 plot 2 tokenize 3 train 3 tsne'; }
 ok 'first build: every distinct piece of work once, shared by the runs' first_build
 nothing() { mk figures "$@" && ran '' && mk -q drawn "$@"; }
 ok 'second build: nothing executes, make -q agrees' nothing
@@ -76,16 +76,16 @@ outside() { [ -z "$(listed THREADS=3 LAUNCH.train=nice SLOTS=4)" ] && [ -z "$(pe
 ok 'threads, launcher, slots and the environment rerun nothing' outside
 
 # ---- edits, reverts, equal results ----
-edit() { mk figures perplexity=50 && ran '1 page 3 plot 3 tsne' && grep -q 'perplexity 50' $(mk contract | awk '/L6R-tiny tsne/{print $1}'); }
+edit() { mk figures perplexity=50 && ran '1 page 4 plot 3 tsne' && grep -q 'perplexity 50' $(mk contract | awk '/L6R-tiny tsne/{print $1}'); }
 ok 'one perplexity edit runs t-SNE, its plots and the page' edit
 ok 'putting it back executes nothing' nothing
-plan_edit() { says '0 restored, 3 must run now, 4 wait for those' mk plan perplexity=51 && ran '' && says '0 restored, 0 must run now' mk plan; }
+plan_edit() { says '0 restored, 3 must run now, 5 wait for those' mk plan perplexity=51 && ran '' && says '0 restored, 0 must run now' mk plan; }
 ok 'plan of an edit: what must run, what waits; nothing is touched' plan_edit
-plan_restore() { says '7 restored, 0 must run now, 0 wait' mk plan perplexity=50 && ran '' && mk figures && ran ''; }
+plan_restore() { says '8 restored, 0 must run now, 0 wait' mk plan perplexity=50 && ran '' && mk figures && ran ''; }
 ok 'plan of a known value: restored' plan_restore
 why_edit() { says '> --perplexity 51' mk why T=L6R-tiny/tsne perplexity=51 && says '< --perplexity 10' mk why T=L6R-tiny/tsne perplexity=51 && says 'nothing changed' mk why T=L6R-tiny/tsne; }
 ok 'why shows old and new words' why_edit
-dull() { mk figures norm=sqrt_d && ran '3 normalise 7 plot'; }
+dull() { mk figures norm=sqrt_d && ran '3 normalise 8 plot'; }
 ok 'an edit with equal results stops there (plots run: they show the lineage)' dull
 restored() { rm -rf $T/results/tiny && mk figures && ran ''; }
 ok 'results/ removed: all restored from the store' restored
@@ -163,7 +163,7 @@ changed() { says 'its command is no longer the recorded one' fails 2 mk audit k=
 ok 'audit names targets whose command changed' changed
 damage() { f=$(find $T/results/store/cas -type f | head -1); chmod 644 $f; echo x >>$f; says DAMAGED fails 2 mk audit DEEP=1; rc=$?; rm -rf $T/results/store/cas $T/results/store/ac; mk figures >/dev/null 2>&1; return $rc; }
 ok 'audit DEEP=1 finds a damaged artifact' damage
-collect() { mk figures perplexity=50 && mk figures && says 'bytes; ' mk gc && rm -f $T/ran.log && says 'all as recorded' mk audit && nothing && mk figures perplexity=50 && ran '1 page 3 plot 3 tsne'; }
+collect() { mk figures perplexity=50 && mk figures && says 'bytes; ' mk gc && rm -f $T/ran.log && says 'all as recorded' mk audit && nothing && mk figures perplexity=50 && ran '1 page 4 plot 3 tsne'; }
 ok 'gc frees earlier results and nothing that is in use' collect
 again() { says SAME mk recheck N=2; }
 ok 'recheck runs stored stages again and compares' again
