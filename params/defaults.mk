@@ -32,6 +32,8 @@ k                := 2            # lobes: one a language, AIAA 4.2
 min-count        := 1            # chunks a feature must fire in (and not in all): AIAA 4.2
 $(foreach a,$(others),$(eval cluster.$a-often.min-count := 3)) # chunks, of 80: fewer say nothing of who fires with whom; ours
 permutations     := 1000         # of the null distribution; ours
+direction-draws  := 20           # Gaussian decoders that the regression from direction to lobe is held against
+lobes.phi.direction-draws := 100 # Li et al. 2024 draw 100, for Phi
 
 # tsne
 perplexity      := 30            # effective neighbours: default of scikit-learn, which AIAA used

@@ -20,7 +20,7 @@
 
 struct settings {
     const char *cluster, *cooccur, *sae, *angular, *out;
-    int64_t permutations, seed, threads;
+    int64_t permutations, draws, seed, threads;
 };
 
 struct run {
@@ -68,7 +68,8 @@ static int compute(const struct settings *s, struct run *r, struct err *e) {
                                    r->winner,   r->preferred,
                                    r->k,        r->sae.W_dec,
                                    r->sae.D,    (size_t)s->permutations,
-                                   (uint64_t)s->seed, !strcmp(s->angular, "yes")};
+                                   (uint64_t)s->seed, !strcmp(s->angular, "yes"),
+                                   (size_t)s->draws};
     return lobes_statistics(&in, &r->stats, e);
 }
 
@@ -105,6 +106,10 @@ static json_t *statistics(const struct run *r) {
         add(o, "ami_angular", &x->ami_angular,
             "adjusted mutual information of the lobes and as many clusters by angular similarity of decoder rows",
             "lobes shuffled");
+    if (x->directed)
+        add(o, "direction", &x->direction,
+            "balanced accuracy of logistic regression from decoder row to lobe, on the last fifth of the features",
+            "Gaussian rows in place of the decoder's");
     return o;
 }
 
@@ -173,6 +178,8 @@ int main(int argc, char **argv) {
         {"cooccur", OPT_INPUT, &s.cooccur, NULL, 0, 0, NULL, NULL, "the bits that cluster read, from cooccur", false},
         {"sae", OPT_INPUT, &s.sae, NULL, 0, 0, NULL, NULL, "folder of the SAE, for its decoder directions", false},
         {"permutations", OPT_INT, &s.permutations, "1000", 1, 1000000, NULL, "draws", "of every null", false},
+        {"direction-draws", OPT_INT, &s.draws, "100", 0, 100000, NULL, "draws",
+         "Gaussian decoders to hold the regression from direction to lobe against; 0 leaves it out", false},
         {"seed", OPT_INT, &s.seed, "42", 0, INT32_MAX, NULL, NULL, "of the permutations", false},
         {"angular", OPT_TEXT, &s.angular, "yes", 0, 0, "yes|no", NULL, "compare with clusters by angle too (2 F^2 bytes)", false},
         {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},

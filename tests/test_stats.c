@@ -208,7 +208,7 @@ static void statistics(void **state) {
     firing_count(&m);
     assert_int_equal(lobes_winners(&m, label, 2, winner, h, &ties, &e), 0);
     assert_int_equal(lobes_preferred(&m, label, preferred, &ties, &e), 0);
-    struct lobes_input in = {&m, label, winner, preferred, 2, w, D, 200, 9, true};
+    struct lobes_input in = {&m, label, winner, preferred, 2, w, D, 200, 9, true, 20};
     assert_int_equal(lobes_statistics(&in, &with, &e), 0);
     in.W_dec = noise;
     omp_set_num_threads(1);
@@ -223,7 +223,12 @@ static void statistics(void **state) {
     assert_true(with.purity1.value > 0.95 && with.purity1.z > 8 && with.purity10.value > 0.95 && with.neighbours == 10);
     assert_true(with.language1.z > 8 && with.angular && with.ami_angular.value > 0.9 && with.ami_angular.z > 50);
     assert_true(fabs(without.purity1.z) < 5 && fabs(without.purity10.z) < 5 && fabs(without.ami_angular.z) < 6);
+    assert_true(with.directed && with.direction.value > 0.95 && with.direction.z > 5 && with.direction.n_permutations == 20);
+    assert_true(without.directed && fabs(without.direction.z) < 4 && fabs(without.direction.null_mean - 0.5) < 0.05);
     assert_true(without.ami_preferred.value == with.ami_preferred.value);
+    for (size_t f = 0; f < 10 + (F - 10) * 8 / 10; f++) label[f] = f < 10 ? -1 : 0; /* one lobe in the part to fit: no regression */
+    assert_int_equal(lobes_statistics(&in, &again, &e), 0);
+    assert_false(again.directed);
     noise[20 * D + 3] = NAN;
     assert_int_equal(lobes_statistics(&in, &again, &e), ERR_NUMERIC);
     assert_non_null(strstr(e.text, "row 20"));

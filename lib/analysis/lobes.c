@@ -6,13 +6,16 @@
 #include <string.h>
 
 #include "lib/analysis/knn.h"
+#include "lib/analysis/logreg.h"
 #include "lib/analysis/spectral.h"
 #include "lib/base/arena.h"
+#include "lib/base/rng.h"
 
 enum { NEIGHBOURS = 10, RESTARTS = 10 };
 /* streams of the counter RNG, one a statistic */
-enum { S_CHUNK = 1, S_AMI, S_ARI, S_NN1, S_NN10, S_LANGUAGE, S_ANGULAR };
-static const double TOL = 1e-4; /* of the angular clustering's eigenvectors */
+enum { S_CHUNK = 1, S_AMI, S_ARI, S_NN1, S_NN10, S_LANGUAGE, S_ANGULAR, S_DIRECTION = 1 << 16 };
+static const double TOL = 1e-4;     /* of the angular clustering's eigenvectors */
+static const double FIT_TOL = 1e-4; /* of the logistic regression: scikit-learn's default, by the same rule */
 
 int lobes_winners(const struct firing *m, const int32_t *label, size_t k, int32_t *winner, uint32_t *histogram, size_t *ties,
                   struct err *e) {
@@ -180,6 +183,54 @@ static int by_angles(const struct lobes_input *in, const struct packed *p, struc
     return rc;
 }
 
+/* Accuracy of the first 80 % of rows of x on the rest. ERR_RANGE when the first part has one lobe only. */
+static int direction_accuracy(const struct packed *p, size_t D, size_t k, const float *x, double *accuracy, struct err *e) {
+    struct logreg m;
+    size_t cut = p->n * 8 / 10;
+    int rc = logreg_fit(x, p->label, cut, D, k, 1, FIT_TOL, &m, e);
+    if (!rc) rc = logreg_balanced(&m, x + cut * D, p->label + cut, p->n - cut, accuracy, e);
+    logreg_free(&m);
+    return rc;
+}
+
+static void gaussian_rows(float *x, size_t n, size_t D, uint64_t seed, uint64_t stream) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < n; i++) {
+        double s = 0;
+        for (size_t d = 0; d < D; d++) {
+            double v = rng_normal(seed, stream, i * D + d);
+            x[i * D + d] = (float)v, s += v * v;
+        }
+        for (size_t d = 0; d < D; d++) x[i * D + d] = (float)((double)x[i * D + d] / sqrt(s));
+    }
+}
+
+/* Small problems share the threads by draws, large ones (whose rows would not fit so many times) within a draw: the same numbers. */
+static int by_direction(const struct lobes_input *in, const struct packed *p, struct lobes_stats *out, struct err *e) {
+    size_t cut = p->n * 8 / 10, n = p->n * in->D;
+    int first = 0, second = 0, failed = 0;
+    double value, *draw = mem_array(in->draws, sizeof *draw, "lobes", e);
+    for (size_t i = 0; i < p->n; i++) *(i < cut ? &first : &second) |= p->label[i] != p->label[i < cut ? 0 : cut];
+    if (!draw) return ERR_MEMORY;
+    int rc = first && second ? direction_accuracy(p, in->D, in->k, p->unit, &value, e) : 0;
+    bool go = first && second && !rc;
+#pragma omp parallel for schedule(dynamic) if (n < (size_t)1 << 24)
+    for (size_t i = 0; i < (go ? in->draws : 0); i++) {
+        struct err here = {0};
+        float *x = mem_array(n, sizeof *x, "lobes: Gaussian rows", &here);
+        if (x) gaussian_rows(x, p->n, in->D, in->seed, S_DIRECTION + i);
+        if (!x || direction_accuracy(p, in->D, in->k, x, &draw[i], &here)) {
+#pragma omp critical
+            if (!failed) failed = here.code, *e = here;
+        }
+        free(x);
+    }
+    if (go && !failed) stats_against(value, draw, in->draws, &out->direction);
+    out->directed = go && !failed;
+    free(draw);
+    return rc ? rc : failed;
+}
+
 int lobes_statistics(const struct lobes_input *in, struct lobes_stats *out, struct err *e) {
     size_t P = in->permutations, G = in->m->n_groups;
     struct packed p;
@@ -191,6 +242,7 @@ int lobes_statistics(const struct lobes_input *in, struct lobes_stats *out, stru
     if (!rc) rc = stats_ari_null(p.label, in->k, p.preferred, G, p.n, P, in->seed, S_ARI, &out->ari_preferred, e);
     if (!rc) rc = by_neighbours(in, &p, out, e);
     if (!rc && in->angular) rc = by_angles(in, &p, out, e);
+    if (!rc && in->draws) rc = by_direction(in, &p, out, e);
     packed_free(&p);
     return rc;
 }

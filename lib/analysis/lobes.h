@@ -42,6 +42,10 @@ struct lobes_stats {
     struct stats_null purity10;       /* the same over the 10 nearest */
     struct stats_null language1;      /* share of nearest neighbours with the same preferred group; null: preferred groups shuffled */
     struct stats_null ami_angular;    /* lobe labels and k clusters by angular similarity of W_dec; null: labels shuffled */
+    struct stats_null direction;      /* balanced accuracy of logistic regression from unit decoder row to lobe, fitted on the first 80 % of
+                                        the features, judged on the rest; null: Gaussian unit rows in place of the decoder's.
+                                        Li et al. 2024 (arXiv 2410.19750), section 4 */
+    bool directed;                    /* direction was computed: it was asked for, and both parts hold two lobes */
     size_t neighbours;                /* of purity10: 10, or fewer with few features */
     bool angular;                     /* ami_angular was computed */
 };
@@ -55,6 +59,7 @@ struct lobes_input {
     size_t permutations;
     uint64_t seed;
     bool angular;       /* also cluster the directions (F^2 memory) */
+    size_t draws;       /* of direction's null; 0 leaves it out */
 };
 
 /* Errors: ERR_NUMERIC for a decoder row of a labelled feature that is zero, NaN or Inf; ERR_RANGE with fewer than 2 labelled

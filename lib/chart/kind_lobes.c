@@ -108,7 +108,8 @@ static void print_number(double x, int decimals, char out[16]) {
 static int add_test(const struct lobes *l, const char *key, const json_t *t, json_t *o, struct chart_panel *p,
                     struct err *e) {
     static const char *const named[][2] = {
-        {"purity", "neighbour purity"}, {"ami", "lobe–language AMI"}, {"ami_angular", "lobe–direction AMI"}};
+        {"purity", "neighbour purity"}, {"ami", "lobe–language AMI"}, {"ami_angular", "lobe–direction AMI"},
+        {"direction", "lobe told from direction"}};
     double value, mean, z;
     int rc = jsonfile_real_or(t, l->path, "value", NAN, &value, e);
     if (!rc) rc = jsonfile_real_or(t, l->path, "null_mean", NAN, &mean, e);
@@ -313,6 +314,7 @@ int kind_lobes_scatter(const struct kind_args *args, struct chart *c, json_t *in
         "Purity: share of features whose nearest neighbour by decoder direction lies in the same lobe.",
         "AMI: adjusted mutual information of a feature's lobe and the language it fires on most.",
         "Lobe–direction: the same with a clustering of decoder directions in the language's place.",
+        "Told from direction: balanced accuracy of a linear classifier on features it was not fitted to.",
         "Chance: lobes or languages shuffled among the features; z: standard deviations above it."};
     size_t n = args->lobes.n;
     if (!n || args->cluster.n != n || (args->tsne.n != 1 && args->tsne.n != n))

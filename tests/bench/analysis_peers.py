@@ -121,6 +121,16 @@ def umap_after_neighbours():
     return "umap-learn", s
 
 
+def logistic(D):
+    from sklearn.linear_model import LogisticRegression
+
+    x = tensor(f"decoder_16384_{D}", "rows", np.float32)[:13107]
+    y = x[:, 0] + x[:, 1] > 0
+    t = time.perf_counter()
+    LogisticRegression(max_iter=1000).fit(x, y)
+    return "scikit-learn", time.perf_counter() - t
+
+
 def scatter():
     import matplotlib
 
@@ -140,6 +150,7 @@ rows = {f"counts_{c}": (lambda c=c: counts(c)) for c in (80, 2000, 20000)}
 rows |= {"phi": affinity(phi)} | {k: affinity(ratio(k)) for k in ("smc", "jaccard", "dice", "overlap")}
 rows |= {"knn_256": lambda: neighbours(256), "knn_3584": lambda: neighbours(3584), "umap": umap_after_neighbours, "scatter": scatter}
 rows |= {f"tsne_{n}_{D}": (lambda n=n, D=D: tsne(n, D)) for n in (4096, 16384) for D in (256, 3584)}
+rows |= {"logistic_256": lambda: logistic(256), "logistic_3584": lambda: logistic(3584)}
 rows |= {"spectral_phi_8": spectral(phi, 8, 1), "spectral_smc_8": spectral(ratio("smc"), 8, 0)}
 rows |= {"spectral_phi_64": spectral(phi, 64, 1), "spectral_jaccard_8": spectral(ratio("jaccard"), 8, 0)}
 rows |= {"spectral_jaccard_64": spectral(ratio("jaccard"), 64, 0)}

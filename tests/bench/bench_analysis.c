@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/analysis/firing.h"
+#include "lib/analysis/logreg.h"
 #include "lib/analysis/spectral.h"
 #include "lib/analysis/trust.h"
 #include "lib/analysis/tsne.h"
@@ -182,6 +183,22 @@ static void tsne(const struct job *j, int runs, struct result *r) {
     }
 }
 
+/* One fit of the first 80 % of the rows to two planted halves: C = 1, as lobes does. */
+static void logistic(const struct job *j, int runs, struct result *r) {
+    float *x = read_rows(16384, j->m);
+    int32_t *y = need(j->n, sizeof *y);
+    for (size_t i = 0; i < j->n; i++) y[i] = x[i * j->m] + x[i * j->m + 1] > 0;
+    for (int i = 0; i < runs; i++) {
+        struct logreg m;
+        struct err e;
+        double t = clock_s();
+        if (logreg_fit(x, y, j->n, j->m, 2, 1, 1e-4, &m, &e)) stop(&e);
+        r->s[i] = clock_s() - t;
+        snprintf(r->note, NOTE, "objective %.4f, %zu evaluations", m.loss, m.evaluations);
+        logreg_free(&m);
+    }
+}
+
 /* Twenty series of translucent points, as a lobe figure has them, from numbers to the file. */
 static void scatter(const struct job *j, int runs, struct result *r) {
     enum { SERIES = 20 };
@@ -229,6 +246,8 @@ static const struct job jobs[] = {
     {"tsne_4096_3584", "t-SNE n 4096, D 3584", tsne, 4096, 3584, 0, 3, 3},
     {"tsne_16384_256", "t-SNE n 16384, D 256", tsne, 16384, 256, 0, 8, 3},
     {"tsne_16384_3584", "t-SNE n 16384, D 3584", tsne, 16384, 3584, 0, 16, 1},
+    {"logistic_256", "logistic regression, D 256", logistic, 13107, 256, 0, 0, 5},
+    {"logistic_3584", "logistic regression, D 3584", logistic, 13107, 3584, 0, 0, 5},
     {"scatter", "scatter PNG, 16384 points", scatter, 16384, 256, 0, 0.15, 5},
 };
 
