@@ -10,6 +10,7 @@ use.cooccur   := site chunk-tokens chunks-per-group chunk-documents backend
 use.cluster   := affinity k min-count seed
 use.lobes     := permutations direction-draws seed
 use.tsne      := perplexity iterations exaggeration seed
+use.umap      := neighbors min-dist spread epochs seed
 use.plot      := kind labels title left-out smooth
 use.page      :=
 
@@ -22,6 +23,7 @@ in.cooccur   := sae=train data=collect.heldout
 in.cluster   := in=cooccur
 in.lobes     := cluster=cluster.% cooccur=cooccur sae=train
 in.tsne      := sae=train cooccur=cooccur
+in.umap      := sae=train cooccur=cooccur
 
 ext.tokenize  := .safetensors
 ext.collect   := .safetensors
@@ -31,6 +33,7 @@ ext.cooccur   := .safetensors
 ext.cluster   := .json
 ext.lobes     := .json
 ext.tsne      := .json
+ext.umap      := .json
 ext.page      := .html
 
 threads := $(if $(THREADS),--threads $(THREADS))
@@ -42,6 +45,7 @@ aside.cooccur   := $(threads)
 aside.cluster   := $(threads)
 aside.lobes     := $(threads)
 aside.tsne      := $(threads)
+aside.umap      := $(threads)
 aside.plot      := --lineage @L
 
 # Raw inputs. A corpus folder gives a document its language, so there the name counts, not only the content.
@@ -61,7 +65,7 @@ others                    := $(filter-out phi,$(affinities))
 lobe-variants             := $(affinities) $(others:%=%-often) # -often: rare features masked, see params/defaults.mk
 
 sae-trained   := tokenize.train tokenize.heldout collect.train collect.heldout normalise train evaluate
-sae-instances := $(sae-trained) cooccur $(lobe-variants:%=cluster.%) $(lobe-variants:%=lobes.%) tsne
+sae-instances := $(sae-trained) cooccur $(lobe-variants:%=cluster.%) $(lobe-variants:%=lobes.%) tsne umap
 
 # $(call sae,NAME, key=value …): a whole run.   $(call trial,NAME, key=value …): one point of a sweep, trained and evaluated.
 sae   = $(call run,$(strip $1),$2,$(sae-instances),$3)$(eval runs += $(strip $1))

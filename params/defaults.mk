@@ -40,6 +40,12 @@ perplexity      := 30            # effective neighbours: default of scikit-learn
 iterations      := 1000          # steps: likewise
 exaggeration    := 12            # of P in the first 250 steps: likewise
 
+# umap
+neighbors       := 15            # of a point, itself counted: default of umap-learn
+min-dist        := 0.1           # how close points may come in the picture: likewise
+spread          := 1             # scale of the picture: likewise
+epochs          := 0             # 0: 500 to 10 000 points, 200 above: likewise
+
 # plot
 labels          :=               # none: what the files say
 title           :=               # none: the page has captions

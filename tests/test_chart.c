@@ -354,7 +354,7 @@ static void lobes_scatter_counts_every_feature(void **state) {
     struct kind_args a = args_of("lobes-scatter");
     struct chart c;
     struct err e;
-    a.tsne = (struct opt_list){tsne, 1}, a.lobes = (struct opt_list){lobes, 2},
+    a.map = (struct opt_list){tsne, 1}, a.lobes = (struct opt_list){lobes, 2},
     a.cluster = (struct opt_list){cluster, 2};
     assert_int_equal(build(&a, &c, &e), 0);
     for (size_t i = 0; i < 2; i++) {
@@ -473,7 +473,7 @@ static void wrong_files_are_named(void **state) {
         if (!strncmp(cases[i].file, "lobes", 5)) lobes[0] = bad;
         if (!strncmp(cases[i].file, "cluster", 7)) cluster[0] = bad;
         if (scatter) {
-            a.tsne = (struct opt_list){tsne, 1}, a.lobes = (struct opt_list){lobes, 1};
+            a.map = (struct opt_list){tsne, 1}, a.lobes = (struct opt_list){lobes, 1};
             a.cluster = (struct opt_list){cluster, 1};
         } else
             a.in = (struct opt_list){in, 1};

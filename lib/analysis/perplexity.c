@@ -3,9 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "kernels/attract.h"
 #include "lib/base/arena.h"
 
 int perplexity_neighbours(double perplexity, size_t n, size_t *k, struct err *e) {
@@ -64,18 +62,8 @@ bool perplexity_row(size_t k, const float *d2, double perplexity, double *p) {
     return true;
 }
 
-struct edge {
-    int32_t j;
-    float p;
-};
-
-static int by_index(const void *a, const void *b) {
-    const struct edge *p = a, *q = b;
-    return (p->j > q->j) - (p->j < q->j);
-}
-
-/* The conditional weights, each row sorted by column. */
-static size_t conditional_rows(const struct knn *g, double perplexity, struct edge *c, bool *memory) {
+/* The conditional weights; returns how many rows had no solution. */
+static size_t conditional(const struct knn *g, double perplexity, float *w, bool *memory) {
     size_t unreached = 0;
     *memory = true;
 #pragma omp parallel reduction(+ : unreached)
@@ -88,93 +76,25 @@ static size_t conditional_rows(const struct knn *g, double perplexity, struct ed
 #pragma omp for schedule(static)
         for (size_t i = 0; i < g->n; i++) {
             if (!p) continue;
-            struct edge *row = c + i * g->k;
             unreached += !perplexity_row(g->k, g->d2 + i * g->k, perplexity, p);
-            for (size_t q = 0; q < g->k; q++) row[q] = (struct edge){g->index[i * g->k + q], (float)p[q]};
-            qsort(row, g->k, sizeof *row, by_index);
+            for (size_t q = 0; q < g->k; q++) w[i * g->k + q] = (float)p[q];
         }
         free(p);
     }
     return unreached;
 }
 
-/* t := the transpose of c, with its row starts; rows come out sorted because i ascends. */
-static void transpose(const struct knn *g, const struct edge *c, size_t *start, struct edge *t) {
-    for (size_t q = 0; q < g->n * g->k; q++) start[c[q].j + 1]++;
-    for (size_t i = 0; i < g->n; i++) start[i + 1] += start[i];
-    for (size_t i = 0; i < g->n; i++)
-        for (size_t q = 0; q < g->k; q++) {
-            const struct edge *x = c + i * g->k + q;
-            t[start[x->j]++] = (struct edge){(int32_t)i, x->p};
-        }
-    for (size_t i = g->n; i > 0; i--) start[i] = start[i - 1];
-    start[0] = 0;
-}
-
-/* Merge two sorted rows, adding where both have a column; returns the length. With col NULL only counts. */
-static size_t merge(const struct edge *a, size_t na, const struct edge *b, size_t nb, double scale, int32_t *col,
-                    float *p) {
-    size_t n = 0, i = 0, j = 0;
-    while (i < na || j < nb) {
-        bool left = j == nb || (i < na && a[i].j <= b[j].j), right = i == na || (j < nb && b[j].j <= a[i].j);
-        if (col) {
-            col[n] = left ? a[i].j : b[j].j;
-            p[n] = (float)(scale * ((left ? (double)a[i].p : 0) + (right ? (double)b[j].p : 0)));
-        }
-        i += left;
-        j += right;
-        n++;
-    }
-    return n;
-}
-
-static int fill(const struct knn *g, const struct edge *c, const size_t *start, const struct edge *t, struct edges *out,
-                struct err *e) {
-    size_t n = g->n, k = g->k;
-    for (size_t i = 0; i < n; i++) {
-        size_t m = merge(c + i * k, k, t + start[i], start[i + 1] - start[i], 0, NULL, NULL);
-        out->row[i + 1] = out->row[i] + (m + ATTRACT_LANES - 1) / ATTRACT_LANES * ATTRACT_LANES;
-    }
-    out->col = mem_array(out->row[n], sizeof *out->col, "t-SNE: edges", e);
-    out->p = mem_array(out->row[n], sizeof *out->p, "t-SNE: edges", e);
-    if (!out->col || !out->p) return ERR_MEMORY;
-    double scale = 1 / (2 * (double)n);
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < n; i++) {
-        size_t at = out->row[i];
-        at += merge(c + i * k, k, t + start[i], start[i + 1] - start[i], scale, out->col + at, out->p + at);
-        for (; at < out->row[i + 1]; at++) out->col[at] = (int32_t)i;
-    }
-    return 0;
-}
+static double mean(double a, double b, double n) { return 1 / (2 * n) * (a + b); }
 
 int perplexity_edges(const struct knn *g, double perplexity, struct edges *out, size_t *unreached, struct err *e) {
-    *out = (struct edges){.n = g->n};
-    struct edge *c = mem_array(g->n, g->k * sizeof *c, "t-SNE: weights", e);
-    struct edge *t = mem_array(g->n, g->k * sizeof *t, "t-SNE: weights", e);
-    size_t *start = mem_array(g->n + 1, sizeof *start, "t-SNE: weights", e), no_solution = 0;
-    out->row = mem_array(g->n + 1, sizeof *out->row, "t-SNE: edges", e);
-    int rc = c && t && start && out->row ? 0 : ERR_MEMORY;
-    if (!rc) {
-        bool memory;
-        no_solution = conditional_rows(g, perplexity, c, &memory);
-        if (!memory) rc = err_set(e, ERR_MEMORY, "t-SNE: cannot have scratch memory for a thread");
-    }
-    if (!rc) {
-        transpose(g, c, start, t);
-        rc = fill(g, c, start, t, out, e);
-    }
-    free(c);
-    free(t);
-    free(start);
+    bool memory;
+    *out = (struct edges){0};
+    float *w = mem_array(g->n, g->k * sizeof *w, "t-SNE: weights", e);
+    if (!w) return ERR_MEMORY;
+    size_t no_solution = conditional(g, perplexity, w, &memory);
+    int rc = memory ? 0 : err_set(e, ERR_MEMORY, "t-SNE: cannot have scratch memory for a thread");
+    if (!rc) rc = edges_symmetric(g, w, mean, (double)g->n, out, e);
+    free(w);
     if (unreached) *unreached = no_solution;
-    if (rc) edges_free(out);
     return rc;
-}
-
-void edges_free(struct edges *s) {
-    free(s->row);
-    free(s->col);
-    free(s->p);
-    *s = (struct edges){0};
 }

@@ -11,17 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/analysis/knn.h"
+#include "lib/analysis/edges.h"
 #include "lib/base/err.h"
-
-/* A sparse symmetric matrix by rows. Rows are filled up to a multiple of ATTRACT_LANES (kernels/attract.h) with entries
- * of weight 0 on the point itself. */
-struct edges {
-    size_t n;
-    size_t *row;  /* [n+1] */
-    int32_t *col; /* [row[n]] ascending within a row, fill at the end */
-    float *p;     /* [row[n]] sums to 1 */
-};
 
 /* k := floor(3 perplexity), the neighbours that t-SNE needs of n points.
  * Errors: ERR_RANGE naming n and the largest perplexity that n allows, (n-1)/3. */
@@ -35,8 +26,7 @@ bool perplexity_row(size_t k, const float *d2, double perplexity, double *p);
 
 /* All rows, symmetrised.
  *   unreached   how many rows had no solution (duplicate points); may be NULL
- * edges_free releases. Errors: ERR_MEMORY. */
+ * The weights sum to 1. edges_free releases. Errors: ERR_MEMORY. */
 int perplexity_edges(const struct knn *g, double perplexity, struct edges *out, size_t *unreached, struct err *e);
-void edges_free(struct edges *s);
 
 #endif

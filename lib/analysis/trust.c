@@ -7,6 +7,9 @@
 #include "kernels/pairscan.h"
 #include "lib/analysis/pairs.h"
 #include "lib/base/arena.h"
+#include "lib/file/jsonfile.h"
+
+enum { USUAL = 10 };
 
 /* Pairs whose rank the neighbour lists do not tell: for row i, places far[i*k .. i*k+n_far[i]). */
 struct count {
@@ -113,4 +116,12 @@ int trust_measure(const float *x, size_t n, size_t D, const float *xy, const str
     free(c.cut);
     free(c.less);
     return rc;
+}
+
+size_t trust_neighbours(size_t n) { return n > 2 * USUAL ? USUAL : n > 2 ? (n - 1) / 2 : 1; }
+
+void trust_json(const struct trust *t, json_t *o) {
+    json_object_set_new(o, "trustworthiness", jsonfile_number(t->trustworthiness, 17));
+    json_object_set_new(o, "preservation", jsonfile_number(t->preservation, 17));
+    json_object_set_new(o, "measured_neighbours", json_integer((json_int_t)t->k));
 }

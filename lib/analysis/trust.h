@@ -7,6 +7,7 @@
 #ifndef SAEMILL_TRUST_H
 #define SAEMILL_TRUST_H
 
+#include <jansson.h>
 #include <stddef.h>
 
 #include "lib/analysis/knn.h"
@@ -17,6 +18,9 @@ struct trust {
     double trustworthiness, preservation;
 };
 
+/* Neighbours to measure n points with: 10 as is usual, or as many as the formula allows. */
+size_t trust_neighbours(size_t n);
+
 /*   x     [n,D] f32, the data;  xy [n,2] f32, the picture; both finite
  *   near  neighbours in the data as knn_exact gives them (k of its own, any): ranks up to that are exact. Farther ones
  * are counted on float32 products, so a rank may be off by the few pairs within rounding of each other. k     1 <= k,
@@ -24,5 +28,8 @@ struct trust {
  * ERR_RANGE, ERR_MEMORY. */
 int trust_measure(const float *x, size_t n, size_t D, const float *xy, const struct knn *near, size_t k,
                   struct trust *out, struct err *e);
+
+/* Its numbers into o: trustworthiness, preservation, measured_neighbours. */
+void trust_json(const struct trust *t, json_t *o);
 
 #endif

@@ -99,12 +99,12 @@ int kind_build(const struct kind_args *args, struct chart *c, json_t **inputs, s
     if (!*inputs) return err_set(e, ERR_MEMORY, "no memory for the origin of inputs");
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(kinds[i].kind, args->kind)) continue;
-        bool triples = args->tsne.n || args->lobes.n || args->cluster.n;
+        bool triples = args->map.n || args->lobes.n || args->cluster.n;
         if (kinds[i].scatter && args->in.n)
-            return err_set(e, ERR_USAGE, "plot: --in: not read by kind %s: want --tsne, --lobes, --cluster",
+            return err_set(e, ERR_USAGE, "plot: --in: not read by kind %s: want --map, --lobes, --cluster",
                            args->kind);
         if (!kinds[i].scatter && triples)
-            return err_set(e, ERR_USAGE, "plot: --tsne, --lobes, --cluster: not read by kind %s: want --in",
+            return err_set(e, ERR_USAGE, "plot: --map, --lobes, --cluster: not read by kind %s: want --in",
                            args->kind);
         if (!kinds[i].scatter && !args->in.n)
             return err_set(e, ERR_USAGE, "plot: kind %s: --in FILE... is needed", args->kind);

@@ -19,7 +19,7 @@ enum { KIND_TEXT = 96 };
 /* What the command line of plot says; the kinds only read it. */
 struct kind_args {
     const char *kind, *title, *labels; /* title, labels: NULL if not given; labels are separated by '|' */
-    struct opt_list in, tsne, lobes, cluster;
+    struct opt_list in, map, lobes, cluster;
     const char *left_out; /* lobes-scatter: "grey" or "hide" */
     double smooth;        /* curves: window of the running mean, share of the steps */
     double target_l0, target_ev;
@@ -28,7 +28,7 @@ struct kind_args {
 
 /* Build the chart of args->kind.
  *   c      [1]  zeroed; panels, series and statistics are filled; the caller calls chart_free, also after an error
- *   inputs      object {"in":[…],"tsne":[…],…}: the record (and what else says where it came from) of every input,
+ *   inputs      object {"in":[…],"map":[…],…}: the record (and what else says where it came from) of every input,
  *               in command-line order; the caller json_decref()s, also after an error
  * Errors: ERR_USAGE for inputs of the wrong number; ERR_FORMAT, ERR_SHAPE, ERR_IO, ERR_RANGE naming file and key. */
 int kind_build(const struct kind_args *args, struct chart *c, json_t **inputs, struct err *e);

@@ -107,9 +107,10 @@ static void print_number(double x, int decimals, char out[16]) {
  * it, its words go under the panel. */
 static int add_test(const struct lobes *l, const char *key, const json_t *t, json_t *o, struct chart_panel *p,
                     struct err *e) {
-    static const char *const named[][2] = {
-        {"purity", "neighbour purity"}, {"ami", "lobe–language AMI"}, {"ami_angular", "lobe–direction AMI"},
-        {"direction", "lobe told from direction"}};
+    static const char *const named[][2] = {{"purity", "neighbour purity"},
+                                           {"ami", "lobe–language AMI"},
+                                           {"ami_angular", "lobe–direction AMI"},
+                                           {"direction", "lobe told from direction"}};
     double value, mean, z;
     int rc = jsonfile_real_or(t, l->path, "value", NAN, &value, e);
     if (!rc) rc = jsonfile_real_or(t, l->path, "null_mean", NAN, &mean, e);
@@ -148,7 +149,8 @@ struct points {
     size_t n;
     double *x, *y;
     const json_t *feature;
-    double kl, trust, perplexity;
+    const char *method;
+    double kl, trust, perplexity, neighbors;
 };
 
 static void points_free(struct points *t) {
@@ -159,12 +161,14 @@ static void points_free(struct points *t) {
 static int points_read(const char *path, json_t *file, struct points *t, struct err *e) {
     size_t nx, ny;
     json_t *feature;
-    int rc = jsonfile_array(file, path, "feature", &feature, e);
+    int rc = jsonfile_text(file, path, "method", &t->method, e);
+    if (!rc) rc = jsonfile_array(file, path, "feature", &feature, e);
     if (!rc) rc = jsonfile_reals(file, path, "x", &t->x, &nx, e);
     if (!rc) rc = jsonfile_reals(file, path, "y", &t->y, &ny, e);
     if (!rc) rc = jsonfile_real_or(file, path, "kl", NAN, &t->kl, e);
     if (!rc) rc = jsonfile_real_or(file, path, "trustworthiness", NAN, &t->trust, e);
     if (!rc) rc = jsonfile_real_or(file, path, "perplexity", NAN, &t->perplexity, e);
+    if (!rc) rc = jsonfile_real_or(file, path, "neighbors", NAN, &t->neighbors, e);
     if (rc) return rc;
     t->feature = feature, t->n = json_array_size(feature);
     if (nx != t->n || ny != t->n)
@@ -177,10 +181,10 @@ static int points_read(const char *path, json_t *file, struct points *t, struct 
 }
 
 /* The class of point i: its group, or n_groups (a lobe that won no chunk), or n_groups + 1 (in no lobe). */
-static int class_of(const struct lobes *l, const char *cluster_path, const json_t *label, const char *tsne_path,
+static int class_of(const struct lobes *l, const char *cluster_path, const json_t *label, const char *map_path,
                     const struct points *t, size_t i, size_t *out, struct err *e) {
     int64_t f = 0, group = 0, lobe = 0;
-    int rc = index_at(t->feature, i, tsne_path, "feature", 0, (int64_t)l->n_features, &f, e);
+    int rc = index_at(t->feature, i, map_path, "feature", 0, (int64_t)l->n_features, &f, e);
     if (!rc) rc = index_at(l->feature_group, (size_t)f, l->path, "feature_group", -1, (int64_t)l->n_groups, &group, e);
     if (!rc) rc = index_at(label, (size_t)f, cluster_path, "label", -1, (int64_t)l->n_lobes, &lobe, e);
     if (!rc) *out = group >= 0 ? (size_t)group : lobe >= 0 ? l->n_groups : l->n_groups + 1;
@@ -244,7 +248,7 @@ static int cluster_numbers(const json_t *cluster, const char *path, json_t *o, s
     return 0;
 }
 
-static int fill_panel(const struct kind_args *args, struct chart_panel *p, const struct lobes *l, const char *tsne_path,
+static int fill_panel(const struct kind_args *args, struct chart_panel *p, const struct lobes *l, const char *map_path,
                       const struct points *t, const char *cluster_path, const json_t *cluster, json_t *o,
                       struct err *e) {
     json_t *label;
@@ -254,8 +258,8 @@ static int fill_panel(const struct kind_args *args, struct chart_panel *p, const
                      cluster_path, l->n_features, l->path, json_array_size(label));
     if (rc) return rc;
     size_t *class = calloc(t->n ? t->n : 1, sizeof *class);
-    if (!class) return err_set(e, ERR_MEMORY, "%s: no memory for %zu points", tsne_path, t->n);
-    for (size_t i = 0; !rc && i < t->n; i++) rc = class_of(l, cluster_path, label, tsne_path, t, i, &class[i], e);
+    if (!class) return err_set(e, ERR_MEMORY, "%s: no memory for %zu points", map_path, t->n);
+    for (size_t i = 0; !rc && i < t->n; i++) rc = class_of(l, cluster_path, label, map_path, t, i, &class[i], e);
     if (!rc) rc = add_classes(args, p, l, t, class, o, e);
     free(class);
     if (!rc) rc = cluster_numbers(cluster, cluster_path, o, e);
@@ -264,45 +268,52 @@ static int fill_panel(const struct kind_args *args, struct chart_panel *p, const
     if (rc) return rc;
     json_object_set_new(o, "notes", json_array());
     add_warnings(cluster, o, p);
-    json_object_set_new(o, "kl", jsonfile_number(t->kl, 9));
+    json_object_set_new(o, "method", json_string(t->method));
+    if (isfinite(t->kl)) json_object_set_new(o, "kl", jsonfile_number(t->kl, 9));
     json_object_set_new(o, "trustworthiness", jsonfile_number(t->trust, 9));
-    snprintf(p->x.label, CHART_TEXT, "t-SNE 1");
-    snprintf(p->y.label, CHART_TEXT, "t-SNE 2");
+    snprintf(p->x.label, CHART_TEXT, "%.40s 1", t->method);
+    snprintf(p->y.label, CHART_TEXT, "%.40s 2", t->method);
     p->x.bare = p->y.bare = p->equal = true;
     return 0;
 }
 
+/* "t-SNE of 4011 of all 4096 decoder directions, perplexity 30, KL divergence 1.52, trustworthiness 0.93" */
+static void add_map_note(struct chart_panel *p, const struct points *t, size_t of) {
+    char how[3][48] = {"", "", ""};
+    if (isfinite(t->perplexity)) snprintf(how[0], sizeof how[0], ", perplexity %g", t->perplexity);
+    if (isfinite(t->neighbors)) snprintf(how[0], sizeof how[0], ", %g neighbours", t->neighbors);
+    if (isfinite(t->kl)) snprintf(how[1], sizeof how[1], ", KL divergence %.2f", t->kl);
+    if (isfinite(t->trust)) snprintf(how[2], sizeof how[2], ", trustworthiness %.2f", t->trust);
+    chart_panel_note(p, "%s of %zu of all %zu decoder directions%s%s%s", t->method, t->n, of, how[0], how[1], how[2]);
+}
+
 static int scatter_panel(const struct kind_args *args, size_t i, struct chart *c, json_t *inputs, struct err *e) {
-    const char *tsne_path = args->tsne.item[args->tsne.n == 1 ? 0 : i], *cluster_path = args->cluster.item[i];
+    const char *map_path = args->map.item[args->map.n == 1 ? 0 : i], *cluster_path = args->cluster.item[i];
     struct lobes l = {0};
     struct points t = {0};
-    json_t *tsne = NULL, *cluster = NULL, *o = json_object();
+    json_t *map = NULL, *cluster = NULL, *o = json_object();
     const char *affinity = NULL;
     char preset[KIND_TEXT], label[KIND_TEXT];
-    int rc = jsonfile_read(tsne_path, &tsne, e);
-    if (!rc) rc = points_read(tsne_path, tsne, &t, e);
+    int rc = jsonfile_read(map_path, &map, e);
+    if (!rc) rc = points_read(map_path, map, &t, e);
     if (!rc) rc = lobes_read(args->lobes.item[i], &l, e);
     if (!rc) rc = jsonfile_read(cluster_path, &cluster, e);
     if (!rc) rc = jsonfile_text(cluster, cluster_path, "affinity", &affinity, e);
-    if (!rc) kind_panel_name(affinity, kind_site_of(tsne, l.file, cluster), preset);
+    if (!rc) kind_panel_name(affinity, kind_site_of(map, l.file, cluster), preset);
     if (!rc) rc = kind_label(args, i, c->n_panels, preset, label, e);
     if (!rc) {
         snprintf(c->panel[i].title, CHART_TEXT, "%s", label);
         json_object_set_new(o, "title", json_string(label));
         json_object_set_new(o, "affinity", json_string(affinity));
-        rc = fill_panel(args, &c->panel[i], &l, tsne_path, &t, cluster_path, cluster, o, e);
+        rc = fill_panel(args, &c->panel[i], &l, map_path, &t, cluster_path, cluster, o, e);
     }
-    if (!rc && isfinite(t.trust) && c->n_panels == 1)
-        chart_panel_note(&c->panel[i],
-                         "t-SNE of %zu of all %zu decoder directions, perplexity %g, KL divergence %.2f, "
-                         "trustworthiness %.2f",
-                         t.n, l.n_features, t.perplexity, t.kl, t.trust);
-    if (!rc && (i == 0 || args->tsne.n > 1)) rc = kind_origin(inputs, "tsne", label, tsne, e);
+    if (!rc && c->n_panels == 1) add_map_note(&c->panel[i], &t, l.n_features);
+    if (!rc && (i == 0 || args->map.n > 1)) rc = kind_origin(inputs, "map", label, map, e);
     if (!rc) rc = kind_origin(inputs, "lobes", label, l.file, e);
     if (!rc) rc = kind_origin(inputs, "cluster", label, cluster, e);
     json_array_append(json_object_get(c->statistics, "panels"), o);
     json_decref(o);
-    json_decref(tsne);
+    json_decref(map);
     json_decref(cluster);
     json_decref(l.file);
     points_free(&t);
@@ -317,10 +328,10 @@ int kind_lobes_scatter(const struct kind_args *args, struct chart *c, json_t *in
         "Told from direction: balanced accuracy of a linear classifier on features it was not fitted to.",
         "Chance: lobes or languages shuffled among the features; z: standard deviations above it."};
     size_t n = args->lobes.n;
-    if (!n || args->cluster.n != n || (args->tsne.n != 1 && args->tsne.n != n))
+    if (!n || args->cluster.n != n || (args->map.n != 1 && args->map.n != n))
         return err_set(e, ERR_USAGE,
-                       "plot: want as many --lobes as --cluster and one --tsne or as many, got %zu, %zu, %zu", n,
-                       args->cluster.n, args->tsne.n);
+                       "plot: want as many --lobes as --cluster and one --map or as many, got %zu, %zu, %zu", n,
+                       args->cluster.n, args->map.n);
     int rc = chart_init(c, n, n <= 3 ? n : n == 4 ? 2 : 3, e);
     if (rc) return rc;
     c->aspect = 1;

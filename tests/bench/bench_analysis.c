@@ -16,6 +16,7 @@
 #include "lib/analysis/spectral.h"
 #include "lib/analysis/trust.h"
 #include "lib/analysis/tsne.h"
+#include "lib/analysis/umap.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/chart/chart.h"
@@ -183,6 +184,36 @@ static void tsne(const struct job *j, int runs, struct result *r) {
     }
 }
 
+/* From neighbours to the map, as umap-learn's row is timed. */
+static void umap(const struct job *j, int runs, struct result *r) {
+    float *x = read_rows(j->n, j->m), *xy = need(2 * j->n, sizeof *xy), *theirs = need(2 * j->n, sizeof *theirs);
+    struct knn near;
+    struct trust ours, peer = {0};
+    struct err e;
+    char path[4096];
+    enum umap_start used = UMAP_SPECTRAL;
+    if (knn_exact(x, j->n, j->m, 14, &near, &e)) stop(&e);
+    for (int i = 0; i < runs; i++) {
+        struct umap_options o = {0};
+        struct edges w;
+        double t = clock_s();
+        if (umap_curve(0.1, 1, &o.a, &o.b, &e) || umap_graph(&near, &w, &e) ||
+            umap_start(&w, x, j->n, j->m, UMAP_SPECTRAL, 0, xy, &used, &e) || umap_descend(&w, &o, xy, &e))
+            stop(&e);
+        r->s[i] = clock_s() - t;
+        edges_free(&w);
+    }
+    snprintf(path, sizeof path, "%s/umap.f32", folder);
+    FILE *f = fopen(path, "rb");
+    bool read = f && fread(theirs, sizeof *theirs, 2 * j->n, f) == 2 * j->n;
+    if (f) fclose(f);
+    if (trust_measure(x, j->n, j->m, xy, &near, 10, &ours, &e) ||
+        (read && trust_measure(x, j->n, j->m, theirs, &near, 10, &peer, &e)))
+        stop(&e);
+    snprintf(r->note, NOTE, "trustworthiness %.3f; peer's %.3f; %s start", ours.trustworthiness, peer.trustworthiness,
+             used == UMAP_SPECTRAL ? "spectral" : "other");
+}
+
 /* One fit of the first 80 % of the rows to two planted halves: C = 1, as lobes does. */
 static void logistic(const struct job *j, int runs, struct result *r) {
     float *x = read_rows(16384, j->m);
@@ -246,6 +277,7 @@ static const struct job jobs[] = {
     {"tsne_4096_3584", "t-SNE n 4096, D 3584", tsne, 4096, 3584, 0, 3, 3},
     {"tsne_16384_256", "t-SNE n 16384, D 256", tsne, 16384, 256, 0, 8, 3},
     {"tsne_16384_3584", "t-SNE n 16384, D 3584", tsne, 16384, 3584, 0, 16, 1},
+    {"umap", "UMAP n 16384, after neighbours", umap, 16384, 256, 0, 3, 3},
     {"logistic_256", "logistic regression, D 256", logistic, 13107, 256, 0, 0, 5},
     {"logistic_3584", "logistic regression, D 3584", logistic, 13107, 3584, 0, 0, 5},
     {"scatter", "scatter PNG, 16384 points", scatter, 16384, 256, 0, 0.15, 5},
