@@ -338,11 +338,7 @@ int kind_lobes_scatter(const struct kind_args *args, struct chart *c, json_t *in
     c->side = n == 1;
     json_object_set_new(c->statistics, "panels", json_array());
     for (size_t i = 0; !rc && i < n; i++) rc = scatter_panel(args, i, c, inputs, e);
-    for (size_t i = 0; !rc && i < sizeof words / sizeof *words; i++)
-        if (n > 1)
-            chart_note(c, "%s", words[i]);
-        else
-            chart_panel_note(&c->panel[0], "%s", words[i]);
+    for (size_t i = 0; !rc && i < sizeof words / sizeof *words; i++) chart_note(c, "%s", words[i]);
     return rc;
 }
 

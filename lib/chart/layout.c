@@ -222,7 +222,9 @@ static double place_row(struct layout *l, const struct chart *c, struct canvas *
         if (c->panel[i].equal) axis_ticks(&c->panel[i].x, &q->ax, q->w / pt, 36, &q->tx);
         if (c->panel[i].equal) axis_ticks(&c->panel[i].y, &q->ay, h / pt, 26, &q->ty);
     }
-    return box_y + h + foot;
+    const struct layout_panel *q = &l->panel[first];
+    double beside = c->side ? q->legend.y + q->legend.h + (16 + layout_line_pt * (double)q->notes.n) * pt : 0;
+    return fmax(box_y + h + foot, beside);
 }
 
 int layout_make(struct layout *l, const struct chart *c, struct canvas *scratch, int width_px, struct err *e) {
