@@ -15,6 +15,17 @@ int active_init(struct active *a, size_t B, size_t cap, struct err *e) {
     return ERR_MEMORY;
 }
 
+size_t active_need(size_t B, size_t cap) {
+    return arena_need(B + 1, sizeof(size_t)) + arena_need(cap, sizeof(uint32_t)) + arena_need(cap, sizeof(float));
+}
+
+void active_take(struct active *a, size_t B, size_t cap, struct arena *from) {
+    *a = (struct active){.B = B, .cap = cap};
+    a->row = arena_take(from, B + 1, sizeof *a->row);
+    a->feat = arena_take(from, cap, sizeof *a->feat);
+    a->pre = arena_take(from, cap, sizeof *a->pre);
+}
+
 void active_free(struct active *a) {
     free(a->row);
     free(a->feat);

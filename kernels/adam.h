@@ -9,10 +9,12 @@
 #ifndef SAEMILL_ADAM_H
 #define SAEMILL_ADAM_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "kernels/byfeature.h"
+#include "kernels/inline.h"
 
 /* One array per parameter: the parameters themselves, or a moment of each. */
 struct sae_arrays {
@@ -30,25 +32,25 @@ struct adam {
 };
 
 /* One scalar's update: p -= lr/correct1 * m / (sqrt(v/correct2) + eps). m may be NULL when beta1 = 0. */
-static inline void adam_scalar(const struct adam *o, float root_correct2, float g, float *p, float *m, float *v) {
+SHARED_INLINE void adam_scalar(const struct adam *o, float root_correct2, float g, float *p, float *m, float *v) {
     float first = g;
     if (m) first = *m = o->beta1 * *m + o->rest1 * g;
     *v = o->beta2 * *v + o->rest2 * g * g;
-    *p -= o->lr / o->correct1 * (first / (__builtin_sqrtf(*v) / root_correct2 + o->eps));
+    *p -= o->lr / o->correct1 * (first / (sqrtf(*v) / root_correct2 + o->eps));
 }
 
 /* Update every feature from the sparse entries of a batch.
- *   xc     [B,D] f32   x - b_dec
+ *   xc     [B,D] f32   x - b_dec (B: how many a back end copies, where it does)
  *   G      [B,D] f32   (2/B)(x^ - x)
  *   by           entries by feature
  *   z, dpre, dtheta [entries] f32, in the order of the struct active
  *   p, v, m      parameters and moments, updated in place (b_dec is not touched here); m->W_enc NULL when beta1 = 0
  *   gb_dec [D]   f64   out: - sum_f gb_enc[f] W_enc[f] with the old W_enc
  *   steps_idle [F] u32 steps since the feature was last active; updated */
-void adam_sparse_ref(size_t D, size_t F, const float *xc, const float *G, const struct byfeature *by, const float *z,
+void adam_sparse_ref(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by, const float *z,
                      const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
                      struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);
-void adam_sparse_cpu(size_t D, size_t F, const float *xc, const float *G, const struct byfeature *by, const float *z,
+void adam_sparse_cpu(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by, const float *z,
                      const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
                      struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);
 

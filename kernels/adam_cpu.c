@@ -85,9 +85,10 @@ static void add_blocks(size_t D, size_t blocks, const double *part, double *gb_d
         for (size_t d = 0; d < D; d++) gb_dec[d] += part[k * D + d];
 }
 
-void adam_sparse_cpu(size_t D, size_t F, const float *xc, const float *G, const struct byfeature *by, const float *z,
+void adam_sparse_cpu(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by, const float *z,
                      const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
                      struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle) {
+    (void)B;
     size_t blocks = (F + BLOCK - 1) / BLOCK;
     double *part = mem_array(blocks * D, sizeof *part, "adam", NULL);
     CHECK(part);

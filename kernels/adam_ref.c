@@ -39,9 +39,10 @@ static void feature(size_t D, size_t f, const double *g_enc, const double *g_dec
     steps_idle[f] = fired ? 0 : steps_idle[f] + 1;
 }
 
-void adam_sparse_ref(size_t D, size_t F, const float *xc, const float *G, const struct byfeature *by, const float *z,
+void adam_sparse_ref(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by, const float *z,
                      const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
                      struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle) {
+    (void)B;
     double *g = mem_array(2 * D, sizeof *g, "adam", NULL);
     CHECK(g);
     memset(gb_dec, 0, D * sizeof *gb_dec);

@@ -6,23 +6,17 @@
 
 #include "lib/base/arena.h"
 
-int byfeature_init(struct byfeature *s, size_t F, size_t cap, struct err *e) {
-    *s = (struct byfeature){.F = F, .cap = cap};
-    s->first = mem_array(F + 1, sizeof *s->first, "entries by feature", e);
-    s->row = mem_array(cap, sizeof *s->row, "entries by feature", e);
-    s->entry = mem_array(cap, sizeof *s->entry, "entries by feature", e);
-    s->place = mem_array(BYFEATURE_SLICES * F, sizeof *s->place, "entries by feature", e);
-    if (s->first && s->row && s->entry && s->place) return 0;
-    byfeature_free(s);
-    return ERR_MEMORY;
+size_t byfeature_need(size_t F, size_t cap) {
+    return arena_need(F + 1, sizeof(size_t)) + 2 * arena_need(cap, sizeof(uint32_t)) +
+           arena_need(BYFEATURE_SLICES * F, sizeof(uint32_t));
 }
 
-void byfeature_free(struct byfeature *s) {
-    free(s->first);
-    free(s->row);
-    free(s->entry);
-    free(s->place);
-    *s = (struct byfeature){0};
+void byfeature_take(struct byfeature *s, size_t F, size_t cap, struct arena *from) {
+    *s = (struct byfeature){.F = F, .cap = cap};
+    s->first = arena_take(from, F + 1, sizeof *s->first);
+    s->row = arena_take(from, cap, sizeof *s->row);
+    s->entry = arena_take(from, cap, sizeof *s->entry);
+    s->place = arena_take(from, BYFEATURE_SLICES * F, sizeof *s->place);
 }
 
 void byfeature_sort(struct byfeature *s, const struct active *a) {

@@ -18,8 +18,9 @@ struct byfeature {
     uint32_t *place; /* [BYFEATURE_SLICES,F] scratch */
 };
 
-int byfeature_init(struct byfeature *s, size_t F, size_t cap, struct err *e);
-void byfeature_free(struct byfeature *s);
+/* A part of an arena, which frees it; byfeature_need: the bytes. */
+void byfeature_take(struct byfeature *s, size_t F, size_t cap, struct arena *from);
+size_t byfeature_need(size_t F, size_t cap);
 
 /* Sort a's entries; their number is at most s->cap (and below 2^32). */
 void byfeature_sort(struct byfeature *s, const struct active *a);

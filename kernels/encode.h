@@ -11,11 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/base/arena.h"
 #include "lib/base/err.h"
 
 /* Entries by row (CSR): those of row b are at row[b] .. row[b+1]-1, features ascending. */
 struct active {
     size_t B, cap;   /* rows, room for entries */
+    size_t n;        /* entries: row[B] of the last encode */
     size_t *row;     /* [B+1] */
     uint32_t *feat;  /* [cap] feature of the entry */
     float *pre;      /* [cap] its pre-activation */
@@ -25,11 +27,15 @@ struct active {
 int active_init(struct active *a, size_t B, size_t cap, struct err *e);
 void active_free(struct active *a);
 
+/* The same as a part of an arena, which frees it; active_need: the bytes. */
+void active_take(struct active *a, size_t B, size_t cap, struct arena *from);
+size_t active_need(size_t B, size_t cap);
+
 /*   x      [B,D] f32, row-major; read only
  *   W_enc  [F,D] f32, a feature's weights contiguous; read only
  *   b_enc  [F]   f32
  *   low    [F]   f32, see above; -INFINITY keeps all
- *   a            a->row [0..B] overwritten with the true counts in every case; a->feat, a->pre filled
+ *   a            a->row [0..B] and a->n overwritten with the true counts in every case; a->feat, a->pre filled
  * Returns 0, ERR_RANGE if the entries (a->row[B]) exceed a->cap: grow and call again, or take the dense path; ERR_MEMORY.
  * NaN in x or W_enc compares false: such entries are dropped, so callers check rows for NaN first.
  * Same bytes for any thread count. */

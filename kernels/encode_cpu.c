@@ -95,7 +95,8 @@ int encode_cpu(size_t B, size_t D, size_t F, const float *x, const float *W_enc,
             for (size_t s = 0; s < spans; s++) n += counts[(b / SLICE * spans + s) * SLICE + b % SLICE];
             a->row[b + 1] = a->row[b] + n;
         }
-        if (a->row[B] > a->cap) rc = ERR_RANGE;
+        a->n = a->row[B];
+        if (a->n > a->cap) rc = ERR_RANGE;
     }
     if (!rc) {
 #pragma omp parallel for schedule(static)

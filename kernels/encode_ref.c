@@ -14,6 +14,6 @@ int encode_ref(size_t B, size_t D, size_t F, const float *x, const float *W_enc,
             n++;
         }
     }
-    a->row[B] = n;
+    a->row[B] = a->n = n;
     return n > a->cap ? ERR_RANGE : 0;
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "kernels/encode.h"
+#include "kernels/inline.h"
 
 /* The activation and its penalty. */
 struct sae_rule {
@@ -30,7 +31,7 @@ struct sae_row_sums {
 };
 
 /*   x       [B,D] f32   normalised rows
- *   W_dec   [F,D] f32   rows of unit norm
+ *   W_dec   [F,D] f32   rows of unit norm (F: how many a back end copies, where it does)
  *   b_dec   [D]   f32
  *   theta   [F]   f32   not read for ReLU
  *   a             entries by row; for JumpReLU those above theta - eps/2, for ReLU those above 0
@@ -38,15 +39,15 @@ struct sae_row_sums {
  *   z, dpre, dtheta [entries] f32   out, in the order of a
  *   sums    [B]         out
  * Threads: rows are independent; same bytes for any thread count. */
-void residual_ref(size_t B, size_t D, const float *x, const float *W_dec, const float *b_dec, const float *theta,
+void residual_ref(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec, const float *theta,
                   const struct sae_rule *rule, const struct active *a, float *G, float *z, float *dpre, float *dtheta,
                   struct sae_row_sums *sums);
-void residual_cpu(size_t B, size_t D, const float *x, const float *W_dec, const float *b_dec, const float *theta,
+void residual_cpu(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec, const float *theta,
                   const struct sae_rule *rule, const struct active *a, float *G, float *z, float *dpre, float *dtheta,
                   struct sae_row_sums *sums);
 
 /* The gradient at one entry, given g; shared by every path so that the formula stands once. */
-static inline void residual_entry(const struct sae_rule *rule, float per_row_lambda, float pre, float theta, float g,
+SHARED_INLINE void residual_entry(const struct sae_rule *rule, float per_row_lambda, float pre, float theta, float g,
                                   float *dpre, float *dtheta) {
     if (rule->jump) {
         float u = pre - theta, half = 0.5f * rule->epsilon;

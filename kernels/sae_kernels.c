@@ -3,27 +3,49 @@
 
 #include <string.h>
 
-#define REFERENCE                                                                                                        \
-    .sparse_share = 0.22, .gemm = gemm_ref, .encode = encode_ref, .residual = residual_ref, .sort = byfeature_sort,       \
-    .adam_sparse = adam_sparse_ref, .adam_dense = adam_dense_ref, .activate = dense_activate,                             \
-    .dense_residual = dense_residual, .gradient = dense_gradient
+#include "kernels/cuda.h"
 
-static const struct sae_kernels ref = {.name = "ref", REFERENCE};
+static const float *upload(int slot, const void *x, bool bf16, float scale, size_t n) {
+    (void)slot, (void)n;
+    CHECK(!bf16 && scale == 1);
+    return x;
+}
+static void arrived(int slot) { (void)slot; }
+static int finish(struct err *e) {
+    (void)e;
+    return 0;
+}
+static void zero(void *at, size_t bytes) { memset(at, 0, bytes); }
+
+#define HOST                                                                                                              \
+    .sparse_share = 0.22, .memory = &memory_host, .memory_bytes = mem_physical_bytes, .host = &memory_host, .upload = upload, .arrived = arrived, .finish = finish, .zero = zero, .sort = byfeature_sort, \
+    .activate = dense_activate, .dense_residual = dense_residual, .gradient = dense_gradient, .centre = batch_centre,      \
+    .bounds = batch_bounds, .spread = batch_spread, .b_dec = batch_b_dec, .total = batch_total, .count = batch_count,      \
+    .idle = batch_idle
+
+static const struct sae_kernels ref = {.name = "ref",
+                                       HOST,
+                                       .gemm = gemm_ref,
+                                       .encode = encode_ref,
+                                       .residual = residual_ref,
+                                       .adam_sparse = adam_sparse_ref,
+                                       .adam_dense = adam_dense_ref};
 
 static const struct sae_kernels cpu = {.name = "cpu",
-                                       .sparse_share = 0.22,
+                                       HOST,
                                        .gemm = gemm_cpu,
                                        .encode = encode_cpu,
                                        .residual = residual_cpu,
-                                       .sort = byfeature_sort,
                                        .adam_sparse = adam_sparse_cpu,
-                                       .adam_dense = adam_dense_cpu,
-                                       .activate = dense_activate,
-                                       .dense_residual = dense_residual,
-                                       .gradient = dense_gradient};
+                                       .adam_dense = adam_dense_cpu};
 
 const struct sae_kernels *sae_kernels_get(const char *backend) {
     if (!strcmp(backend, "ref")) return &ref;
     if (!strcmp(backend, "cpu")) return &cpu;
     return NULL;
+}
+
+int sae_kernels_open(const char *backend, const struct sae_kernels **out, struct err *e) {
+    *out = sae_kernels_get(backend);
+    return *out ? 0 : cuda_open(backend, out, e);
 }

@@ -6,6 +6,7 @@
 #define SAEMILL_SAE_KERNELS_H
 
 #include "kernels/adam.h"
+#include "kernels/batch.h"
 #include "kernels/byfeature.h"
 #include "kernels/dense.h"
 #include "kernels/encode.h"
@@ -16,6 +17,17 @@ struct sae_kernels {
     const char *name;
     /* Largest share of entries (of B*F) for which the sparse path is the faster one: measured, see kernels/SPEED.md. */
     double sparse_share;
+    const struct memory *memory; /* of every array handed to the operations, but for the batch x: see upload */
+    size_t (*memory_bytes)(void);  /* how much there is of it; 0: not known */
+    const struct memory *host; /* for the batches that the host fills: memory that can be copied while something is computed */
+    bool converts; /* upload takes bf16 and a scale */
+    /* The host's batch, n numbers times scale, as f32 where the operations can read it; `slot` 0 or 1 by turns. It may still be on
+     * its way when this returns, and must stay as it is until the step that uses it is over. Without `converts`: x itself, f32. */
+    const float *(*upload)(int slot, const void *x, bool bf16, float scale, size_t n);
+    void (*arrived)(int slot); /* what is started from here on sees the batch of that upload */
+    /* Wait for what was started; 0, or what went wrong since the last call. */
+    int (*finish)(struct err *e);
+    void (*zero)(void *at, size_t bytes);
     __typeof__(&gemm_ref) gemm;
     __typeof__(&encode_ref) encode;
     __typeof__(&residual_ref) residual;
@@ -25,12 +37,24 @@ struct sae_kernels {
     __typeof__(&dense_activate) activate;
     __typeof__(&dense_residual) dense_residual;
     __typeof__(&dense_gradient) gradient;
+    __typeof__(&batch_centre) centre;
+    __typeof__(&batch_bounds) bounds;
+    __typeof__(&batch_spread) spread;
+    __typeof__(&batch_b_dec) b_dec;
+    __typeof__(&batch_total) total;
+    __typeof__(&batch_count) count;
+    __typeof__(&batch_idle) idle;
 };
 
-/* The table of "ref", "cpu" (or NULL for another name). Lives as long as the program. */
+/* The table of "ref" or "cpu", or NULL for another name. Lives as long as the program. */
 const struct sae_kernels *sae_kernels_get(const char *backend);
 
-/* For --backend: the names this build has, "ref|cpu". */
-#define SAE_BACKENDS "ref|cpu"
+/* The table of any back end, made ready: "ref", "cpu"; where nvcc was there at build time also "cuda" (products in bf16, sums in
+ * float32), "cuda-tf32" and "cuda-f32". Lives as long as the program.
+ * Errors: ERR_NO_DEVICE when this build has no CUDA, or no GPU is here that can run it. */
+int sae_kernels_open(const char *backend, const struct sae_kernels **out, struct err *e);
+
+/* For --backend. */
+#define SAE_BACKENDS "ref|cpu|cuda|cuda-tf32|cuda-f32"
 
 #endif

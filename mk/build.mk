@@ -9,11 +9,17 @@ obj        = $(patsubst %,$(B)/obj/%.o,$(basename $1))
 
 lib_obj  := $(call obj,$(lib_src) $(cuda_src))
 programs := $(patsubst stages/%.c,$(BIN)/%,$(stage_src))
-tests    := $(patsubst tests/%.c,$(B)/test/%,$(test_src))
+tests    := $(patsubst tests/%.c,$(B)/test/%,$(test_src)) $(B)/test/test_step_emulated
 benches  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(bench_src))
 fuzz_src  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+# The GPU's kernels as C, each thread of a launch run on the CPU: tests/cuda/emulate.h.
+emulated_obj := $(patsubst kernels/%.cu,$(B)/emulated/%.o,$(filter-out kernels/cuda_device.cu kernels/gemm_cuda.cu,$(wildcard kernels/*.cu))) \
+                $(patsubst tests/cuda/%.c,$(B)/emulated/%.o,$(wildcard tests/cuda/*.c)) $(B)/emulated/cuda_table.o
+emulated     := $(filter %_emulated,$(tests))
+
 all_obj  := $(lib_obj) $(call obj,$(stage_src) $(test_src) $(bench_src) $(fuzz_src))
 archive  := $(B)/libsaemill.a
+CPPFLAGS += $(if $(cuda_src),-DSAEMILL_CUDA)
 
 # `make clean deps test` means: in that order. Whatever compiles waits for those that are asked for in the same run.
 first := $(filter clean deps,$(MAKECMDGOALS))
@@ -60,6 +66,23 @@ $(B)/test/%: $(B)/obj/tests/%.o $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(quiet)$(linker) $< $(archive) -lcmocka $(LIBS) -o $@
+$(B)/emulated/%.o: CFLAGS = -std=gnu11 -D_GNU_SOURCE -O2 -g -ffp-contract=off -Wall -Wextra -Wno-unused-function -DSAEMILL_EMULATE $(MORE_CFLAGS)
+$(B)/emulated/%.o: kernels/%.cu $(B)/flags | $(first)
+	@mkdir -p $(@D)
+	$(call say,CC  ,$< as C)
+	$(quiet)$(CC) -x c $(CFLAGS) -I. -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@.$$$$ && mv -f $@.$$$$ $@
+$(B)/emulated/%.o: tests/cuda/%.c $(B)/flags | $(first)
+	@mkdir -p $(@D)
+	$(call say,CC  ,$<)
+	$(quiet)$(CC) $(CFLAGS) -I. -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@.$$$$ && mv -f $@.$$$$ $@
+$(B)/emulated/%.o: kernels/%.c $(B)/flags | $(first)
+	@mkdir -p $(@D)
+	$(call say,CC  ,$<)
+	$(quiet)$(CC) $(CFLAGS) -I. -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@.$$$$ && mv -f $@.$$$$ $@
+$(emulated): $(B)/test/%_emulated: $(B)/obj/tests/%.o $(emulated_obj) $(archive) $(B)/link
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(quiet)$(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS) -Wl,-z,execstack $< $(emulated_obj) $(archive) -lcmocka $(LIBS) -o $@
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)
@@ -71,4 +94,4 @@ tests: $(tests)
 benches: $(benches)
 objects: $(all_obj)
 
--include $(wildcard $(all_obj:.o=.d))
+-include $(wildcard $(all_obj:.o=.d) $(emulated_obj:.o=.d))

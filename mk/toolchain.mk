@@ -8,6 +8,14 @@ endif
 CLANG := $(or $(FUZZ_CC),clang)
 NVCC  := $(shell command -v nvcc 2>/dev/null)
 
+empty :=
+space := $(empty) $(empty)
+comma := ,
+define newline
+
+
+endef
+
 # Where everything compiled goes; strict and asan are the same rules in another folder (B=build/asan).
 B     := build
 BIN   := $(B)/bin
@@ -21,15 +29,10 @@ CFLAGS = $(STD) $(OPT) $(LEVEL) $(WARN) $(MORE_CFLAGS)
 # No build id and no run path: a program's loadable bytes depend on its code alone, so they can serve as its identity.
 LDFLAGS = -Wl,--build-id=none -Wl,--as-needed $(MORE_LDFLAGS)
 LIBS  := -llapacke -lopenblas -larpack -lfftw3f -lcairo -lpng -ljansson -lzstd -lz -lpcre2-8 -lutf8proc -lxxhash -lpthread -lm
-NVCCFLAGS := -O2 -lineinfo -I. -Xcompiler -fopenmp $(addprefix -arch=,$(CUDA_ARCH))
-
-empty :=
-space := $(empty) $(empty)
-comma := ,
-define newline
-
-
-endef
+# Code for the A100 and the H100/H200, and PTX for what comes after. CUDA_ARCH=89 for one other card.
+CUDA_CODE := $(if $(CUDA_ARCH),-gencode arch=compute_$(CUDA_ARCH)$(comma)code=sm_$(CUDA_ARCH),\
+             $(foreach a,80 90,-gencode arch=compute_$a$(comma)code=sm_$a) -gencode arch=compute_90$(comma)code=compute_90)
+NVCCFLAGS = -O3 -lineinfo -I. -DSAEMILL_CUDA -Xcompiler -fopenmp$(comma)-O2 $(CUDA_CODE)
 
 # Exactly equal texts (trailing blanks included): the answer is empty or not.
 same = $(and $(findstring x$1x,x$2x),$(findstring x$2x,x$1x))

@@ -28,9 +28,11 @@ struct run {
     double scale;
     struct step_config config;
     struct schedule schedule;
+    const struct sae_kernels *k;
     struct trainer trainer;
     struct curve curve;
     struct feed *feed;
+    const void *next; /* the batch after this one, on its way to the back end */
     char *record;
 };
 
@@ -47,6 +49,15 @@ static struct step_config step_config(const struct settings *s, size_t D) {
                                 .theta_init = (float)s->theta_init};
 }
 
+/* What would fit: the largest batch of this width, else the largest width of this batch, by halving. */
+static int suggest(const struct run *r, size_t have, struct err *e) {
+    struct step_config narrow = r->config, few = r->config;
+    while (few.B > 1 && trainer_bytes(&few, r->k) > have / 10 * 9) few.B /= 2;
+    while (narrow.F > 1 && trainer_bytes(&narrow, r->k) > have / 10 * 9) narrow.F /= 2;
+    if (few.B > 1) return err_hint(e, "--batch %zu fits, or --width %zu", few.B, narrow.F);
+    return err_hint(e, "--width %zu fits", narrow.F);
+}
+
 /* Everything that can be refused is refused here, before memory is taken. */
 static int check(const struct settings *s, struct run *r, struct err *e) {
     r->config = step_config(s, r->D);
@@ -56,10 +67,10 @@ static int check(const struct settings *s, struct run *r, struct err *e) {
                        (long long)s->lr_warmup, (long long)s->lr_decay, (long long)s->steps);
     int rc = outfile_check(s->out, e);
     if (rc) return rc;
-    size_t need = trainer_bytes(&r->config, sae_kernels_get(s->backend)), have = mem_physical_bytes();
+    size_t need = trainer_bytes(&r->config, r->k), have = r->k->memory_bytes();
     if (need == SIZE_MAX || (have && need > have / 10 * 9)) {
-        err_set(e, ERR_MEMORY, PROG ": needs %.1f GB, this machine has %.1f GB", (double)need / 1e9, (double)have / 1e9);
-        return err_hint(e, "a smaller --width or --batch needs less");
+        err_set(e, ERR_MEMORY, PROG ": needs %.1f GB, --backend %s has %.1f GB", (double)need / 1e9, s->backend, (double)have / 1e9);
+        return suggest(r, have, e);
     }
     fprintf(stderr, PROG ": %zu rows of %zu, %s, width %lld, batch %lld, %lld steps (%.2f passes), %.2f GB\n", r->N, r->D,
             s->arch, (long long)s->width, (long long)s->batch, (long long)s->steps,
@@ -68,17 +79,24 @@ static int check(const struct settings *s, struct run *r, struct err *e) {
 }
 
 static float dead_share(const struct trainer *tr, int64_t window) {
-    size_t n = 0;
-    for (size_t f = 0; f < tr->c.F; f++) n += tr->steps_idle[f] >= (uint64_t)window;
-    return (float)n / (float)tr->c.F;
+    return (float)trainer_idle(tr, (uint32_t)window) / (float)tr->c.F;
+}
+
+/* The batch that is on its way becomes the current one, and the one after it is sent for. */
+static int next_batch(const struct settings *s, struct run *r, const void **x, struct err *e) {
+    int rc = r->next ? 0 : feed_next(r->feed, &r->next, e);
+    *x = r->next;
+    r->next = NULL;
+    if (!rc && r->trainer.t + 1 < s->steps) rc = feed_next(r->feed, &r->next, e);
+    return rc;
 }
 
 static int one_step(const struct settings *s, struct run *r, struct step_report *report, struct err *e) {
-    const float *x;
+    const void *x;
     size_t t = (size_t)r->trainer.t;
     double lr = schedule_lr(&r->schedule, (int64_t)t), lambda = schedule_lambda(&r->schedule, (int64_t)t);
-    int rc = feed_next(r->feed, &x, e);
-    if (!rc) rc = trainer_step(&r->trainer, x, lr, lambda, report, e);
+    int rc = next_batch(s, r, &x, e);
+    if (!rc) rc = trainer_step(&r->trainer, x, r->next, lr, lambda, report, e);
     if (rc) return rc;
     const double value[CURVE_SERIES] = {report->loss_reconstruction, report->loss_sparsity, report->l0, lr, lambda,
                                         (double)dead_share(&r->trainer, s->dead_window)};
@@ -187,7 +205,7 @@ int main(int argc, char **argv) {
         {"adam-eps", OPT_REAL, &s.adam_eps, "1e-8", 0, 1, NULL, "1", "Adam, guard of the division", false},
         {"dead-window", OPT_INT, &s.dead_window, "200", 1, 1e9, NULL, "steps", "silent this long counts as dead", false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the first weights", false},
-        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes", false},
+        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes; cuda multiplies in bf16", false},
         {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
         {"checkpoint", OPT_TEXT, &s.checkpoint, "", 0, 0, NULL, NULL, "folder to resume from and to save to", true},
         {"checkpoint-every", OPT_REAL, &s.checkpoint_every, "30", 0, 1e9, NULL, "s", "time between saves", true},
@@ -202,15 +220,17 @@ int main(int argc, char **argv) {
     if (!rc) rc = feed_shape(r.rows, &r.N, &r.D, &r.scale, &e);
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 
+    if (!rc) rc = sae_kernels_open(s.backend, &r.k, &e);
     if (!rc) rc = check(&s, &r, &e);
 
-    if (!rc) rc = trainer_init(&r.trainer, &r.config, sae_kernels_get(s.backend), &e);
+    if (!rc) rc = trainer_init(&r.trainer, &r.config, r.k, &e);
     if (!rc) rc = curve_init(&r.curve, (size_t)s.steps, &e);
     if (!rc && *s.checkpoint) {
         rc = checkpoint_read(&r.trainer, &r.curve, s.checkpoint, r.record, &e);
         if (rc > 0) fprintf(stderr, PROG ": resumed at step %lld\n", (long long)r.trainer.t), rc = 0;
     }
-    if (!rc) rc = feed_open(&r.feed, r.rows, (size_t)s.batch, r.trainer.t, s.steps, &e);
+    if (!rc) rc = feed_open(&r.feed, r.rows, (size_t)s.batch, r.trainer.t, s.steps, r.k->host, r.k->converts, &e);
+    if (!rc && feed_raw(r.feed)) trainer_rows(&r.trainer, feed_bf16(r.feed), (float)r.scale);
 
     double start_s = clock_s();
     int64_t first = r.trainer.t;

@@ -41,10 +41,11 @@ static void batches_in_order(void **state) {
     const int64_t firsts[] = {0, 3, 1000001};
     for (int k = 0; k < 3; k++) {
         struct feed *f;
-        if (feed_open(&f, s, 7, firsts[k], firsts[k] + 40, &e)) fail_msg("%s", e.text);
+        if (feed_open(&f, s, 7, firsts[k], firsts[k] + 40, &memory_host, false, &e)) fail_msg("%s", e.text);
         for (int64_t t = firsts[k]; t < firsts[k] + 40; t++) {
-            const float *x;
-            if (feed_next(f, &x, &e)) fail_msg("%s", e.text);
+            const void *batch;
+            if (feed_next(f, &batch, &e)) fail_msg("%s", e.text);
+            const float *x = batch;
             for (size_t b = 0; b < 7; b++)
                 for (size_t d = 0; d < D; d++) {
                     size_t row = ((size_t)t * 7 + b) % N;
@@ -56,26 +57,47 @@ static void batches_in_order(void **state) {
     st_close(s);
 }
 
+/* As stored, for a back end that scales; and a batch stays while the next one is out. */
+static void raw_batches_are_the_rows_of_the_file(void **state) {
+    (void)state;
+    struct err e;
+    struct st *s = rows_file("raw", "0.5", SIZE_MAX);
+    struct feed *f;
+    const void *before = NULL, *now;
+    assert_int_equal(feed_open(&f, s, 7, 0, 30, &memory_host, true, &e), 0);
+    assert_true(feed_raw(f) && !feed_bf16(f));
+    for (size_t t = 0; t < 30; t++) {
+        assert_int_equal(feed_next(f, &now, &e), 0);
+        for (size_t i = 0; i < 7 * D; i++) {
+            assert_true(((const float *)now)[i] == (float)((t * 7 * D + i) % (N * D)));
+            if (before) assert_true(((const float *)before)[i] == (float)(((t - 1) * 7 * D + i) % (N * D)));
+        }
+        before = now;
+    }
+    feed_close(f);
+    st_close(s);
+}
+
 static void feed_errors(void **state) {
     (void)state;
     struct err e;
     struct feed *f;
-    const float *x;
+    const void *x;
     struct st *s = rows_file("noscale", NULL, SIZE_MAX);
-    assert_int_equal(feed_open(&f, s, 7, 0, 1, &e), ERR_FORMAT);
+    assert_int_equal(feed_open(&f, s, 7, 0, 1, &memory_host, false, &e), ERR_FORMAT);
     st_close(s);
     s = rows_file("badscale", "-1", SIZE_MAX);
-    assert_int_equal(feed_open(&f, s, 7, 0, 1, &e), ERR_FORMAT);
+    assert_int_equal(feed_open(&f, s, 7, 0, 1, &memory_host, false, &e), ERR_FORMAT);
     st_close(s);
     s = rows_file("nan", "1", 20 * D + 2);
-    assert_int_equal(feed_open(&f, s, N + 1, 0, 1, &e), ERR_RANGE);
-    assert_int_equal(feed_open(&f, s, 10, 0, 5, &e), 0);
+    assert_int_equal(feed_open(&f, s, N + 1, 0, 1, &memory_host, false, &e), ERR_RANGE);
+    assert_int_equal(feed_open(&f, s, 10, 0, 5, &memory_host, false, &e), 0);
     assert_int_equal(feed_next(f, &x, &e), 0);
     assert_int_equal(feed_next(f, &x, &e), 0);
     assert_int_equal(feed_next(f, &x, &e), ERR_NUMERIC);
     assert_non_null(strstr(e.text, "row 20"));
     feed_close(f);
-    assert_int_equal(feed_open(&f, s, 10, 0, 1000, &e), 0); /* closing while the reader works must not hang */
+    assert_int_equal(feed_open(&f, s, 10, 0, 1000, &memory_host, false, &e), 0); /* closing while the reader works must not hang */
     feed_close(f);
     st_close(s);
 }
@@ -107,7 +129,7 @@ static void run(struct trainer *tr, struct curve *c, int64_t to) {
     struct err e;
     while (tr->t < to) {
         for (size_t i = 0; i < B * D; i++) x[i] = (float)(0.4 * rng_normal(31, (uint64_t)tr->t, i));
-        if (trainer_step(tr, x, 1e-2, 1e-3, &r, &e)) fail_msg("%s", e.text);
+        if (trainer_step(tr, x, NULL, 1e-2, 1e-3, &r, &e)) fail_msg("%s", e.text);
         c->value[CURVE_L0][tr->t - 1] = (float)r.l0;
     }
 }
@@ -150,7 +172,8 @@ static void damaged_checkpoint(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(batches_in_order), cmocka_unit_test(feed_errors),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(batches_in_order), cmocka_unit_test(raw_batches_are_the_rows_of_the_file),
+        cmocka_unit_test(feed_errors),
                                        cmocka_unit_test(schedules), cmocka_unit_test(resume),
                                        cmocka_unit_test(damaged_checkpoint)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,11 +38,18 @@ size_t arena_need(size_t n, size_t elem_bytes) {
     return (b + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
 }
 
+const struct memory memory_host = {aligned_zero, free};
+
 int arena_init(struct arena *a, size_t size_bytes, const char *name, struct err *e) {
-    *a = (struct arena){0};
-    if (size_bytes != SIZE_MAX) a->base = aligned_zero(size_bytes);
+    return arena_init_in(a, &memory_host, size_bytes, name, e);
+}
+
+int arena_init_in(struct arena *a, const struct memory *from, size_t size_bytes, const char *name, struct err *e) {
+    *a = (struct arena){.from = from};
+    if (size_bytes != SIZE_MAX) a->base = from->take(size_bytes);
     if (!a->base) {
         err_set(e, ERR_MEMORY, "%s: cannot have %.1f MB of memory", name, (double)size_bytes / 1e6);
+        if (from != &memory_host) return err_hint(e, "the device has no room for it: use a smaller batch or width");
         return err_hint(e, "this machine has %.1f GB; use a smaller batch, width or chunk count",
                         (double)mem_physical_bytes() / 1e9);
     }
@@ -59,7 +66,7 @@ void *arena_take(struct arena *a, size_t n, size_t elem_bytes) {
 }
 
 void arena_free(struct arena *a) {
-    free(a->base);
+    if (a->base) a->from->give(a->base);
     *a = (struct arena){0};
 }
 

@@ -9,9 +9,17 @@
 
 enum { ARENA_ALIGN = 64 };
 
+/* Where memory comes from: the process itself, or a device whose memory the host can read and write as well. */
+struct memory {
+    void *(*take)(size_t bytes); /* zeroed, 64-byte aligned; NULL when there is none */
+    void (*give)(void *p);
+};
+extern const struct memory memory_host;
+
 struct arena {
     char *base;
     size_t size_bytes, used_bytes;
+    const struct memory *from;
 };
 
 /* a*b*c with overflow refused. Returns true and sets *out, or false. */
@@ -21,6 +29,9 @@ bool size_product(size_t a, size_t b, size_t c, size_t *out);
  *   name   of what, for the message ("train: parameters")
  * Errors: ERR_MEMORY with the amount asked for. */
 int arena_init(struct arena *a, size_t size_bytes, const char *name, struct err *e);
+
+/* The same from a given memory. */
+int arena_init_in(struct arena *a, const struct memory *from, size_t size_bytes, const char *name, struct err *e);
 
 /* The next n*elem_bytes bytes, zeroed and 64-byte aligned. The arena was sized by the caller: running out is a CHECK. */
 void *arena_take(struct arena *a, size_t n, size_t elem_bytes);

@@ -5,19 +5,21 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 
-enum { SLOTS = 4 };
+enum { SLOTS = 5, HELD = 2, RAW_THREADS = 4 }; /* HELD: in the trainer's hands */
 
 struct feed {
     const struct st_tensor *rows;
     size_t B, N, D;
     float scale;
     int64_t fill, take, last; /* next batch to fill, to hand out; one past the last */
-    float *slot[SLOTS];
-    bool stop, started, failed;
+    const struct memory *memory;
+    void *slot[SLOTS];
+    bool raw, stop, started, failed;
     struct err err;
     double waited_s;
     pthread_t thread;
@@ -42,7 +44,15 @@ int feed_shape(const struct st *s, size_t *N, size_t *D, double *scale, struct e
     return 0;
 }
 
-static int fill_slot(struct feed *f, int64_t batch, float *x, struct err *e) {
+/* As stored: copied by slices that threads share, since one core reads less than a GPU wants. */
+static void copy_slot(struct feed *f, int64_t batch, char *to) {
+    size_t at = (size_t)(((unsigned __int128)(uint64_t)batch * f->B) % f->N), row = f->D * st_dtype_bytes(f->rows->dtype);
+#pragma omp parallel for schedule(static) num_threads(RAW_THREADS)
+    for (size_t b = 0; b < f->B; b++) memcpy(to + b * row, (const char *)f->rows->data + (at + b) % f->N * row, row);
+}
+
+static int fill_slot(struct feed *f, int64_t batch, void *to, struct err *e) {
+    float *x = to;
     size_t at = (size_t)(((unsigned __int128)(uint64_t)batch * f->B) % f->N), done = 0;
     while (done < f->B) {
         size_t n = f->N - at < f->B - done ? f->N - at : f->B - done;
@@ -65,14 +75,16 @@ static void *reader(void *arg) {
     struct feed *f = arg;
     pthread_mutex_lock(&f->lock);
     while (!f->stop && !f->failed && f->fill < f->last) {
-        if (f->fill >= f->take + SLOTS - 1) { /* one slot is in the trainer's hands */
+        if (f->fill >= f->take + SLOTS - HELD) {
             pthread_cond_wait(&f->changed, &f->lock);
             continue;
         }
         int64_t batch = f->fill;
         pthread_mutex_unlock(&f->lock);
         struct err e = {0};
-        int rc = fill_slot(f, batch, f->slot[batch % SLOTS], &e);
+        int rc = 0;
+        if (f->raw) copy_slot(f, batch, f->slot[batch % SLOTS]);
+        else rc = fill_slot(f, batch, f->slot[batch % SLOTS], &e);
         pthread_mutex_lock(&f->lock);
         if (rc) f->failed = true, f->err = e;
         else f->fill++;
@@ -82,7 +94,8 @@ static void *reader(void *arg) {
     return NULL;
 }
 
-int feed_open(struct feed **out, const struct st *s, size_t B, int64_t first, int64_t last, struct err *e) {
+int feed_open(struct feed **out, const struct st *s, size_t B, int64_t first, int64_t last, const struct memory *m, bool raw,
+              struct err *e) {
     struct feed *f = mem_array(1, sizeof *f, "feed", e);
     double scale;
     *out = NULL;
@@ -97,11 +110,15 @@ int feed_open(struct feed **out, const struct st *s, size_t B, int64_t first, in
         return rc;
     }
     f->rows = st_find(s, "rows");
+    raw = raw && (f->rows->dtype == ST_BF16 || f->rows->dtype == ST_F32);
+    size_t elem = raw ? st_dtype_bytes(f->rows->dtype) : sizeof(float), bytes;
+    f->memory = m, f->raw = raw;
     f->B = B, f->scale = (float)scale, f->fill = f->take = first, f->last = last;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->changed, NULL);
     for (int i = 0; !rc && i < SLOTS; i++)
-        if (!(f->slot[i] = mem_array(B * f->D, sizeof(float), "feed", e))) rc = ERR_MEMORY;
+        if (!size_product(B, f->D, elem, &bytes) || !(f->slot[i] = m->take(bytes)))
+            rc = err_set(e, ERR_MEMORY, "feed: cannot have %d batches of %zu x %zu", SLOTS, B, f->D);
     if (!rc && pthread_create(&f->thread, NULL, reader, f)) rc = err_set(e, ERR_MEMORY, "feed: cannot start the reader");
     else if (!rc) f->started = true;
     if (rc) feed_close(f);
@@ -109,7 +126,7 @@ int feed_open(struct feed **out, const struct st *s, size_t B, int64_t first, in
     return rc;
 }
 
-int feed_next(struct feed *f, const float **x, struct err *e) {
+int feed_next(struct feed *f, const void **x, struct err *e) {
     double t0 = clock_s();
     pthread_mutex_lock(&f->lock);
     while (f->fill <= f->take && !f->failed) {
@@ -126,6 +143,10 @@ int feed_next(struct feed *f, const float **x, struct err *e) {
     return f->err.code;
 }
 
+bool feed_raw(const struct feed *f) { return f->raw; }
+
+bool feed_bf16(const struct feed *f) { return f->raw && f->rows->dtype == ST_BF16; }
+
 double feed_waited_s(const struct feed *f) { return f->waited_s; }
 
 void feed_close(struct feed *f) {
@@ -139,6 +160,7 @@ void feed_close(struct feed *f) {
     }
     pthread_mutex_destroy(&f->lock);
     pthread_cond_destroy(&f->changed);
-    for (int i = 0; i < SLOTS; i++) free(f->slot[i]);
+    for (int i = 0; i < SLOTS; i++)
+        if (f->slot[i]) f->memory->give(f->slot[i]);
     free(f);
 }

@@ -37,7 +37,8 @@ static size_t state_need(const struct step_config *c) {
 
 static size_t scratch_need(const struct step_config *c, size_t cap) {
     return 2 * arena_need(c->B * c->D, sizeof(float)) + arena_need(c->F, sizeof(float)) + 3 * arena_need(cap, sizeof(float)) +
-           arena_need(c->D, sizeof(double)) + arena_need(c->B, sizeof(struct sae_row_sums));
+           arena_need(c->D, sizeof(double)) + arena_need(c->B, sizeof(struct sae_row_sums)) + active_need(c->B, cap) +
+           byfeature_need(c->F, cap);
 }
 
 static size_t dense_need(const struct step_config *c) {
@@ -49,8 +50,7 @@ static size_t dense_need(const struct step_config *c) {
 size_t trainer_bytes(const struct step_config *c, const struct sae_kernels *k) {
     size_t DF, BF, cap = capacity(c, k);
     if (!size_product(c->D, c->F, 64, &DF) || !size_product(c->B, c->F, 64, &BF)) return SIZE_MAX;
-    return state_need(c) + scratch_need(c, cap) + dense_need(c) + cap * (4 * sizeof(uint32_t)) +
-           (BYFEATURE_SLICES * c->F + 2 * (c->B + c->F)) * sizeof(uint32_t);
+    return state_need(c) + scratch_need(c, cap) + dense_need(c);
 }
 
 static void initial_weights(struct trainer *tr) {
@@ -69,13 +69,11 @@ static void initial_weights(struct trainer *tr) {
 }
 
 int trainer_init(struct trainer *tr, const struct step_config *c, const struct sae_kernels *k, struct err *e) {
-    *tr = (struct trainer){.c = *c, .k = k};
+    *tr = (struct trainer){.c = *c, .k = k, .scale = 1};
     if (trainer_bytes(c, k) == SIZE_MAX) return err_set(e, ERR_MEMORY, "trainer: width %zu x batch %zu overflows", c->F, c->B);
     size_t cap = capacity(c, k);
-    int rc = arena_init(&tr->state, state_need(c), "trainer: parameters and moments", e);
-    if (!rc) rc = arena_init(&tr->scratch, scratch_need(c, cap), "trainer: one batch", e);
-    if (!rc) rc = active_init(&tr->active, c->B, cap, e);
-    if (!rc) rc = byfeature_init(&tr->by, c->F, cap, e);
+    int rc = arena_init_in(&tr->state, k->memory, state_need(c), "trainer: parameters and moments", e);
+    if (!rc) rc = arena_init_in(&tr->scratch, k->memory, scratch_need(c, cap), "trainer: one batch", e);
     if (rc) {
         trainer_free(tr);
         return rc;
@@ -92,6 +90,8 @@ int trainer_init(struct trainer *tr, const struct step_config *c, const struct s
     tr->dtheta = arena_take(&tr->scratch, cap, sizeof(float));
     tr->gb_dec = arena_take(&tr->scratch, c->D, sizeof(double));
     tr->sums = arena_take(&tr->scratch, c->B, sizeof *tr->sums);
+    active_take(&tr->active, c->B, cap, &tr->scratch);
+    byfeature_take(&tr->by, c->F, cap, &tr->scratch);
     tr->last_entries = SIZE_MAX; /* the first step cannot know: take the dense path, which counts */
     initial_weights(tr);
     return 0;
@@ -101,8 +101,6 @@ void trainer_free(struct trainer *tr) {
     arena_free(&tr->state);
     arena_free(&tr->scratch);
     arena_free(&tr->dense);
-    active_free(&tr->active);
-    byfeature_free(&tr->by);
     *tr = (struct trainer){0};
 }
 
@@ -110,7 +108,7 @@ static int dense_memory(struct trainer *tr, struct err *e) {
     const struct step_config *c = &tr->c;
     size_t rows = smaller(DENSE_ROWS, c->B);
     if (tr->dense.base) return 0;
-    int rc = arena_init(&tr->dense, dense_need(c), "trainer: dense path", e);
+    int rc = arena_init_in(&tr->dense, tr->k->memory, dense_need(c), "trainer: dense path", e);
     if (rc) return rc;
     tr->g = arrays_take(&tr->dense, c);
     tr->pre = arena_take(&tr->dense, rows * c->F, sizeof(float));
@@ -128,7 +126,7 @@ static void dense_rows(struct trainer *tr, const float *x, const struct sae_rule
     const size_t D = c->D, F = c->F;
     const float *xc = tr->xc + b0 * D;
     float *r = tr->G + b0 * D, more = b0 ? 1.0f : 0.0f;
-    for (size_t b = 0; b < n; b++) memcpy(tr->pre + b * F, tr->p.b_enc, F * sizeof(float));
+    k->spread(n, F, tr->p.b_enc, tr->pre);
     k->gemm(false, true, n, F, D, 1, xc, D, tr->p.W_enc, D, 1, tr->pre, F);
     k->activate(n, F, tr->pre, tr->p.theta, rule, tr->act, tr->sums + b0, tr->near);
     k->gemm(false, false, n, D, F, 1, tr->act, F, tr->p.W_dec, D, 0, r, D);
@@ -137,16 +135,16 @@ static void dense_rows(struct trainer *tr, const float *x, const struct sae_rule
     k->gradient(n, c->B, F, tr->pre, tr->p.theta, rule, tr->grad, tr->g.b_enc, tr->g.theta, tr->fired);
     k->gemm(true, false, F, D, n, 1, tr->act, F, r, D, more, tr->g.W_dec, D);
     k->gemm(true, false, F, D, n, 1, tr->grad, F, xc, D, more, tr->g.W_enc, D);
-    for (size_t b = 0; b < n; b++) tr->last_entries += tr->near[b];
+    tr->last_entries += k->count(n, tr->near);
 }
 
 static int step_dense(struct trainer *tr, const float *x, const struct sae_rule *rule, const struct adam *o, struct err *e) {
     const struct step_config *c = &tr->c;
     int rc = dense_memory(tr, e);
     if (rc) return rc;
-    memset(tr->g.b_enc, 0, c->F * sizeof(float));
-    memset(tr->g.theta, 0, c->F * sizeof(float));
-    memset(tr->fired, 0, c->F * sizeof *tr->fired);
+    tr->k->zero(tr->g.b_enc, c->F * sizeof(float));
+    tr->k->zero(tr->g.theta, c->F * sizeof(float));
+    tr->k->zero(tr->fired, c->F * sizeof *tr->fired);
     tr->last_entries = 0;
     for (size_t b = 0; b < c->B; b += DENSE_ROWS) dense_rows(tr, x, rule, b, smaller(DENSE_ROWS, c->B - b));
     tr->k->adam_dense(c->D, c->F, &tr->g, tr->fired, o, &tr->p, &tr->v, &tr->m, tr->gb_dec, tr->steps_idle);
@@ -157,28 +155,30 @@ static int step_dense(struct trainer *tr, const float *x, const struct sae_rule 
 static int step_sparse(struct trainer *tr, const float *x, const struct sae_rule *rule, const struct adam *o) {
     const struct step_config *c = &tr->c;
     const struct sae_kernels *k = tr->k;
-    for (size_t f = 0; f < c->F; f++) tr->low[f] = rule->jump ? tr->p.theta[f] - 0.5f * rule->epsilon : 0;
+    k->bounds(c->F, tr->p.theta, rule, tr->low);
     int rc = k->encode(c->B, c->D, c->F, tr->xc, tr->p.W_enc, tr->p.b_enc, tr->low, &tr->active);
     if (rc) return rc;
-    tr->last_entries = tr->active.row[c->B];
-    k->residual(c->B, c->D, x, tr->p.W_dec, tr->p.b_dec, tr->p.theta, rule, &tr->active, tr->G, tr->z, tr->dpre, tr->dtheta,
+    tr->last_entries = tr->active.n;
+    k->residual(c->B, c->D, c->F, x, tr->p.W_dec, tr->p.b_dec, tr->p.theta, rule, &tr->active, tr->G, tr->z, tr->dpre, tr->dtheta,
                 tr->sums);
     k->sort(&tr->by, &tr->active);
-    k->adam_sparse(c->D, c->F, tr->xc, tr->G, &tr->by, tr->z, tr->dpre, tr->dtheta, o, &tr->p, &tr->v, &tr->m, tr->gb_dec,
+    k->adam_sparse(c->D, c->F, c->B, tr->xc, tr->G, &tr->by, tr->z, tr->dpre, tr->dtheta, o, &tr->p, &tr->v, &tr->m, tr->gb_dec,
                    tr->steps_idle);
     return 0;
 }
 
-static void update_b_dec(struct trainer *tr, const struct adam *o) {
-    const size_t B = tr->c.B, D = tr->c.D;
-    for (size_t b = 0; b < B; b++)
-        for (size_t d = 0; d < D; d++) tr->gb_dec[d] += (double)tr->G[b * D + d];
-    for (size_t d = 0; d < D; d++)
-        adam_scalar(o, sqrtf(o->correct2), (float)tr->gb_dec[d], tr->p.b_dec + d, tr->m.b_dec ? tr->m.b_dec + d : NULL,
-                    tr->v.b_dec + d);
+void trainer_rows(struct trainer *tr, bool bf16, float scale) { tr->bf16 = bf16, tr->scale = scale; }
+
+/* Start copying a batch. */
+static void send(struct trainer *tr, const void *x) {
+    tr->slot = !tr->slot;
+    tr->ahead = x;
+    tr->sent = tr->k->upload(tr->slot, x, tr->bf16, tr->scale, tr->c.B * tr->c.D);
 }
 
-int trainer_step(struct trainer *tr, const float *x, double lr, double lambda, struct step_report *r, struct err *e) {
+size_t trainer_idle(const struct trainer *tr, uint32_t window) { return tr->k->idle(tr->c.F, tr->steps_idle, window); }
+
+int trainer_step(struct trainer *tr, const void *x, const void *next, double lr, double lambda, struct step_report *r, struct err *e) {
     const struct step_config *c = &tr->c;
     const struct sae_rule rule = {c->arch == SAE_JUMPRELU, c->epsilon, (float)lambda};
     const double t = (double)(tr->t + 1);
@@ -190,22 +190,28 @@ int trainer_step(struct trainer *tr, const float *x, double lr, double lambda, s
                            .rest2 = (float)(1 - c->beta2),
                            .correct1 = (float)(1 - pow(c->beta1, t)),
                            .correct2 = (float)(1 - pow(c->beta2, t))};
-#pragma omp parallel for schedule(static)
-    for (size_t b = 0; b < c->B; b++)
-        for (size_t d = 0; d < c->D; d++) tr->xc[b * c->D + d] = x[b * c->D + d] - tr->p.b_dec[d];
-    int rc = tr->last_entries > tr->active.cap ? ERR_RANGE : step_sparse(tr, x, &rule, &o);
+    const struct sae_kernels *k = tr->k;
+    struct batch_totals sum;
+    if (tr->ahead != x) send(tr, x);
+    const float *batch = tr->sent;
+    k->arrived(tr->slot);
+    if (next) send(tr, next);
+    else tr->ahead = NULL;
+    k->centre(c->B, c->D, batch, tr->p.b_dec, tr->xc);
+    int rc = tr->last_entries > tr->active.cap ? ERR_RANGE : step_sparse(tr, batch, &rule, &o);
     r->dense = rc == ERR_RANGE;
-    if (r->dense) rc = step_dense(tr, x, &rule, &o, e);
+    if (r->dense) rc = step_dense(tr, batch, &rule, &o, e);
     else if (rc) return err_set(e, rc, "trainer: no memory for the encoder's tiles");
     if (rc) return rc;
-    update_b_dec(tr, &o);
-    double loss = 0, penalty = 0, l0 = 0;
-    for (size_t b = 0; b < c->B; b++) loss += tr->sums[b].loss, penalty += tr->sums[b].penalty, l0 += tr->sums[b].l0;
-    r->loss_reconstruction = loss / (double)c->B;
-    r->loss_sparsity = lambda * penalty / (double)c->B;
-    r->l0 = l0 / (double)c->B;
+    k->b_dec(c->B, c->D, tr->G, tr->gb_dec, &o, tr->p.b_dec, tr->m.b_dec, tr->v.b_dec);
+    k->total(c->B, tr->sums, &sum);
+    rc = k->finish(e);
+    if (rc) return rc;
+    r->loss_reconstruction = sum.loss / (double)c->B;
+    r->loss_sparsity = lambda * sum.penalty / (double)c->B;
+    r->l0 = sum.l0 / (double)c->B;
     tr->t++;
-    if (!(isfinite(loss) && isfinite(penalty))) {
+    if (!(isfinite(sum.loss) && isfinite(sum.penalty))) {
         err_set(e, ERR_NUMERIC, "step %lld: the loss is not finite", (long long)tr->t);
         return err_hint(e, "lower the learning rate, or look for extreme rows in the activations");
     }

@@ -44,6 +44,11 @@ struct trainer {
     struct active active;
     struct byfeature by;
     struct arena dense;
+    const void *ahead; /* the batch that was copied already */
+    const float *sent; /* and where the operations find it */
+    int slot;
+    bool bf16;         /* batches come as stored rows, see trainer_rows */
+    float scale;
 };
 
 /* What one step did, at the parameters before its update; means over the batch. */
@@ -62,9 +67,17 @@ size_t trainer_bytes(const struct step_config *c, const struct sae_kernels *k);
 int trainer_init(struct trainer *tr, const struct step_config *c, const struct sae_kernels *k, struct err *e);
 void trainer_free(struct trainer *tr);
 
-/* One step on x [B,D] f32, normalised rows.
- * Errors: ERR_NUMERIC when the loss is not finite (the parameters are then spoiled), ERR_MEMORY. */
-int trainer_step(struct trainer *tr, const float *x, double lr, double lambda, struct step_report *r, struct err *e);
+/* Batches will come as the file has them, bf16 or f32, to be multiplied by `scale`: for back ends that convert (see the table). */
+void trainer_rows(struct trainer *tr, bool bf16, float scale);
+
+/* One step on x [B,D] f32, normalised rows (or as trainer_rows said); `next` is the batch of the step after this one, or NULL: it is copied to
+ * the back end's memory while this step computes, and must stay as it is until that step is over.
+ * On return all is done and the back end's memory can be read.
+ * Errors: ERR_NUMERIC when the loss is not finite (the parameters are then spoiled), ERR_MEMORY, ERR_NO_DEVICE (the GPU failed). */
+int trainer_step(struct trainer *tr, const void *x, const void *next, double lr, double lambda, struct step_report *r, struct err *e);
+
+/* How many features were silent for `window` steps or more. */
+size_t trainer_idle(const struct trainer *tr, uint32_t window);
 
 /* Copy the parameters into *s (sae_init-ed with D, F): still in training form; fold with sae_fold. */
 void trainer_export(const struct trainer *tr, struct sae *s);

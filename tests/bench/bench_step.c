@@ -86,7 +86,7 @@ static double time_step(double l0, double share, double *got_l0, double *entries
     for (int i = -2; i < RUNS; i++) {
         if (share >= 1 && i == -2) tr.last_entries = 0;
         double t = clock_s();
-        if (trainer_step(&tr, x, 0, 1e-3, &r, &e)) exit(1);
+        if (trainer_step(&tr, x, NULL, 0, 1e-3, &r, &e)) exit(1);
         if (i >= 0) ms[i] = 1e3 * (clock_s() - t);
     }
     *got_l0 = r.l0, *entries = (double)tr.last_entries;

@@ -1,0 +1,164 @@
+/* cuda_device.cu - device, memory, streams and the copies of batches; see cuda.h. State of the one device a program uses. */
+#include "kernels/cuda.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SLOTS = 2 };
+
+static struct {
+    bool ready;
+    enum cuda_precision precision;
+    cudaStream_t compute, copy;
+    cudaEvent_t arrived[SLOTS];
+    void *raw[SLOTS], *batch[SLOTS]; /* a batch as stored; as float32 */
+    size_t raw_bytes[SLOTS], batch_bytes[SLOTS];
+    void *scratch[CUDA_SCRATCHES];
+    size_t scratch_bytes[CUDA_SCRATCHES];
+    cudaError_t failed;
+    const char *where;
+} device;
+
+cudaStream_t cuda_stream(void) { return device.compute; }
+
+enum cuda_precision cuda_precision(void) { return device.precision; }
+
+void cuda_note(cudaError_t status, const char *what) {
+    if (status == cudaSuccess || device.failed != cudaSuccess) return;
+    device.failed = status;
+    device.where = what;
+}
+
+int cuda_room(const void *kernel, size_t shared_bytes) {
+    if (shared_bytes > 48 * 1024)
+        cuda_note(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared_bytes), "shared memory of a block");
+    return device.failed == cudaSuccess;
+}
+
+int cuda_start(enum cuda_precision p, struct err *e) {
+    int n = 0;
+    if (device.ready) {
+        device.precision = p;
+        return 0;
+    }
+    cudaError_t rc = cudaGetDeviceCount(&n);
+    if (rc != cudaSuccess || n < 1) {
+        err_set(e, ERR_NO_DEVICE, "--backend cuda: no GPU that can be used: %s", rc == cudaSuccess ? "none found" : cudaGetErrorString(rc));
+        return err_hint(e, "use --backend cpu, or see what nvidia-smi says");
+    }
+    cuda_note(cudaStreamCreateWithFlags(&device.compute, cudaStreamNonBlocking), "stream");
+    cuda_note(cudaStreamCreateWithFlags(&device.copy, cudaStreamNonBlocking), "stream");
+    for (int i = 0; i < SLOTS; i++) cuda_note(cudaEventCreateWithFlags(&device.arrived[i], cudaEventDisableTiming), "event");
+    if (device.failed != cudaSuccess)
+        return err_set(e, ERR_NO_DEVICE, "--backend cuda: %s: %s", device.where, cudaGetErrorString(device.failed));
+    device.ready = true;
+    device.precision = p;
+    return 0;
+}
+
+int cuda_finish(struct err *e) {
+    cuda_note(cudaStreamSynchronize(device.compute), "a kernel");
+    if (device.failed == cudaSuccess) return 0;
+    err_set(e, ERR_NO_DEVICE, "--backend cuda: %s: %s", device.where, cudaGetErrorString(device.failed));
+    return err_hint(e, "nothing was written; a run resumes from its last checkpoint");
+}
+
+/* ---- memory ---- */
+
+/* Managed memory that stays on the device and can be read by the host when the device is idle. */
+static void *take_managed(size_t bytes) {
+    void *p = NULL;
+    int id = 0;
+    if (cudaMallocManaged(&p, bytes ? bytes : 64, cudaMemAttachGlobal) != cudaSuccess) return NULL;
+    cuda_note(cudaGetDevice(&id), "device");
+#if CUDART_VERSION >= 13000
+    struct cudaMemLocation there = {cudaMemLocationTypeDevice, id};
+    cudaMemAdvise(p, bytes ? bytes : 64, cudaMemAdviseSetPreferredLocation, there); /* a wish */
+#else
+    cudaMemAdvise(p, bytes ? bytes : 64, cudaMemAdviseSetPreferredLocation, id);
+#endif
+    cuda_note(cudaMemset(p, 0, bytes ? bytes : 64), "clearing memory");
+    cuda_note(cudaDeviceSynchronize(), "clearing memory");
+    return p;
+}
+
+static void give_managed(void *p) {
+    cudaDeviceSynchronize();
+    cudaFree(p);
+}
+
+static void *take_pinned(size_t bytes) {
+    void *p = NULL;
+    if (cudaHostAlloc(&p, bytes ? bytes : 64, cudaHostAllocDefault) != cudaSuccess) return NULL;
+    memset(p, 0, bytes ? bytes : 64);
+    return p;
+}
+
+static void give_pinned(void *p) {
+    cudaDeviceSynchronize();
+    cudaFreeHost(p);
+}
+
+static const struct memory managed = {take_managed, give_managed}, pinned = {take_pinned, give_pinned};
+const struct memory *cuda_memory(void) { return &managed; }
+const struct memory *cuda_host_memory(void) { return &pinned; }
+
+size_t cuda_memory_bytes(void) {
+    size_t spare = 0, all = 0;
+    return cudaMemGetInfo(&spare, &all) == cudaSuccess ? spare : 0;
+}
+
+/* *p holds at least `bytes`; what was in it is lost when it grows. */
+static void *grow(void **p, size_t *have, size_t bytes, const char *what) {
+    if (bytes <= *have) return *p;
+    cuda_note(cudaDeviceSynchronize(), what);
+    cudaFree(*p);
+    *p = NULL, *have = 0;
+    cudaError_t rc = cudaMalloc(p, bytes);
+    cuda_note(rc, what);
+    if (rc == cudaSuccess) *have = bytes;
+    return *p;
+}
+
+void *cuda_scratch(int which, size_t bytes) {
+    return grow(&device.scratch[which], &device.scratch_bytes[which], bytes ? bytes : 64, "scratch memory");
+}
+
+void cuda_zero(void *at, size_t bytes) { cuda_note(cudaMemsetAsync(at, 0, bytes, device.compute), "clearing memory"); }
+
+void cuda_read(void *host, const void *at, size_t bytes) {
+    cuda_note(cudaMemcpyAsync(host, at, bytes, cudaMemcpyDeviceToHost, device.compute), "reading back");
+    cuda_note(cudaStreamSynchronize(device.compute), "a kernel");
+}
+
+/* ---- batches ---- */
+
+__global__ static void scale_f32(size_t n, const float *x, float scale, float *y) { EACH(i, n) y[i] = x[i] * scale; }
+
+__global__ static void scale_bf16(size_t n, const __nv_bfloat16 *x, float scale, float *y) {
+    EACH(i, n) y[i] = __bfloat162float(x[i]) * scale;
+}
+
+/* Copied and converted in the copy stream, beside what computes. */
+const float *cuda_upload(int slot, const void *x, bool bf16, float scale, size_t n) {
+    size_t bytes = n * (bf16 ? 2 : 4);
+    void *raw = grow(&device.raw[slot], &device.raw_bytes[slot], bytes, "a batch");
+    float *y = (float *)grow(&device.batch[slot], &device.batch_bytes[slot], n * sizeof(float), "a batch");
+    if (!raw || !y) return y;
+    cuda_note(cudaMemcpyAsync(raw, x, bytes, cudaMemcpyHostToDevice, device.copy), "copying a batch");
+    cudaStream_t compute = device.compute;
+    device.compute = device.copy; /* LAUNCH uses it */
+    if (bf16) LAUNCH(scale_bf16, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, (const __nv_bfloat16 *)raw, scale, y);
+    else LAUNCH(scale_f32, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, (const float *)raw, scale, y);
+    device.compute = compute;
+    cuda_note(cudaEventRecord(device.arrived[slot], device.copy), "a batch");
+    return y;
+}
+
+void cuda_arrived(int slot) { cuda_note(cudaStreamWaitEvent(device.compute, device.arrived[slot], 0), "a batch"); }
+
+__global__ static void to_bf16(size_t n, const float *x, __nv_bfloat16 *y) { EACH(i, n) y[i] = __float2bfloat16_rn(x[i]); }
+
+void cuda_to_bf16(const float *x, void *out, size_t n) {
+    if (out) LAUNCH(to_bf16, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, x, (__nv_bfloat16 *)out);
+}

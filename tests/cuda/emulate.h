@@ -1,0 +1,44 @@
+/* emulate.h - enough of CUDA to run kernels/<op>_cuda.cu on the CPU, compiled as C: every block one after the other, its threads as
+ * coroutines that take turns at barriers and shuffles. What it checks: indices, orders, barriers (a thread that misses one stops the
+ * program with a message), the operations against their definitions. What it cannot: speed, memory faults inside a block's arrays,
+ * races between threads that a real card would run at once (threads here run in order between barriers), cuBLAS, copies. */
+#ifndef SAEMILL_EMULATE_H
+#define SAEMILL_EMULATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct emulate_index {
+    unsigned x, y, z;
+};
+extern struct emulate_index threadIdx, blockIdx, blockDim, gridDim;
+extern unsigned long long emulate_shared[];
+
+#define __global__
+#define __device__
+#define __shared__ static
+
+typedef struct {
+    uint16_t bits;
+} __nv_bfloat16;
+float __bfloat162float(__nv_bfloat16 x);
+
+void emulate_barrier(void);
+double emulate_shuffle(double v, unsigned source_lane);
+unsigned emulate_ballot(int on);
+void emulate_launch(void (*thread)(void), size_t blocks, size_t threads, size_t shared_bytes);
+
+#define __syncthreads()            emulate_barrier()
+#define __shfl_down_sync(m, v, d)  ((__typeof__(v))emulate_shuffle((double)(v), threadIdx.x % 32 + (d)))
+#define __shfl_sync(m, v, lane)    ((__typeof__(v))emulate_shuffle((double)(v), (lane)))
+#define __ballot_sync(m, on)       emulate_ballot(on)
+#define __popc(x)                  __builtin_popcount(x)
+#define SHARED_DYNAMIC(type, name) type *name = (type *)emulate_shared
+
+#define LAUNCH(kernel, blocks, threads, shared_bytes, ...)               \
+    do {                                                                \
+        void one_thread(void) { kernel(__VA_ARGS__); }                  \
+        emulate_launch(one_thread, (blocks), (threads), (shared_bytes)); \
+    } while (0)
+
+#endif

@@ -1,0 +1,79 @@
+/* emulated_device.c - kernels/cuda_device.cu and gemm_cuda.cu for the emulation: the device is this process, cuBLAS is gemm_ref on
+ * rounded operands. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cuda.h"
+
+static enum cuda_precision precision;
+
+static uint16_t rounded(float x) {
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+int cuda_start(enum cuda_precision p, struct err *e) {
+    (void)e;
+    precision = p;
+    return 0;
+}
+int gemm_cuda_start(struct err *e) {
+    (void)e;
+    return 0;
+}
+enum cuda_precision cuda_precision(void) { return precision; }
+const struct memory *cuda_memory(void) { return &memory_host; }
+const struct memory *cuda_host_memory(void) { return &memory_host; }
+size_t cuda_memory_bytes(void) { return mem_physical_bytes(); }
+void cuda_arrived(int slot) { (void)slot; }
+void cuda_zero(void *at, size_t bytes) { memset(at, 0, bytes); }
+void cuda_read(void *host, const void *at, size_t bytes) { memcpy(host, at, bytes); }
+int cuda_finish(struct err *e) {
+    (void)e;
+    return 0;
+}
+
+void *cuda_scratch(int which, size_t bytes) {
+    static void *kept[CUDA_SCRATCHES];
+    free(kept[which]);
+    kept[which] = malloc(bytes);
+    if (kept[which]) memset(kept[which], 0xff, bytes); /* what is read was written */
+    return kept[which];
+}
+
+void cuda_to_bf16(const float *x, void *out, size_t n) {
+    for (size_t i = 0; i < n; i++) ((uint16_t *)out)[i] = rounded(x[i]);
+}
+
+const float *cuda_upload(int slot, const void *x, bool bf16, float scale, size_t n) {
+    static float *batch[2];
+    free(batch[slot]);
+    batch[slot] = malloc(n * sizeof(float));
+    CHECK(batch[slot]);
+    for (size_t i = 0; i < n; i++) {
+        float v;
+        uint32_t u = bf16 ? (uint32_t)((const uint16_t *)x)[i] << 16 : 0;
+        memcpy(&v, bf16 ? (const void *)&u : (const void *)((const float *)x + i), sizeof v);
+        batch[slot][i] = v * scale;
+    }
+    return batch[slot];
+}
+
+static float *copy_of(const float *x, size_t n) {
+    float *y = malloc(n * sizeof *y);
+    CHECK(y);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u = (uint32_t)rounded(x[i]) << 16;
+        memcpy(y + i, precision == CUDA_BF16 ? (const void *)&u : (const void *)(x + i), sizeof *y);
+    }
+    return y;
+}
+
+void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const float *A, size_t lda, const float *B, size_t ldb,
+               float beta, float *C, size_t ldc) {
+    float *a = copy_of(A, ((ta ? K : M) - 1) * lda + (ta ? M : K)), *b = copy_of(B, ((tb ? N : K) - 1) * ldb + (tb ? K : N));
+    gemm_ref(ta, tb, M, N, K, alpha, a, lda, b, ldb, beta, C, ldc);
+    free(a);
+    free(b);
+}
