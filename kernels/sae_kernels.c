@@ -5,6 +5,11 @@
 
 #include "kernels/cuda.h"
 
+/* The encoder's packed weights. */
+static size_t scratch_bytes(size_t B, size_t D, size_t F) {
+    (void)B;
+    return D * F * sizeof(float);
+}
 static const float *upload(int slot, const void *x, bool bf16, float scale, size_t n) {
     (void)slot, (void)n;
     CHECK(!bf16 && scale == 1);
@@ -18,7 +23,7 @@ static int finish(struct err *e) {
 static void zero(void *at, size_t bytes) { memset(at, 0, bytes); }
 
 #define HOST                                                                                                              \
-    .sparse_share = 0.22, .memory = &memory_host, .memory_bytes = mem_physical_bytes, .host = &memory_host, .upload = upload, .arrived = arrived, .finish = finish, .zero = zero, .sort = byfeature_sort, \
+    .sparse_share = 0.22, .memory = &memory_host, .memory_bytes = mem_physical_bytes, .host = &memory_host, .scratch_bytes = scratch_bytes, .upload = upload, .arrived = arrived, .finish = finish, .zero = zero, .sort = byfeature_sort, \
     .activate = dense_activate, .dense_residual = dense_residual, .gradient = dense_gradient, .centre = batch_centre,      \
     .bounds = batch_bounds, .spread = batch_spread, .b_dec = batch_b_dec, .total = batch_total, .count = batch_count,      \
     .idle = batch_idle

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/sae_kernels.h"
 #include "lib/analysis/cooccur.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
@@ -14,12 +13,13 @@
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/safetensors.h"
+#include "lib/sae/encoder.h"
 #include "lib/sae/sae.h"
 #include "lib/sae/saefile.h"
 
 #define PROG "cooccur"
 
-enum { BATCH = 1024, ACTIVE_PER_ROW = 128 };
+enum { BATCH = 1024 };
 
 struct settings {
     const char *sae, *data, *site, *documents, *backend, *out;
@@ -37,8 +37,7 @@ struct run {
     size_t N, G;
     struct cooccur_plan plan;
     struct firing firing;
-    struct active active;
-    float *x;             /* [BATCH,D] */
+    struct encoder encoder;
     int32_t chunk[BATCH];
     char *record;
 };
@@ -97,29 +96,15 @@ static int check(const struct settings *s, struct run *r, struct err *e) {
     return rc;
 }
 
-static int allocate(struct run *r, struct err *e) {
+static int allocate(const struct settings *s, struct run *r, struct err *e) {
     int rc = firing_init(&r->firing, r->sae.F, r->plan.chunks, r->G, e);
     if (rc) return rc;
     for (size_t i = 0; i < r->N; i++)
         if (r->plan.chunk[i] >= 0) r->firing.group[r->plan.chunk[i]] = r->group[i];
-    r->x = mem_array(BATCH * r->sae.D, sizeof *r->x, "cooccur: rows", e);
-    return r->x ? active_init(&r->active, BATCH, (size_t)BATCH * ACTIVE_PER_ROW, e) : ERR_MEMORY;
+    return encoder_open(&r->encoder, &r->sae, s->backend, BATCH, e);
 }
 
 /* --- firing --- */
-
-/* Where more entries are active than there is room for, make the room and encode again. */
-static int encode(const struct sae_kernels *k, struct run *r, size_t B, struct err *e) {
-    const struct sae *a = &r->sae;
-    int rc = k->encode(B, a->D, a->F, r->x, a->W_enc, a->b_enc, a->theta, &r->active);
-    if (rc == ERR_RANGE) {
-        size_t cap = r->active.row[B] + r->active.row[B] / 4;
-        active_free(&r->active);
-        if ((rc = active_init(&r->active, BATCH, cap, e))) return rc;
-        rc = k->encode(B, a->D, a->F, r->x, a->W_enc, a->b_enc, a->theta, &r->active);
-    }
-    return rc ? err_set(e, rc, "cooccur: no memory to encode %zu rows with %zu features", B, a->F) : 0;
-}
 
 static int row_load(const struct settings *s, struct run *r, size_t row, float *x, struct err *e) {
     size_t D = r->sae.D;
@@ -133,20 +118,18 @@ static int row_load(const struct settings *s, struct run *r, size_t row, float *
 }
 
 static int fire(const struct settings *s, struct run *r, struct err *e) {
-    const struct sae_kernels *k = sae_kernels_get(s->backend);
     struct progress p;
     size_t B = 0, done = 0;
     int rc = 0;
-    CHECK(k);
     progress_start(&p, PROG, "rows", r->plan.rows);
     for (size_t i = 0; !rc && i < r->N; i++) {
         if (r->plan.chunk[i] >= 0) {
             r->chunk[B] = r->plan.chunk[i];
-            rc = row_load(s, r, i, r->x + B++ * r->sae.D, e);
+            rc = row_load(s, r, i, r->encoder.x + B++ * r->sae.D, e);
         }
         if (rc || !(B == BATCH || (i + 1 == r->N && B))) continue;
-        rc = encode(k, r, B, e);
-        if (!rc) cooccur_mark(&r->active, B, r->chunk, &r->firing);
+        rc = encoder_run(&r->encoder, B, e);
+        if (!rc) cooccur_mark(&r->encoder.active, B, r->chunk, &r->firing);
         done += B, B = 0;
         progress_show(&p, done, "");
     }
@@ -156,10 +139,10 @@ static int fire(const struct settings *s, struct run *r, struct err *e) {
 }
 
 static void run_free(struct run *r) {
-    active_free(&r->active);
+    encoder_close(&r->encoder);
     firing_free(&r->firing);
     cooccur_plan_free(&r->plan);
-    free(r->x), free(r->group), free(r->doc), free(r->name), free(r->record);
+    free(r->group), free(r->doc), free(r->name), free(r->record);
     json_decref(r->names);
     st_close(r->file);
     sae_free(&r->sae);
@@ -192,7 +175,7 @@ int main(int argc, char **argv) {
     if (!rc) rc = check(&s, &r, &e);
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 
-    if (!rc) rc = allocate(&r, &e);
+    if (!rc) rc = allocate(&s, &r, &e);
     if (!rc) rc = fire(&s, &r, &e);
     if (!rc) rc = firing_write(&r.firing, s.out, r.groups, r.record, (size_t)s.tokens, &e);
 

@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/sae_kernels.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/safetensors.h"
+#include "lib/sae/encoder.h"
 #include "lib/sae/metrics.h"
 #include "lib/sae/sae.h"
 #include "lib/sae/saefile.h"
@@ -38,9 +38,7 @@ struct run {
     json_t *groups, *train; /* names; the SAE's training record; NULL where there is none */
     size_t N, n_groups;
     char *record;
-    const struct sae_kernels *k;
-    struct active active;
-    struct arena memory;
+    struct encoder encoder;
     float *x, *y; /* [BATCH,D] rows, reconstructions */
     struct metrics *metrics;
     struct progress progress;
@@ -106,13 +104,11 @@ static int check(const struct settings *s, struct run *r, struct err *e) {
 
 static int allocate(const struct settings *s, struct run *r, struct err *e) {
     size_t D = r->sae.D, F = r->sae.F;
-    r->k = sae_kernels_get(s->backend);
-    CHECK(r->k);
-    int rc = arena_init(&r->memory, 2 * arena_need((size_t)BATCH * D, sizeof(float)), "evaluate: rows", e);
+    int rc = encoder_open(&r->encoder, &r->sae, s->backend, BATCH, e);
     if (rc) return rc;
-    r->x = arena_take(&r->memory, (size_t)BATCH * D, sizeof(float));
-    r->y = arena_take(&r->memory, (size_t)BATCH * D, sizeof(float));
-    rc = active_init(&r->active, BATCH, (size_t)BATCH * 128, e);
+    r->x = r->encoder.x;
+    r->y = mem_array(BATCH, D * sizeof *r->y, "evaluate: rows", e);
+    rc = r->y ? 0 : ERR_MEMORY;
     return rc ? rc : metrics_init(&r->metrics, D, F, r->n_groups, e);
 }
 
@@ -134,25 +130,11 @@ static int rows_load(const struct settings *s, struct run *r, size_t b0, size_t 
     return err_hint(e, "collect the activations again");
 }
 
-/* Encode the rows of r->x; where more entries are active than there is room for, make the room and encode again. */
-static int encode(struct run *r, size_t B, struct err *e) {
-    const struct sae *a = &r->sae;
-    int rc = r->k->encode(B, a->D, a->F, r->x, a->W_enc, a->b_enc, a->theta, &r->active);
-    if (rc == ERR_RANGE) {
-        size_t cap = r->active.row[B] + r->active.row[B] / 4;
-        active_free(&r->active);
-        rc = active_init(&r->active, BATCH, cap, e);
-        if (rc) return rc;
-        rc = r->k->encode(B, a->D, a->F, r->x, a->W_enc, a->b_enc, a->theta, &r->active);
-    }
-    return rc ? err_set(e, rc, "evaluate: no memory to encode %zu rows with %zu features", B, a->F) : 0;
-}
-
 static int batch_add(struct run *r, size_t b0, size_t B, struct err *e) {
     const int32_t *group = r->group ? r->group + b0 : NULL;
-    const struct active *a = &r->active;
+    const struct active *a = &r->encoder.active;
     size_t D = r->sae.D;
-    int rc = encode(r, B, e);
+    int rc = encoder_run(&r->encoder, B, e);
     if (rc) return rc;
 #pragma omp parallel for schedule(static)
     for (size_t b = 0; b < B; b++)
@@ -295,8 +277,8 @@ static int output(const struct settings *s, const struct run *r, struct metrics_
 
 static void run_free(struct run *r) {
     metrics_free(r->metrics);
-    active_free(&r->active);
-    arena_free(&r->memory);
+    encoder_close(&r->encoder);
+    free(r->y);
     json_decref(r->groups);
     json_decref(r->train);
     free(r->group);

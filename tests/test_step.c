@@ -12,6 +12,7 @@
 
 #include "lib/base/rng.h"
 #include "lib/file/safetensors.h"
+#include "lib/sae/encoder.h"
 #include "lib/sae/step.h"
 
 #define FIXTURES "tests/fixtures/train/"
@@ -352,6 +353,30 @@ static void cuda_same_bytes(void **state) {
     }
 }
 
+/* A trained SAE's encoder: the same features as the reference, also when the room for them has to grow. */
+static void cuda_encodes_as_ref(void **state) {
+    (void)state;
+    need("cuda-f32");
+    enum { B = 37, D = 19, F = 700 };
+    struct encoder a, b;
+    struct sae s;
+    struct err e;
+    if (sae_init(&s, SAE_JUMPRELU, D, F, &e)) fail_msg("%s", e.text);
+    for (size_t i = 0; i < F * D; i++) s.W_enc[i] = (float)rng_normal(5, 0, i);
+    for (size_t f = 0; f < F; f++) s.theta[f] = f % 3 ? -100 : 1, s.b_enc[f] = (float)rng_normal(5, 1, f);
+    if (encoder_open(&a, &s, "cuda-f32", B, &e) || encoder_open(&b, &s, "ref", B, &e)) fail_msg("%s", e.text);
+    for (size_t n = B; n >= 1; n /= 3) {
+        for (size_t i = 0; i < n * D; i++) a.x[i] = b.x[i] = (float)rng_normal(5, 2 + n, i);
+        if (encoder_run(&a, n, &e) || encoder_run(&b, n, &e)) fail_msg("%s", e.text);
+        assert_int_equal(a.active.n, b.active.n);
+        assert_memory_equal(a.active.row, b.active.row, (n + 1) * sizeof *a.active.row);
+        assert_memory_equal(a.active.feat, b.active.feat, a.active.n * sizeof *a.active.feat);
+        assert_true(far(a.active.pre, b.active.pre, a.active.n) <= 1e-5);
+    }
+    encoder_close(&a), encoder_close(&b);
+    sae_free(&s);
+}
+
 /* bf16 rows and a scale are what their float32 values would be. */
 static void cuda_converts_batches(void **state) {
     (void)state;
@@ -388,6 +413,6 @@ int main(void) {
                                        cmocka_unit_test(momentum_against_ref),
                                        cmocka_unit_test(cuda_pytorch), cmocka_unit_test(cuda_momentum_against_ref),
                                        cmocka_unit_test(cuda_bf16_stays_near), cmocka_unit_test(cuda_same_bytes),
-                                       cmocka_unit_test(cuda_converts_batches)};
+                                       cmocka_unit_test(cuda_converts_batches), cmocka_unit_test(cuda_encodes_as_ref)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

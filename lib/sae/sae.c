@@ -6,13 +6,17 @@
 #include <string.h>
 
 int sae_init(struct sae *s, enum sae_arch arch, size_t D, size_t F, struct err *e) {
+    return sae_init_in(s, &memory_host, arch, D, F, e);
+}
+
+int sae_init_in(struct sae *s, const struct memory *from, enum sae_arch arch, size_t D, size_t F, struct err *e) {
     *s = (struct sae){.arch = arch, .D = D, .F = F};
     size_t n, need = SIZE_MAX;
     if (!D || !F)
         return err_set(e, ERR_RANGE, "sae: want at least one dimension and one feature, got D %zu, F %zu", D, F);
     if (size_product(D, F, 2 * sizeof(float), &n) && n < SIZE_MAX / 4)
         need = 2 * arena_need(D * F, sizeof(float)) + 2 * arena_need(F, sizeof(float)) + arena_need(D, sizeof(float));
-    int rc = arena_init(&s->memory, need, "sae: parameters", e);
+    int rc = arena_init_in(&s->memory, from, need, "sae: parameters", e);
     if (rc) return rc;
     s->W_enc = arena_take(&s->memory, D * F, sizeof(float));
     s->W_dec = arena_take(&s->memory, D * F, sizeof(float));
@@ -25,6 +29,17 @@ int sae_init(struct sae *s, enum sae_arch arch, size_t D, size_t F, struct err *
 void sae_free(struct sae *s) {
     arena_free(&s->memory);
     *s = (struct sae){0};
+}
+
+void sae_copy(const struct sae *from, struct sae *to) {
+    const size_t D = from->D, F = from->F;
+    CHECK(to->D == D && to->F == F);
+    to->arch = from->arch;
+    memcpy(to->W_enc, from->W_enc, D * F * sizeof(float));
+    memcpy(to->W_dec, from->W_dec, D * F * sizeof(float));
+    memcpy(to->b_enc, from->b_enc, F * sizeof(float));
+    memcpy(to->b_dec, from->b_dec, D * sizeof(float));
+    memcpy(to->theta, from->theta, F * sizeof(float));
 }
 
 void sae_decode_row(const struct sae *s, size_t n, const unsigned *feat, const float *z, float *out) {

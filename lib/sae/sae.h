@@ -27,7 +27,11 @@ struct sae {
 
 /* Zeroed parameters of one size; sae_free releases. D, F > 0, else ERR_RANGE; ERR_MEMORY. */
 int sae_init(struct sae *s, enum sae_arch arch, size_t D, size_t F, struct err *e);
+int sae_init_in(struct sae *s, const struct memory *from, enum sae_arch arch, size_t D, size_t F, struct err *e);
 void sae_free(struct sae *s);
+
+/* The parameters of one into another of the same size. */
+void sae_copy(const struct sae *from, struct sae *to);
 
 /* Decode: out[D] = sum over n entries of z[i] W_dec[feat[i]] + b_dec.
  * Float32, entries added in the order given: the same bytes whoever calls. n may be 0; feat[i] < F is the caller's to

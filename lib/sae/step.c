@@ -50,7 +50,7 @@ static size_t dense_need(const struct step_config *c) {
 size_t trainer_bytes(const struct step_config *c, const struct sae_kernels *k) {
     size_t DF, BF, cap = capacity(c, k);
     if (!size_product(c->D, c->F, 64, &DF) || !size_product(c->B, c->F, 64, &BF)) return SIZE_MAX;
-    return state_need(c) + scratch_need(c, cap) + dense_need(c);
+    return state_need(c) + scratch_need(c, cap) + dense_need(c) + k->scratch_bytes(c->B, c->D, c->F);
 }
 
 static void initial_weights(struct trainer *tr) {
