@@ -18,6 +18,7 @@ endif
 include mk/toolchain.mk
 include mk/build.mk
 include mk/check.mk
+include mk/gpu.mk
 include mk/deps.mk
 
 

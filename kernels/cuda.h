@@ -68,6 +68,9 @@ void cuda_zero(void *at, size_t bytes);
 int cuda_finish(struct err *e);
 void cuda_read(void *host, const void *at, size_t bytes); /* after what was started; waits */
 
+void cuda_copy(void *to, const void *from, size_t bytes); /* on the device; started */
+void cuda_describe(char out[256]);                        /* "NVIDIA H200, 139.8 GiB, compute 9.0, driver 13.0, runtime 13.0" */
+
 /* Scratch number `which`, at least `bytes`, kept for the next call; NULL (and the error noted) when there is none. */
 enum { CUDA_SCRATCH_A, CUDA_SCRATCH_B, CUDA_SCRATCH_PRE, CUDA_SCRATCH_COUNTS, CUDA_SCRATCH_SLICES, CUDA_SCRATCH_SUMS,
        CUDA_SCRATCH_FEATURE, CUDA_SCRATCH_X, CUDA_SCRATCHES };

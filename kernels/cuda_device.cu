@@ -162,3 +162,20 @@ __global__ static void to_bf16(size_t n, const float *x, __nv_bfloat16 *y) { EAC
 void cuda_to_bf16(const float *x, void *out, size_t n) {
     if (out) LAUNCH(to_bf16, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, x, (__nv_bfloat16 *)out);
 }
+
+void cuda_copy(void *to, const void *from, size_t bytes) {
+    cuda_note(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, device.compute), "copying");
+}
+
+void cuda_describe(char out[256]) {
+    struct cudaDeviceProp p;
+    int id = 0, driver = 0, runtime = 0;
+    cudaGetDevice(&id);
+    cudaDriverGetVersion(&driver);
+    cudaRuntimeGetVersion(&runtime);
+    out[0] = 0;
+    if (cudaGetDeviceProperties(&p, id) == cudaSuccess)
+        snprintf(out, 256, "%s, %.1f GiB, compute %d.%d, driver %d.%d, runtime %d.%d", p.name,
+                 (double)p.totalGlobalMem / (double)(1 << 30), p.major, p.minor, driver / 1000, driver % 1000 / 10, runtime / 1000,
+                 runtime % 1000 / 10);
+}

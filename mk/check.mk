@@ -4,7 +4,7 @@ test_scripts := $(sort $(wildcard tests/cli/*.sh tests/contract/*.sh tests/e2e/*
 FUZZ_SECONDS := 60
 
 .PHONY: test strict asan fuzz bench format
-test: $(tests) $(programs) ## every test: units, command lines, partial reruns, the whole pipeline at SCALE=tiny; needs no GPU
+test: $(tests) $(programs) $(B)/test/receipt_emulated ## every test: units, command lines, partial reruns, the whole pipeline at SCALE=tiny; needs no GPU
 	@LOGS=$(B)/test-logs flock $(B)/test.lock sh tests/run.sh $(tests) $(test_scripts)
 strict: | $(first) ## compile all with -Wconversion, every warning an error
 	@$(MAKE) B=build/strict MORE_CFLAGS='-Wconversion -Werror' objects && echo 'strict: no warnings'

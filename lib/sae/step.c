@@ -55,6 +55,7 @@ size_t trainer_bytes(const struct step_config *c, const struct sae_kernels *k) {
 
 static void initial_weights(struct trainer *tr) {
     const struct step_config *c = &tr->c;
+#pragma omp parallel for schedule(static)
     for (size_t f = 0; f < c->F; f++) {
         double norm2 = 0;
         float *w = tr->p.W_dec + f * c->D;
