@@ -1,4 +1,5 @@
-/* collect.c - tokens -> activations: one [N,D] tensor per site, with token, position, document and group of every row.
+/* collect.c - tokens -> activations: one [N,width] tensor per site, with token, position, document and group of every
+ * row.
  */
 #include <omp.h>
 #include <stdlib.h>
@@ -22,11 +23,12 @@ static void options(struct opt t[OPTIONS], struct args *a) {
         {.name = "model",
          .type = OPT_INPUT,
          .dst = &a->model,
-         .help = "Hugging Face folder: config.json and safetensors (Qwen2, Llama)"},
+         .help = "folder with config.json and safetensors: Qwen2, Llama (Hugging Face), TransformerLens"},
         {.name = "sites",
          .type = OPT_TEXT,
          .dst = &a->sites,
-         .help = "L<l>R residual, L<l>A attention, L<l>M feed-forward output, L<l>TC its input: L0R,L3R"},
+         .help = "L<l>R residual, L<l>A attention, L<l>M feed-forward output, L<l>TC its input, L<l>mlp_post inside "
+                 "it: L0R,L3R"},
         {.name = "context",
          .type = OPT_INT,
          .dst = &a->context,
@@ -106,8 +108,8 @@ static int check_all(struct run *r, struct err *e) {
     int rc = lm_sites_parse(r->a.sites, c->L, &r->sites, &r->n_sites, e);
     if (rc || (rc = lm_kernels_get(r->a.backend, &r->k, e))) return rc;
     if ((uint64_t)r->a.context > c->max_T) {
-        err_set(e, ERR_RANGE, "--context: %lld is more than the model's max_position_embeddings %zu",
-                (long long)r->a.context, c->max_T);
+        err_set(e, ERR_RANGE, "--context: %lld is more than the model's %s %zu", (long long)r->a.context, c->max_T_key,
+                c->max_T);
         return err_hint(e, "a context that the model was trained with is safer still");
     }
     if ((rc = tokens_check_vocab(&r->t, c->vocab, e))) return rc;

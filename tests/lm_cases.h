@@ -37,6 +37,7 @@ static inline void case_weights(const char *from, const char *path, const struct
     for (size_t i = 0; i < st_count(s); i++) {
         struct st_tensor t = *st_at(s, i);
         handle[i] = -1;
+        if (t.dtype != ST_BF16 && t.dtype != ST_F16 && t.dtype != ST_F32) continue;
         if (d->drop && !strcmp(d->drop, t.name)) continue;
         if (d->narrow && !strcmp(d->narrow, t.name)) t.shape[t.n_dims - 1]--;
         handle[i] =
@@ -76,7 +77,7 @@ static inline char *case_read(const char *path, size_t *n) {
     return p;
 }
 
-/* A copy of the model folder `from` at `to`, weights as float32. */
+/* A copy of the model folder `from` at `to`, weights as float32; buffers of other types are left out. */
 static inline void case_model(const char *from, const char *to, const struct case_edit *d) {
     char path[512], text[600];
     struct err e;

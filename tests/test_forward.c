@@ -57,7 +57,7 @@ static int run(const struct setup *u, size_t n, const size_t *start, const int32
     for (size_t i = 0; i < n; i++)
         if (start[i + 1] - start[i] > T) T = start[i + 1] - start[i];
     seen->D = u->m.c.D;
-    assert_int_equal(lm_scratch_init(&s, &u->m.c, start[n], T, e), 0);
+    assert_int_equal(lm_scratch_init(&s, &u->m.c, u->sites, u->n, start[n], T, e), 0);
     int rc = lm_forward(&u->m, &u->k, &b, u->sites, u->n, &s, &hook, e);
     seen->M += start[n];
     lm_scratch_free(&s);
@@ -130,7 +130,9 @@ static void test_demo(void **s) {
     struct st *st;
     struct err e;
     char list[256] = "", name[64];
-    const char *kind[] = {"A", "TC", "M", "R"}, *long_name[] = {"attn", "mlp_in", "mlp", "resid"};
+    const char *kind[] = {"A", "TC", "M", "R"},
+               *long_name[] = {
+                   [LM_SITE_A] = "attn", [LM_SITE_TC] = "mlp_in", [LM_SITE_M] = "mlp", [LM_SITE_R] = "resid"};
     int32_t ids[192];
     size_t start[3] = {0, 96, 192};
     double worst = 0;

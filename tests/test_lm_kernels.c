@@ -13,8 +13,11 @@
 #include <string.h>
 
 #include "kernels/attention.h"
+#include "kernels/gelu.h"
+#include "kernels/layernorm.h"
 #include "kernels/linear.h"
 #include "kernels/lm_kernels.h"
+#include "kernels/lse.h"
 #include "kernels/rmsnorm.h"
 #include "kernels/rope.h"
 #include "kernels/simd.h"
@@ -29,6 +32,9 @@ static enum simd_level chosen_level(void) { return at_level; }
 #define rmsnorm_cpu          at_rmsnorm
 #define swiglu_cpu           at_swiglu
 #define rope_cpu             at_rope
+#define layernorm_cpu        at_layernorm
+#define gelu_cpu             at_gelu
+#define lse_cpu              at_lse
 #define attention_cpu        at_attention
 #define attention_work_bytes at_work_bytes
 #include "kernels/linear_cpu.c"
@@ -46,6 +52,33 @@ static enum simd_level chosen_level(void) { return at_level; }
 #define run_avx2   swiglu_run_avx2
 #define run_plain  swiglu_run_plain
 #include "kernels/swiglu_cpu.c"
+#undef body
+#undef run_avx512
+#undef run_avx2
+#undef run_plain
+#define body       layernorm_body
+#define run_avx512 layernorm_run_avx512
+#define run_avx2   layernorm_run_avx2
+#define run_plain  layernorm_run_plain
+#include "kernels/layernorm_cpu.c"
+#undef body
+#undef run_avx512
+#undef run_avx2
+#undef run_plain
+#define body       gelu_body
+#define run_avx512 gelu_run_avx512
+#define run_avx2   gelu_run_avx2
+#define run_plain  gelu_run_plain
+#include "kernels/gelu_cpu.c"
+#undef body
+#undef run_avx512
+#undef run_avx2
+#undef run_plain
+#define body       lse_body
+#define run_avx512 lse_run_avx512
+#define run_avx2   lse_run_avx2
+#define run_plain  lse_run_plain
+#include "kernels/lse_cpu.c"
 #undef body
 #undef run_avx512
 #undef run_avx2
@@ -204,6 +237,108 @@ static void swiglu_sizes(void) {
 }
 static void test_swiglu(void **s) { (void)s, each_level(swiglu_sizes); }
 
+/* With x' = x - mean: the mean errs by (D+1) u mean|x|, which moves every x' and, through the variance, the factor; the
+ * sum of D squares errs by (D+1) u relative, the root halves it; 6 more roundings, and the bias as one of its own size.
+ * The row is moved away from zero, so that a one-pass variance would fail. */
+static void layernorm_case(size_t M, size_t D, bool weights) {
+    float *x = normals(M * D, 13), *w = normals(D, 14), *b = normals(D, 15), *y = guarded(M * D),
+          *want = guarded(M * D);
+    const float *wp = weights ? w : NULL, *bp = weights ? b : NULL;
+    for (size_t k = 0; k < M * D; k++) x[k] += 10;
+    layernorm_ref(M, D, x, wp, bp, 1e-5f, want);
+    at_layernorm(M, D, x, wp, bp, 1e-5f, y);
+    for (size_t m = 0; m < M; m++) {
+        double var = 0, mean = 0, most = 0, sum = 0, squares = 0;
+        for (size_t d = 0; d < D; d++) mean += (double)x[m * D + d] / (double)D;
+        for (size_t d = 0; d < D; d++) {
+            double c = (double)x[m * D + d] - mean;
+            var += c * c / (double)D, most = fmax(most, fabs(c));
+        }
+        double r = 1 / sqrt(var + 1e-5), shift = (double)(D + 2) * U * fabs(mean) * r,
+               off = ((double)(D + 1) / 2 + 6) * U * most * r + shift + shift * most * r;
+        for (size_t d = 0; d < D; d++) {
+            double g = weights ? fabs((double)w[d]) : 1, c = weights ? fabs((double)b[d]) : 0,
+                   v = (double)want[m * D + d], z = weights ? (v - (double)b[d]) / (double)w[d] : v;
+            assert_true(fabs((double)y[m * D + d] - v) <= off * g + 2 * U * (fabs(v) + c));
+            sum += z, squares += z * z;
+        }
+        /* the definition: what is left without weights has mean 0 and square v / (v + eps) */
+        if (!weights) {
+            assert_true(fabs(sum) <= (double)D * 16 * U);
+            assert_true(fabs(squares / (double)D - var / (var + 1e-5)) <= 16 * U);
+        }
+    }
+    at_layernorm(M, D, x, wp, bp, 1e-5f, x); /* in place */
+    assert_memory_equal(x, y, M * D * sizeof *x);
+    release(x, M * D), release(w, D), release(b, D), release(y, M * D), release(want, M * D);
+}
+static void layernorm_sizes(void) {
+    for (size_t i = 0; i < SIZES; i++)
+        for (size_t j = 0; j < SIZES - (i == 4); j++) layernorm_case(sizes[i], sizes[j], (i + j) % 2);
+}
+static void test_layernorm(void **s) { (void)s, each_level(layernorm_sizes); }
+
+/* The tail: w 1.5 u, which q w answers less than doubled, q 2 u, e^s 2.02 u, three products; 0.5 x + 0.5 a is exact and
+ * the difference, as the reference's value, is rounded once: below 10 u of the result, which on the positive side is at
+ * least as large as the tail. Smaller than FLT_MIN by absolute size. */
+static void gelu_sizes(void) {
+    for (size_t i = 0; i < SIZES; i++) {
+        size_t n = sizes[i];
+        float *x = normals(n, 16), *want = guarded(n);
+        for (size_t k = 0; k < n; k++) want[k] = x[k] = x[k] * (k % 3 ? 2.0f : 6.0f);
+        gelu_ref(n, want);
+        at_gelu(n, x);
+        for (size_t k = 0; k < n; k++)
+            assert_true(fabs((double)x[k] - (double)want[k]) <= 10 * U * fabs((double)want[k]) + 1e-37);
+        release(x, n), release(want, n);
+    }
+    double worst = 0;
+    enum { STEPS = 40000 };
+    float *x = guarded(STEPS), *want = guarded(STEPS);
+    for (size_t k = 0; k < STEPS; k++) x[k] = want[k] = (float)k / 1000 - 20.0005f;
+    gelu_ref(STEPS, want);
+    at_gelu(STEPS, x);
+    for (size_t k = 0; k < STEPS; k++) {
+        double d = fabs((double)x[k] - (double)want[k]);
+        assert_true(d <= 10 * U * fabs((double)want[k]) + 1e-37);
+        if (fabs((double)want[k]) > 1e-30) worst = fmax(worst, d / U / fabs((double)want[k]));
+    }
+    print_message("gelu, level %d: within %.2f units of roundoff\n", (int)at_level, worst);
+    release(x, STEPS), release(want, STEPS);
+    float edge[8] = {0, -0.0f, -1e30f, 1e30f, NAN, 1, -1, INFINITY};
+    at_gelu(8, edge);
+    assert_true(edge[0] == 0 && edge[1] == 0 && edge[2] == 0 && edge[3] == 1e30f && isnan(edge[4]) &&
+                !isfinite(edge[7]));
+    assert_true(fabs((double)edge[5] - 0.841344746068542949) <= 10 * U); /* Phi(1); a tanh form is off by 1e-4 */
+    assert_true(fabs((double)edge[6] + 0.158655253931457051) <= 10 * U);
+}
+static void test_gelu(void **s) { (void)s, each_level(gelu_sizes); }
+
+/* Each exponential errs by 2.02 u and by the rounding of its argument, at most 24 u here; the float sum of a piece by N
+ * u; pieces and their rescaling in double. */
+static void lse_sizes(void) {
+    for (size_t i = 0; i < SIZES; i++) {
+        size_t N = sizes[i], M = 5, ld = N + 3;
+        float *x = normals(M * ld, 17), top[2][5];
+        double sum[2][5] = {{0}, {0}};
+        for (size_t k = 0; k < M * ld; k++) x[k] = 3 * x[k] + (k / ld == 2 ? 1e4f : 0);
+        for (size_t k = 0; k < 10; k++) top[k / 5][k % 5] = -INFINITY;
+        lse_ref(M, N, x, ld, top[0], sum[0]);
+        for (size_t n = 0; n < N; n += 40) at_lse(M, N - n < 40 ? N - n : 40, x + n, ld, top[1], sum[1]);
+        for (size_t m = 0; m < M; m++) {
+            assert_true(top[0][m] == top[1][m]);
+            assert_true(fabs(sum[1][m] - sum[0][m]) <= (3 + 24 + 40) * U * sum[0][m] && sum[0][m] >= 1);
+        }
+        x[1 % N] = NAN, x[ld] = INFINITY;
+        for (size_t k = 0; k < 10; k++) top[k / 5][k % 5] = -INFINITY, sum[k / 5][k % 5] = 0;
+        lse_ref(M, N, x, ld, top[0], sum[0]);
+        at_lse(M, N, x, ld, top[1], sum[1]);
+        for (size_t m = 0; m < M; m++) assert_true(isnan(sum[0][m]) == (m < 2) && isnan(sum[1][m]) == (m < 2));
+        release(x, M * ld);
+    }
+}
+static void test_lse(void **s) { (void)s, each_level(lse_sizes); }
+
 /* Two products and a sum: 3 u of |a| + |b|. And rotations keep lengths. */
 static void rope_sizes(void) {
     const size_t widths[] = {2, 6, 32, 66};
@@ -299,9 +434,12 @@ static void test_table(void **s) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear),    cmocka_unit_test(test_linear_rows),      cmocka_unit_test(test_exp),
-        cmocka_unit_test(test_rmsnorm),   cmocka_unit_test(test_swiglu),           cmocka_unit_test(test_rope),
-        cmocka_unit_test(test_attention), cmocka_unit_test(test_attention_prefix), cmocka_unit_test(test_table),
+        cmocka_unit_test(test_linear),    cmocka_unit_test(test_linear_rows),
+        cmocka_unit_test(test_exp),       cmocka_unit_test(test_rmsnorm),
+        cmocka_unit_test(test_swiglu),    cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_attention), cmocka_unit_test(test_attention_prefix),
+        cmocka_unit_test(test_table),     cmocka_unit_test(test_layernorm),
+        cmocka_unit_test(test_gelu),      cmocka_unit_test(test_lse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,8 @@
 /* Rows that go through the feed-forward layer together: its wide intermediate then stays in the second-level cache. */
 enum { MLP_ROWS = 96 };
 
-static const char *const kinds[] = {[LM_SITE_A] = "A", [LM_SITE_TC] = "TC", [LM_SITE_M] = "M", [LM_SITE_R] = "R"};
+static const char *const kinds[] = {
+    [LM_SITE_A] = "A", [LM_SITE_TC] = "TC", [LM_SITE_POST] = "mlp_post", [LM_SITE_M] = "M", [LM_SITE_R] = "R"};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* One name of n characters. */
@@ -25,12 +26,14 @@ static int parse_site(const char *name, size_t n, size_t L, struct lm_site *s, s
             (s->name[1] != '0' || s->name[2] < '0' || s->name[2] > '9')) {
             s->layer = (size_t)strtoull(s->name + 1, &end, 10);
             for (kind = 0; kind < KINDS && strcmp(end, kinds[kind]); kind++) {}
-        }
+        } else if (L == 1 && !strcmp(s->name, kinds[LM_SITE_POST]))
+            kind = LM_SITE_POST;
     }
     if (kind == KINDS) {
         err_set(e, ERR_USAGE, "--sites: '%.*s' is no site", n > 40 ? 40 : (int)n, name);
-        return err_hint(
-            e, "want L<layer> and R (residual), A (attention), M (feed-forward) or TC (transcoder input): L0R,L3TC");
+        return err_hint(e,
+                        "want L<layer> and R (residual), A (attention), M (feed-forward), TC (its input) or mlp_post "
+                        "(inside it): L0R,L3TC");
     }
     if (s->layer >= L) {
         err_set(e, ERR_RANGE, "--sites: %s: the model has layers 0..%zu", s->name, L - 1);
@@ -50,8 +53,8 @@ int lm_sites_parse(const char *text, size_t L, struct lm_site **sites, size_t *n
         size_t len = strcspn(c, ",");
         rc = parse_site(c, len, L, &s[done], e);
         for (size_t i = 0; !rc && i < done; i++)
-            if (!strcmp(s[i].name, s[done].name)) {
-                err_set(e, ERR_USAGE, "--sites: %s is named twice", s[i].name);
+            if (s[i].layer == s[done].layer && s[i].kind == s[done].kind) {
+                err_set(e, ERR_USAGE, "--sites: %s is named twice", s[done].name);
                 rc = err_hint(e, "name each site once");
             }
         c += len + 1;
@@ -60,6 +63,10 @@ int lm_sites_parse(const char *text, size_t L, struct lm_site **sites, size_t *n
     *sites = s;
     *n = count;
     return 0;
+}
+
+size_t lm_site_width(const struct lm_config *c, const struct lm_site *s) {
+    return s->kind == LM_SITE_POST ? c->mlp : c->D;
 }
 
 size_t lm_sites_depth(const struct lm_site *sites, size_t n) {
@@ -81,9 +88,10 @@ double lm_flops(const struct lm_config *c, const struct lm_site *sites, size_t n
     size_t depth = lm_sites_depth(sites, n);
     if (!depth) return 0;
     double t = (double)T, D = (double)c->D, q = (double)(c->H * c->Dh), kv = (double)(c->G * c->Dh);
-    double attention = 2 * t * (D * (q + 2 * kv) + q * D) + 4 * q * t * (t + 1) / 2,
-           mlp = 2 * t * 3 * D * (double)c->mlp;
-    return (double)depth * (attention + mlp) - (last_kind(sites, n, depth - 1) <= LM_SITE_TC ? mlp : 0);
+    double attention = 2 * t * (D * (q + 2 * kv) + q * D) + 4 * q * t * (t + 1) / 2, down = 2 * t * D * (double)c->mlp,
+           mlp = (c->family == LM_LLAMA ? 3 : 2) * down;
+    enum lm_site_kind last = last_kind(sites, n, depth - 1);
+    return (double)depth * (attention + mlp) - (last <= LM_SITE_TC ? mlp : last == LM_SITE_POST ? down : 0);
 }
 
 /* Measure (a = NULL) or take a piece of scratch. */
@@ -100,20 +108,28 @@ static size_t pieces(struct lm_scratch *s, const struct lm_config *c, struct are
     s->delta = piece(a, s->rows, c->D, &need);
     s->qkv = piece(a, s->rows, q + 2 * c->G * c->Dh, &need);
     s->att = piece(a, s->rows, q, &need);
-    s->gate = piece(a, MLP_ROWS, c->mlp, &need);
-    s->up = piece(a, MLP_ROWS, c->mlp, &need);
+    s->post = piece(a, s->post_rows, c->mlp, &need);
+    s->up = c->family == LM_LLAMA ? piece(a, MLP_ROWS, c->mlp, &need) : NULL;
     s->work = piece(a, work / sizeof(float) + 1, 1, &need);
     return need;
 }
 
-size_t lm_scratch_bytes(const struct lm_config *c, size_t rows, size_t T) {
-    struct lm_scratch s = {.rows = rows, .T = T};
+static struct lm_scratch sized(const struct lm_site *sites, size_t n_sites, size_t rows, size_t T) {
+    struct lm_scratch s = {.rows = rows, .T = T, .post_rows = rows < MLP_ROWS ? rows : MLP_ROWS};
+    for (size_t i = 0; i < n_sites; i++)
+        if (sites[i].kind == LM_SITE_POST) s.post_rows = rows;
+    return s;
+}
+
+size_t lm_scratch_bytes(const struct lm_config *c, const struct lm_site *sites, size_t n_sites, size_t rows, size_t T) {
+    struct lm_scratch s = sized(sites, n_sites, rows, T);
     return pieces(&s, c, NULL);
 }
 
-int lm_scratch_init(struct lm_scratch *s, const struct lm_config *c, size_t rows, size_t T, struct err *e) {
-    *s = (struct lm_scratch){.rows = rows, .T = T};
-    int rc = arena_init(&s->mem, lm_scratch_bytes(c, rows, T), "model: working memory", e);
+int lm_scratch_init(struct lm_scratch *s, const struct lm_config *c, const struct lm_site *sites, size_t n_sites,
+                    size_t rows, size_t T, struct err *e) {
+    *s = sized(sites, n_sites, rows, T);
+    int rc = arena_init(&s->mem, lm_scratch_bytes(c, sites, n_sites, rows, T), "model: working memory", e);
     if (!rc) pieces(s, c, &s->mem);
     return rc;
 }
@@ -143,12 +159,26 @@ static int offer(const struct pass *p, size_t layer, enum lm_site_kind kind, con
 }
 
 static int embed(const struct pass *p, float *x) {
+    const struct lm_batch *b = p->b;
     size_t D = p->m->c.D;
     for (size_t r = 0; r < p->M; r++) {
-        int rc = st_to_f32(p->m->embed, (size_t)p->b->token[r] * D, D, x + r * D, p->e);
+        int rc = st_to_f32(p->m->embed, (size_t)b->token[r] * D, D, x + r * D, p->e);
         if (rc) return rc;
     }
+    for (size_t i = 0; p->m->pos && i < b->n; i++) {
+        CHECK(b->start[i + 1] - b->start[i] <= p->m->T);
+        add((b->start[i + 1] - b->start[i]) * D, x + b->start[i] * D, p->m->pos);
+    }
     return 0;
+}
+
+/* h := the normalised residual stream */
+static void norm(const struct pass *p, const float *weight, const float *bias, struct lm_scratch *s) {
+    const struct lm_config *c = &p->m->c;
+    if (c->norm == LM_NORM_RMS)
+        p->k->rmsnorm(p->M, c->D, s->x, weight, c->norm_eps, s->h);
+    else
+        p->k->layernorm(p->M, c->D, s->x, weight, bias, c->norm_eps, s->h);
 }
 
 /* delta := attention output */
@@ -156,13 +186,13 @@ static void attend(const struct pass *p, const struct lm_layer *w, struct lm_scr
     const struct lm_config *c = &p->m->c;
     const struct lm_kernels *k = p->k;
     size_t q = c->H * c->Dh, kv = c->G * c->Dh, ld = q + 2 * kv;
-    k->rmsnorm(p->M, c->D, s->x, w->attn_norm, c->norm_eps, s->h);
+    norm(p, w->attn_norm, w->attn_norm_bias, s);
     k->linear(p->M, ld, c->D, s->h, c->D, w->qkv, LINEAR_PANEL * c->D, w->qkv_bias, s->qkv, ld);
     for (size_t i = 0; i < p->b->n; i++) {
         size_t first = p->b->start[i], T = p->b->start[i + 1] - first;
         float *rows = s->qkv + first * ld;
         CHECK(T <= s->T);
-        k->rope(T, c->H + c->G, c->Dh, rows, ld, p->m->rope); /* q and k lie side by side */
+        if (c->family == LM_LLAMA) k->rope(T, c->H + c->G, c->Dh, rows, ld, p->m->rope); /* q and k lie side by side */
         struct attention a = {
             T, c->H, c->G, c->Dh, rows, rows + q, rows + q + kv, ld, (float)(1 / sqrt((double)c->Dh))};
         k->attention(&a, s->att + first * q, q, s->work);
@@ -170,39 +200,81 @@ static void attend(const struct pass *p, const struct lm_layer *w, struct lm_scr
     k->linear(p->M, c->D, q, s->att, q, w->o, LINEAR_PANEL * q, w->o_bias, s->delta, c->D);
 }
 
-/* delta := feed-forward output for the normalised rows in h */
-static void feed_forward(const struct pass *p, const struct lm_layer *w, struct lm_scratch *s) {
+/* post := what the feed-forward layer has inside, for `rows` normalised rows h */
+static void feed_in(const struct pass *p, const struct lm_layer *w, size_t rows, const float *h, float *post,
+                    float *up) {
     const struct lm_config *c = &p->m->c;
     const struct lm_kernels *k = p->k;
-    for (size_t r = 0; r < p->M; r += MLP_ROWS) {
-        size_t rows = p->M - r < MLP_ROWS ? p->M - r : MLP_ROWS, wide = LINEAR_PANEL * c->D;
-        k->linear(rows, c->mlp, c->D, s->h + r * c->D, c->D, w->gate, wide, w->gate_bias, s->gate, c->mlp);
-        k->linear(rows, c->mlp, c->D, s->h + r * c->D, c->D, w->up, wide, w->up_bias, s->up, c->mlp);
-        k->swiglu(rows * c->mlp, s->gate, s->up);
-        k->linear(rows, c->D, c->mlp, s->gate, c->mlp, w->down, LINEAR_PANEL * c->mlp, w->down_bias,
-                  s->delta + r * c->D, c->D);
+    size_t panel = LINEAR_PANEL * c->D;
+    if (c->family == LM_HOOKED) {
+        k->linear(rows, c->mlp, c->D, h, c->D, w->up, panel, w->up_bias, post, c->mlp);
+        k->gelu(rows * c->mlp, post);
+        return;
     }
+    k->linear(rows, c->mlp, c->D, h, c->D, w->gate, panel, w->gate_bias, post, c->mlp);
+    k->linear(rows, c->mlp, c->D, h, c->D, w->up, panel, w->up_bias, up, c->mlp);
+    k->swiglu(rows * c->mlp, post, up);
+}
+
+/* post from h, if `in`; delta := feed-forward output from post, if `out`. */
+static void feed_forward(const struct pass *p, const struct lm_layer *w, struct lm_scratch *s, bool in, bool out) {
+    const struct lm_config *c = &p->m->c;
+    for (size_t r = 0; r < p->M; r += MLP_ROWS) {
+        size_t rows = p->M - r < MLP_ROWS ? p->M - r : MLP_ROWS;
+        float *post = s->post + (s->post_rows == s->rows ? r * c->mlp : 0);
+        if (in) feed_in(p, w, rows, s->h + r * c->D, post, s->up);
+        if (out)
+            p->k->linear(rows, c->D, c->mlp, post, c->mlp, w->down, LINEAR_PANEL * c->mlp, w->down_bias,
+                         s->delta + r * c->D, c->D);
+    }
+}
+
+/* From what stands in the scratch to the last site asked for in layer depth-1: from the beginning of layer l, or, at
+ * `from`, from the rows of that site of layer l. */
+enum { BEGINNING = -1 };
+static int layers(const struct pass *p, size_t l, int from, size_t depth, enum lm_site_kind end, struct lm_scratch *s) {
+    size_t n = p->M * p->m->c.D;
+    int rc = 0;
+    for (; !rc && l < depth; l++, from = BEGINNING) {
+        const struct lm_layer *w = &p->m->layer[l];
+        enum lm_site_kind last = l + 1 < depth ? LM_SITE_R : end;
+        if (from < LM_SITE_A) {
+            attend(p, w, s);
+            if ((rc = offer(p, l, LM_SITE_A, s->delta)) || last == LM_SITE_A) continue;
+        }
+        if (from <= LM_SITE_A) add(n, s->x, s->delta);
+        if (from < LM_SITE_TC) {
+            norm(p, w->mlp_norm, w->mlp_norm_bias, s);
+            if ((rc = offer(p, l, LM_SITE_TC, s->h)) || last == LM_SITE_TC) continue;
+        }
+        if (from < LM_SITE_M) {
+            feed_forward(p, w, s, from<LM_SITE_POST, last> LM_SITE_POST);
+            if ((rc = offer(p, l, LM_SITE_POST, s->post)) || last == LM_SITE_POST) continue;
+            if ((rc = offer(p, l, LM_SITE_M, s->delta)) || last == LM_SITE_M) continue;
+        }
+        if (from < LM_SITE_R) add(n, s->x, s->delta);
+        rc = offer(p, l, LM_SITE_R, s->x);
+    }
+    return rc;
 }
 
 int lm_forward(const struct lm_model *m, const struct lm_kernels *k, const struct lm_batch *b,
                const struct lm_site *sites, size_t n_sites, struct lm_scratch *s, const struct lm_hook *hook,
                struct err *e) {
     struct pass p = {m, k, b, sites, n_sites, b->start[b->n], hook, e};
-    size_t depth = lm_sites_depth(sites, n_sites), n = p.M * m->c.D;
-    CHECK(depth <= m->n_layers && p.M <= s->rows && s->T <= m->T);
+    size_t depth = lm_sites_depth(sites, n_sites);
+    CHECK(depth >= 1 && depth <= m->n_layers && p.M <= s->rows && s->T <= m->T);
     int rc = embed(&p, s->x);
-    for (size_t l = 0; !rc && l < depth; l++) {
-        const struct lm_layer *w = &m->layer[l];
-        enum lm_site_kind last = l + 1 < depth ? LM_SITE_R : last_kind(sites, n_sites, l);
-        attend(&p, w, s);
-        if ((rc = offer(&p, l, LM_SITE_A, s->delta)) || last == LM_SITE_A) continue;
-        add(n, s->x, s->delta);
-        k->rmsnorm(p.M, m->c.D, s->x, w->mlp_norm, m->c.norm_eps, s->h);
-        if ((rc = offer(&p, l, LM_SITE_TC, s->h)) || last == LM_SITE_TC) continue;
-        feed_forward(&p, w, s);
-        if ((rc = offer(&p, l, LM_SITE_M, s->delta)) || last == LM_SITE_M) continue;
-        add(n, s->x, s->delta);
-        rc = offer(&p, l, LM_SITE_R, s->x);
-    }
-    return rc;
+    return rc ? rc : layers(&p, 0, BEGINNING, depth, last_kind(sites, n_sites, depth - 1), s);
+}
+
+void lm_resume(const struct lm_model *m, const struct lm_kernels *k, const struct lm_batch *b,
+               const struct lm_site *site, const float *x, const float *rows, struct lm_scratch *s) {
+    struct pass p = {.m = m, .k = k, .b = b, .M = b->start[b->n]};
+    float *const place[] = {s->delta, s->h, s->post, s->delta, s->x}; /* by enum lm_site_kind */
+    CHECK(m->n_layers == m->c.L && site->layer < m->c.L && p.M <= s->rows);
+    CHECK(site->kind != LM_SITE_POST || s->post_rows == s->rows);
+    if (site->kind != LM_SITE_R) memcpy(s->x, x, p.M * m->c.D * sizeof *x);
+    memcpy(place[site->kind], rows, p.M * lm_site_width(&m->c, site) * sizeof *rows);
+    layers(&p, site->layer, (int)site->kind, m->c.L, LM_SITE_R, s);
 }

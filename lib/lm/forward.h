@@ -5,8 +5,10 @@
  *   L<l>A   attention output of layer l: after the output projection, before it is added
  *   L<l>M   output of the feed-forward layer, before it is added
  *   L<l>TC  input of a transcoder: the normalised input of the feed-forward layer
- * Every row comes from its own sequence alone and always by the same operations in the same order, so it does not
- * depend on what else is in the batch, on the sizes of batches, or on threads. Tests: tests/test_forward.c */
+ *   L<l>mlp_post  inside the feed-forward layer, [M, mlp]: gelu(m W_in + b_in), or silu(gate(m)) * up(m); a model of
+ * one layer may leave L0 away, since the literature on gelu-1l calls it mlp_post Every row comes from its own sequence
+ * alone and always by the same operations in the same order, so it does not depend on what else is in the batch, on the
+ * sizes of batches, or on threads. Tests: tests/test_forward.c, tests/test_hooked.c */
 #ifndef SAEMILL_FORWARD_H
 #define SAEMILL_FORWARD_H
 
@@ -19,12 +21,12 @@
 #include "lib/lm/model.h"
 
 /* In the order in which a layer comes to them. */
-enum lm_site_kind { LM_SITE_A, LM_SITE_TC, LM_SITE_M, LM_SITE_R };
+enum lm_site_kind { LM_SITE_A, LM_SITE_TC, LM_SITE_POST, LM_SITE_M, LM_SITE_R };
 
 struct lm_site {
     size_t layer;
     enum lm_site_kind kind;
-    char name[16];
+    char name[16]; /* as it was asked for */
 };
 
 /* Read a list "L0R,L3TC".
@@ -32,6 +34,9 @@ struct lm_site {
  *   sites  malloc'd array of *n entries, in the order of the list; the caller frees it
  * Errors: ERR_USAGE for what is no site or comes twice, ERR_RANGE for a layer that the model has not, ERR_MEMORY. */
 int lm_sites_parse(const char *text, size_t L, struct lm_site **sites, size_t *n, struct err *e);
+
+/* Width of a site's rows: mlp at mlp_post, D at all others. */
+size_t lm_site_width(const struct lm_config *c, const struct lm_site *s);
 
 /* Layers that must be loaded and run for these sites. */
 size_t lm_sites_depth(const struct lm_site *sites, size_t n);
@@ -47,8 +52,8 @@ struct lm_batch {
     const int32_t *token; /* [start[n]] ids, each in [0, vocab): the caller has checked them */
 };
 
-/* Called once per site and batch with its rows [M, D], valid during the call. Non-zero ends the forward pass with that
- * value. */
+/* Called once per site and batch with its rows [M, width], valid during the call. Non-zero ends the forward pass with
+ * that value. */
 struct lm_hook {
     void *ctx;
     int (*at)(void *ctx, size_t site, const float *rows, size_t M, struct err *e);
@@ -57,13 +62,17 @@ struct lm_hook {
 /* Working memory of one thread. */
 struct lm_scratch {
     size_t rows, T; /* most rows of a batch, most positions of a sequence */
-    float *x, *h, *qkv, *att, *delta, *gate, *up;
+    float *x;       /* [rows, D] residual stream: while a hook is called, without what its site is still to add */
+    float *h, *qkv, *att, *delta, *post, *up;
+    size_t post_rows; /* all rows when a site is mlp_post, else a tile of them */
     void *work;
     struct arena mem;
 };
 
-size_t lm_scratch_bytes(const struct lm_config *c, size_t rows, size_t T); /* SIZE_MAX on overflow */
-int lm_scratch_init(struct lm_scratch *s, const struct lm_config *c, size_t rows, size_t T, struct err *e);
+/* For batches of these sites. lm_scratch_bytes: SIZE_MAX on overflow. */
+size_t lm_scratch_bytes(const struct lm_config *c, const struct lm_site *sites, size_t n_sites, size_t rows, size_t T);
+int lm_scratch_init(struct lm_scratch *s, const struct lm_config *c, const struct lm_site *sites, size_t n_sites,
+                    size_t rows, size_t T, struct err *e);
 void lm_scratch_free(struct lm_scratch *s);
 
 /* Run a batch up to the last site.
@@ -76,5 +85,17 @@ void lm_scratch_free(struct lm_scratch *s);
 int lm_forward(const struct lm_model *m, const struct lm_kernels *k, const struct lm_batch *b,
                const struct lm_site *sites, size_t n_sites, struct lm_scratch *s, const struct lm_hook *hook,
                struct err *e);
+
+/* Run the rest of the network: from what a site gives to the residual stream after the last layer.
+ *   m      all layers loaded
+ *   b      the sequences; their tokens are not looked at. In the last layer nothing looks at another row any more, so
+ *          that there any rows of any sequences may stand side by side as one
+ *   site   s was made for it
+ *   x      [M, D] the residual stream as a hook at the site finds it in its scratch; unused at L<l>R
+ *   rows   [M, width] what the site gives, or what is to stand in its place
+ *   s      s->x := the result, [M, D]
+ * With what the hook was given, the result is that of the whole pass to the byte. Threads: as lm_forward. */
+void lm_resume(const struct lm_model *m, const struct lm_kernels *k, const struct lm_batch *b,
+               const struct lm_site *site, const float *x, const float *rows, struct lm_scratch *s);
 
 #endif

@@ -1,9 +1,11 @@
-/* lm_config.c - see model.h: config.json of a Hugging Face folder. */
+/* lm_config.c - see model.h: config.json of a Hugging Face folder; the keys of Qwen2 and Llama. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/file/jsonfile.h"
+#include "lib/lm/hooked_config.h"
+#include "lib/lm/lm_keys.h"
 #include "lib/lm/model.h"
 
 /* What a family fixes that its config.json does not say. */
@@ -14,60 +16,10 @@ struct family {
 static const struct family families[] = {{"qwen2", "Qwen2ForCausalLM", true}, {"llama", "LlamaForCausalLM", false}};
 enum { FAMILIES = sizeof families / sizeof *families };
 
-static const char supported[] = "Qwen2ForCausalLM and LlamaForCausalLM checkpoints are supported";
-
-static int unsupported(const char *path, const char *key, const char *found, const char *want, struct err *e) {
-    err_set(e, ERR_UNSUPPORTED, "%s: key '%s': want %s, got %s", path, key, want, found);
-    return err_hint(e, "%s", supported);
-}
-
-static bool absent(const json_t *o, const char *key) {
-    const json_t *v = json_object_get(o, key);
-    return !v || json_is_null(v);
-}
-
-/* A text, or NULL when the key is absent or null. */
-static int text_or_null(const json_t *o, const char *path, const char *key, const char **out, struct err *e) {
-    *out = NULL;
-    return absent(o, key) ? 0 : jsonfile_text(o, path, key, out, e);
-}
-
-static int bool_or(const json_t *o, const char *path, const char *key, bool preset, bool *out, struct err *e) {
-    const json_t *v = json_object_get(o, key);
-    *out = preset;
-    if (absent(o, key)) return 0;
-    if (!json_is_boolean(v)) return err_set(e, ERR_FORMAT, "%s: key '%s': want true or false", path, key);
-    *out = json_is_true(v);
-    return 0;
-}
-
-/* A whole number in [1, most]; preset 0 means that the key must be there. */
-static int size_in(const json_t *o, const char *path, const char *key, size_t preset, size_t most, size_t *out,
-                   struct err *e) {
-    int64_t v;
-    int rc = preset ? jsonfile_int_or(o, path, key, (int64_t)preset, &v, e) : jsonfile_int(o, path, key, &v, e);
-    if (rc) return rc;
-    if (v < 1 || (uint64_t)v > most)
-        return err_set(e, ERR_RANGE, "%s: key '%s': want 1 to %zu, got %lld", path, key, most, (long long)v);
-    *out = (size_t)v;
-    return 0;
-}
-
-/* A real in (0, most]; preset 0 means that the key must be there. */
-static int positive(const json_t *o, const char *path, const char *key, double preset, double most, double *out,
-                    struct err *e) {
-    int rc = preset > 0 ? jsonfile_real_or(o, path, key, preset, out, e) : jsonfile_real(o, path, key, out, e);
-    if (rc) return rc;
-    if (!(*out > 0 && *out <= most))
-        return err_set(e, ERR_RANGE, "%s: key '%s': want a number above 0 and at most %g, got %g", path, key, most,
-                       *out);
-    return 0;
-}
-
 static int family_of(const json_t *root, const char *path, const struct family **f, struct err *e) {
     const char *type = NULL;
     const json_t *list = json_object_get(root, "architectures");
-    int rc = text_or_null(root, path, "model_type", &type, e);
+    int rc = lm_keys_text(root, path, "model_type", &type, e);
     if (rc) return rc;
     if (list && !json_is_null(list) &&
         !(json_is_array(list) && json_array_size(list) == 1 && json_is_string(json_array_get(list, 0))))
@@ -80,10 +32,10 @@ static int family_of(const json_t *root, const char *path, const struct family *
         bool type_fits = !type || !strcmp(type, (*f)->model_type),
              arch_fits = !architecture || !strcmp(architecture, (*f)->architecture);
         if (type_fits && arch_fits) return 0;
-        if (type && type_fits) return unsupported(path, "architectures", architecture, (*f)->architecture, e);
+        if (type && type_fits) return lm_keys_unsupported(path, "architectures", architecture, (*f)->architecture, e);
     }
-    if (type) return unsupported(path, "model_type", type, "qwen2 or llama", e);
-    return unsupported(path, "architectures", architecture, "Qwen2ForCausalLM or LlamaForCausalLM", e);
+    if (type) return lm_keys_unsupported(path, "model_type", type, "qwen2, llama or hooked_transformer", e);
+    return lm_keys_unsupported(path, "architectures", architecture, "Qwen2ForCausalLM or LlamaForCausalLM", e);
 }
 
 /* The scaling, from rope_scaling (old) or rope_parameters (new); `type` was the older name of rope_type. */
@@ -93,20 +45,20 @@ static int rope_scaling(const json_t *o, const char *path, const char *key, stru
     int rc;
     if (!json_is_object(o)) return err_set(e, ERR_FORMAT, "%s: key '%s': want an object or null", path, key);
     snprintf(where, sizeof where, "%s: %s", path, key);
-    if ((rc = text_or_null(o, where, "rope_type", &kind, e)) || (rc = text_or_null(o, where, "type", &older, e)))
+    if ((rc = lm_keys_text(o, where, "rope_type", &kind, e)) || (rc = lm_keys_text(o, where, "type", &older, e)))
         return rc;
     if (!kind) kind = older;
     if (!kind) return err_set(e, ERR_FORMAT, "%s: key 'rope_type': is missing", where);
     if (!strcmp(kind, "default")) return 0;
     if (strcmp(kind, "llama3")) {
         err_set(e, ERR_UNSUPPORTED, "%s: key 'rope_type': want default or llama3, got %s", where, kind);
-        return err_hint(e, "other RoPE scalings change every activation; %s", supported);
+        return err_hint(e, "other RoPE scalings change every activation; %s", lm_keys_supported);
     }
     r->kind = LM_ROPE_LLAMA3;
-    if ((rc = positive(o, where, "factor", 0, 1e6, &r->factor, e)) ||
-        (rc = positive(o, where, "low_freq_factor", 0, 1e6, &r->low, e)) ||
-        (rc = positive(o, where, "high_freq_factor", 0, 1e6, &r->high, e)) ||
-        (rc = positive(o, where, "original_max_position_embeddings", 0, 1e9, &r->original_tok, e)))
+    if ((rc = lm_keys_positive(o, where, "factor", 0, 1e6, &r->factor, e)) ||
+        (rc = lm_keys_positive(o, where, "low_freq_factor", 0, 1e6, &r->low, e)) ||
+        (rc = lm_keys_positive(o, where, "high_freq_factor", 0, 1e6, &r->high, e)) ||
+        (rc = lm_keys_positive(o, where, "original_max_position_embeddings", 0, 1e9, &r->original_tok, e)))
         return rc;
     if (!(r->high > r->low))
         return err_set(e, ERR_RANGE, "%s: key 'high_freq_factor': want more than low_freq_factor %g, got %g", where,
@@ -115,21 +67,22 @@ static int rope_scaling(const json_t *o, const char *path, const char *key, stru
 }
 
 static int read_rope(const json_t *root, const char *path, struct lm_rope *r, struct err *e) {
-    const char *key = absent(root, "rope_parameters") ? "rope_scaling" : "rope_parameters";
+    const char *key = lm_keys_absent(root, "rope_parameters") ? "rope_scaling" : "rope_parameters";
     const json_t *o = json_object_get(root, key), *theta = root;
     double partial;
     int rc;
     *r = (struct lm_rope){.kind = LM_ROPE_DEFAULT};
-    if (!absent(root, key)) {
+    if (!lm_keys_absent(root, key)) {
         if ((rc = rope_scaling(o, path, key, r, e))) return rc;
-        if (!absent(o, "rope_theta")) theta = o;
+        if (!lm_keys_absent(o, "rope_theta")) theta = o;
     }
-    if ((rc = positive(theta, path, "rope_theta", 10000, 1e12, &r->theta, e))) return rc;
+    if ((rc = lm_keys_positive(theta, path, "rope_theta", 10000, 1e12, &r->theta, e))) return rc;
     for (int i = 0; i < 2; i++) { /* at top level, or beside the scaling */
         const json_t *place = i ? o : root;
-        if (!json_is_object(place) || absent(place, "partial_rotary_factor")) continue;
+        if (!json_is_object(place) || lm_keys_absent(place, "partial_rotary_factor")) continue;
         if ((rc = jsonfile_real(place, path, "partial_rotary_factor", &partial, e))) return rc;
-        if (!(partial >= 1 && partial <= 1)) return unsupported(path, "partial_rotary_factor", "another value", "1", e);
+        if (!(partial >= 1 && partial <= 1))
+            return lm_keys_unsupported(path, "partial_rotary_factor", "another value", "1", e);
     }
     return 0;
 }
@@ -140,70 +93,78 @@ static int refuse_others(const json_t *root, const char *path, struct err *e) {
     bool sliding;
     size_t i;
     json_t *v;
-    int rc = text_or_null(root, path, "hidden_act", &act, e);
-    if (rc || (rc = bool_or(root, path, "use_sliding_window", false, &sliding, e))) return rc;
-    if (act && strcmp(act, "silu") && strcmp(act, "swish")) return unsupported(path, "hidden_act", act, "silu", e);
-    if (sliding) return unsupported(path, "use_sliding_window", "true", "false", e);
-    if (!absent(root, "quantization_config"))
-        return unsupported(path, "quantization_config", "an object", "none (weights in bf16, f16 or f32)", e);
+    int rc = lm_keys_text(root, path, "hidden_act", &act, e);
+    if (rc || (rc = lm_keys_bool(root, path, "use_sliding_window", false, &sliding, e))) return rc;
+    if (act && strcmp(act, "silu") && strcmp(act, "swish"))
+        return lm_keys_unsupported(path, "hidden_act", act, "silu", e);
+    if (sliding) return lm_keys_unsupported(path, "use_sliding_window", "true", "false", e);
+    if (!lm_keys_absent(root, "quantization_config"))
+        return lm_keys_unsupported(path, "quantization_config", "an object", "none (weights in bf16, f16 or f32)", e);
     const json_t *types = json_object_get(root, "layer_types");
-    if (!absent(root, "layer_types") && !json_is_array(types))
+    if (!lm_keys_absent(root, "layer_types") && !json_is_array(types))
         return err_set(e, ERR_FORMAT, "%s: key 'layer_types': want an array", path);
     json_array_foreach((json_t *)types, i, v) {
         if (!json_is_string(v)) return err_set(e, ERR_FORMAT, "%s: key 'layer_types': entry %zu is no text", path, i);
         if (strcmp(json_string_value(v), "full_attention"))
-            return unsupported(path, "layer_types", json_string_value(v), "full_attention", e);
+            return lm_keys_unsupported(path, "layer_types", json_string_value(v), "full_attention", e);
     }
     return 0;
 }
 
 static int read_heads(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
-    int rc = size_in(root, path, "num_attention_heads", 0, 1024, &c->H, e);
-    if (rc || (rc = size_in(root, path, "num_key_value_heads", c->H, 1024, &c->G, e))) return rc;
+    int rc = lm_keys_size(root, path, "num_attention_heads", 0, 1024, &c->H, e);
+    if (rc || (rc = lm_keys_size(root, path, "num_key_value_heads", c->H, 1024, &c->G, e))) return rc;
     if (c->H % c->G)
         return err_set(e, ERR_RANGE,
                        "%s: key 'num_key_value_heads': want a divisor of num_attention_heads %zu, got %zu", path, c->H,
                        c->G);
-    if (absent(root, "head_dim") && c->D % c->H)
+    if (lm_keys_absent(root, "head_dim") && c->D % c->H)
         return err_set(e, ERR_RANGE, "%s: key 'hidden_size': want a multiple of num_attention_heads %zu, got %zu", path,
                        c->H, c->D);
     size_t even = c->D / c->H ? c->D / c->H : 1;
-    if ((rc = size_in(root, path, "head_dim", even, 1024, &c->Dh, e))) return rc;
+    if ((rc = lm_keys_size(root, path, "head_dim", even, 1024, &c->Dh, e))) return rc;
     if (c->Dh % 2)
         return err_set(e, ERR_RANGE, "%s: key 'head_dim': want an even number (RoPE pairs), got %zu", path, c->Dh);
     return 0;
 }
 
-static int read_all(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
+static int read_llama(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
     const struct family *f = families;
     double eps;
     int rc;
-    *c = (struct lm_config){0};
-    if (!json_is_object(root)) return err_set(e, ERR_FORMAT, "%s: want a JSON object", path);
     if ((rc = family_of(root, path, &f, e)) || (rc = refuse_others(root, path, e)) ||
-        (rc = size_in(root, path, "num_hidden_layers", 0, 1024, &c->L, e)) ||
-        (rc = size_in(root, path, "hidden_size", 0, 1 << 17, &c->D, e)) || (rc = read_heads(root, path, c, e)) ||
-        (rc = size_in(root, path, "intermediate_size", 0, 1 << 20, &c->mlp, e)) ||
-        (rc = size_in(root, path, "vocab_size", 0, 1 << 24, &c->vocab, e)) ||
-        (rc = size_in(root, path, "max_position_embeddings", 0, 1 << 27, &c->max_T, e)) ||
-        (rc = positive(root, path, "rms_norm_eps", 1e-6, 1, &eps, e)) ||
-        (rc = bool_or(root, path, "tie_word_embeddings", false, &c->tied, e)) ||
+        (rc = lm_keys_size(root, path, "num_hidden_layers", 0, 1024, &c->L, e)) ||
+        (rc = lm_keys_size(root, path, "hidden_size", 0, 1 << 17, &c->D, e)) || (rc = read_heads(root, path, c, e)) ||
+        (rc = lm_keys_size(root, path, "intermediate_size", 0, 1 << 20, &c->mlp, e)) ||
+        (rc = lm_keys_size(root, path, "vocab_size", 0, 1 << 24, &c->vocab, e)) ||
+        (rc = lm_keys_size(root, path, "max_position_embeddings", 0, 1 << 27, &c->max_T, e)) ||
+        (rc = lm_keys_positive(root, path, "rms_norm_eps", 1e-6, 1, &eps, e)) ||
+        (rc = lm_keys_bool(root, path, "tie_word_embeddings", false, &c->tied, e)) ||
         (rc = read_rope(root, path, &c->rope, e)))
         return rc;
+    c->family = LM_LLAMA;
+    c->norm = LM_NORM_RMS;
     c->architecture = f->architecture;
+    c->max_T_key = "max_position_embeddings";
     c->norm_eps = (float)eps;
     c->qkv_bias = f->always_qkv_bias;
     if (f->always_qkv_bias) return 0;
-    if ((rc = bool_or(root, path, "attention_bias", false, &c->qkv_bias, e)) ||
-        (rc = bool_or(root, path, "mlp_bias", false, &c->mlp_bias, e)))
+    if ((rc = lm_keys_bool(root, path, "attention_bias", false, &c->qkv_bias, e)) ||
+        (rc = lm_keys_bool(root, path, "mlp_bias", false, &c->mlp_bias, e)))
         return rc;
     c->o_bias = c->qkv_bias;
     return 0;
 }
 
 int lm_config_read(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
-    int rc = read_all(root, path, c, e);
-    if (rc && e && !e->hint[0]) err_hint(e, "%s", supported);
+    const char *type = NULL;
+    *c = (struct lm_config){0};
+    if (!json_is_object(root)) return err_set(e, ERR_FORMAT, "%s: want a JSON object", path);
+    int rc = lm_keys_text(root, path, "model_type", &type, e);
+    if (!rc)
+        rc = type && !strcmp(type, HOOKED_MODEL_TYPE) ? hooked_config_read(root, path, c, e)
+                                                      : read_llama(root, path, c, e);
+    if (rc && e && !e->hint[0]) err_hint(e, "%s", lm_keys_supported);
     return rc;
 }
 

@@ -47,38 +47,45 @@ struct worker {
     struct arena mem;
     size_t *start;  /* [most_rows + 1] */
     int32_t *token; /* [most_rows] */
-    void *out;      /* [most_rows, D] in the output's type */
+    void *out;      /* [most_rows, widest] in the output's type */
 };
+
+static size_t widest(const struct rows_job *j) {
+    size_t w = 0;
+    for (size_t i = 0; i < j->n_sites; i++)
+        if (lm_site_width(&j->m->c, &j->sites[i]) > w) w = lm_site_width(&j->m->c, &j->sites[i]);
+    return w;
+}
 
 static size_t worker_bytes(const struct rows_job *j) {
     size_t rows = j->plan->most_rows, n, sum = 0;
     size_t part[] = {arena_need(rows + 1, sizeof(size_t)), arena_need(rows, sizeof(int32_t)),
-                     size_product(rows, j->m->c.D, 1, &n) ? arena_need(n, st_dtype_bytes(j->dtype)) : SIZE_MAX};
+                     size_product(rows, widest(j), 1, &n) ? arena_need(n, st_dtype_bytes(j->dtype)) : SIZE_MAX};
     for (int i = 0; i < 3; i++) sum = part[i] > SIZE_MAX - sum ? SIZE_MAX : sum + part[i];
     return sum;
 }
 
 size_t rows_thread_bytes(const struct rows_job *j) {
-    size_t a = worker_bytes(j), b = lm_scratch_bytes(&j->m->c, j->plan->most_rows, j->plan->T);
+    size_t a = worker_bytes(j), b = lm_scratch_bytes(&j->m->c, j->sites, j->n_sites, j->plan->most_rows, j->plan->T);
     return a > SIZE_MAX - b ? SIZE_MAX : a + b;
 }
 
 size_t rows_output_bytes(const struct rows_job *j) {
-    size_t sites, rows = j->plan->n_rows;
-    if (!size_product(j->n_sites * st_dtype_bytes(j->dtype), j->m->c.D, rows, &sites) || rows > (SIZE_MAX - sites) / 16)
-        return SIZE_MAX;
-    return sites + 16 * rows;
+    size_t width = 0, bytes, rows = j->plan->n_rows;
+    for (size_t i = 0; i < j->n_sites; i++) width += lm_site_width(&j->m->c, &j->sites[i]);
+    if (!size_product(width, st_dtype_bytes(j->dtype), rows, &bytes) || rows > (SIZE_MAX - bytes) / 16) return SIZE_MAX;
+    return bytes + 16 * rows;
 }
 
 static int worker_init(struct worker *k, const struct rows_job *j, struct st_writer *w, const int *handle,
                        struct err *e) {
     size_t rows = j->plan->most_rows;
     *k = (struct worker){.j = j, .w = w, .handle = handle};
-    int rc = lm_scratch_init(&k->s, &j->m->c, rows, j->plan->T, e);
+    int rc = lm_scratch_init(&k->s, &j->m->c, j->sites, j->n_sites, rows, j->plan->T, e);
     if (rc || (rc = arena_init(&k->mem, worker_bytes(j), "collect: output buffer", e))) return rc;
     k->start = arena_take(&k->mem, rows + 1, sizeof *k->start);
     k->token = arena_take(&k->mem, rows, sizeof *k->token);
-    k->out = arena_take(&k->mem, rows * j->m->c.D, st_dtype_bytes(j->dtype));
+    k->out = arena_take(&k->mem, rows * widest(j), st_dtype_bytes(j->dtype));
     return 0;
 }
 
@@ -112,7 +119,8 @@ static bool convert(enum st_dtype dtype, size_t n, const float *restrict x, void
 static int keep_rows(void *ctx, size_t site, const float *rows, size_t M, struct err *e) {
     struct worker *k = ctx;
     const struct rows_job *j = k->j;
-    size_t D = j->m->c.D, elem = st_dtype_bytes(j->dtype), drop = !j->plan->keep_bos, done = 0;
+    size_t D = lm_site_width(&j->m->c, &j->sites[site]), elem = st_dtype_bytes(j->dtype), drop = !j->plan->keep_bos,
+           done = 0;
     int rc;
     CHECK(M == k->b->rows);
     for (size_t i = 0; i < k->b->n; i++) {
@@ -178,11 +186,13 @@ static int write_labels(const struct rows_job *j, struct st_writer *w, const int
 }
 
 static int declare(const struct rows_job *j, struct st_writer *w, int label[LABELS], int *site, struct err *e) {
-    int64_t shape[2] = {(int64_t)j->plan->n_rows, (int64_t)j->m->c.D};
+    int64_t shape[2] = {(int64_t)j->plan->n_rows, 0};
     for (int l = 0; l < LABELS; l++)
         if ((label[l] = stw_declare(w, label_name[l], ST_I32, 1, shape, e)) < 0) return label[l];
-    for (size_t i = 0; i < j->n_sites; i++)
+    for (size_t i = 0; i < j->n_sites; i++) {
+        shape[1] = (int64_t)lm_site_width(&j->m->c, &j->sites[i]);
         if ((site[i] = stw_declare(w, j->sites[i].name, j->dtype, 2, shape, e)) < 0) return site[i];
+    }
     return 0;
 }
 

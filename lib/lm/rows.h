@@ -1,8 +1,8 @@
 /* rows.h - activation rows of a corpus: windows in batches through the model, rows into a file.
  *
  * Tensors written, rows in order of document and position: row_token, row_position (in the window, BOS = 0), row_doc,
- * row_group [N] i32, and one [N,D] tensor per site, named by the site. Metadata is the caller's business. Tests:
- * tests/test_rows.c */
+ * row_group [N] i32, and one [N,width] tensor per site, named by the site as it was asked for. Metadata is the caller's
+ * business. Tests: tests/test_rows.c */
 #ifndef SAEMILL_ROWS_H
 #define SAEMILL_ROWS_H
 

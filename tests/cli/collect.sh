@@ -4,7 +4,7 @@
 bin=${BIN:-build/bin}/collect
 tmp=build/tmp/cli-collect
 fix=tests/fixtures/lm
-rm -rf $tmp && mkdir -p $tmp/half $tmp/act || exit 1
+rm -rf $tmp && mkdir -p $tmp/half $tmp/act $tmp/neox || exit 1
 n=0 failed=0
 check() { # check NAME, after a test
     ok=$?
@@ -33,16 +33,32 @@ run --out $tmp/keep.st --bos keep --dtype f32 && header $tmp/keep.st | grep -qF 
 check 'BOS rows are kept on demand'
 run --out $tmp/ref.st --backend ref && header $tmp/ref.st | grep -qF '"shape":[114,32]'
 check 'the reference back end runs'
+gelu="--tokens $fix/tokens.safetensors --model inputs/models/gelu-1l-zh-en --context 16"
+$bin $gelu --sites mlp_post,L0R --out $tmp/gelu.st 2>$tmp/err && header $tmp/gelu.st | grep -qF '"mlp_post":{"dtype":"BF16","shape":[114,1024]' &&
+    header $tmp/gelu.st | grep -qF '"L0R":{"dtype":"BF16","shape":[114,256]' && grep -q 'HookedTransformer' $tmp/err
+check 'gelu-1l: mlp_post beside the residual stream, each of its width'
+$bin $gelu --sites mlp_post,L0R --threads 1 --batch 1 --out $tmp/b.st 2>$tmp/err && cmp -s $tmp/gelu.st $tmp/b.st
+check 'gelu-1l: equal bytes for every batch size'
 
 base="--tokens $fix/tokens.safetensors --context 16"
 refused 1 'L9R: the model has layers 0..1' $base --model $fix/qwen2-old --sites L9R
 check 'a layer that is not there'
 refused 2 "'L0Q' is no site" $base --model $fix/qwen2-old --sites L0R,L0Q
 check 'a word that is no site'
-refused 1 "'model_type': want qwen2 or llama, got hooked_transformer" $base --model inputs/models/gelu-1l-zh-en --sites L0R
+sed 's/hooked_transformer/gpt_neox/' $fix/hooked/config.json >$tmp/neox/config.json && cp $fix/hooked/model.safetensors $tmp/neox/
+refused 1 "'model_type': want qwen2, llama or hooked_transformer, got gpt_neox" $base --model $tmp/neox --sites L0R
 check 'another architecture'
+sed 's/"gelu"/"solu_ln"/' $fix/hooked/config.json >$tmp/neox/config.json
+refused 1 "$tmp/neox/config.json: key 'act_fn': want gelu, got solu_ln" $base --model $tmp/neox --sites L0R
+check 'another activation of TransformerLens'
 refused 1 '65 is more than the model'"'"'s max_position_embeddings 64' --tokens $fix/tokens.safetensors --context 65 --model $fix/qwen2-old --sites L0R
 check 'a context beyond the positions'
+refused 1 '49 is more than the model'"'"'s n_ctx 48' --tokens $fix/tokens.safetensors --context 49 --model $fix/hooked --sites L0R
+check 'a context beyond n_ctx'
+refused 1 'want 0 to 74 (the model' $base --model $fix/hooked --sites L0R
+check 'tokens beyond the vocabulary'
+refused 2 "'mlp_post' is no site" $base --model $fix/qwen2-old --sites mlp_post
+check 'mlp_post without a layer in a model of two'
 refused 1 'ids' --tokens $fix/llama-f32/model.safetensors --context 16 --model $fix/llama-f32 --sites L0R
 check 'a file that holds no tokens'
 sed 's/"vocab_size": 96/"vocab_size": 90/' $fix/qwen2-old/config.json >$tmp/half/config.json

@@ -20,8 +20,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         CHECK(rc == e.code && rc < 0 && strncmp(e.text, "config.json", 11) == 0);
         return 0;
     }
-    CHECK(c.L && c.D && c.H && c.G && c.Dh && c.Dh % 2 == 0 && c.Dh / 2 <= 512 && c.H % c.G == 0 && c.vocab &&
-          c.max_T && c.architecture);
+    CHECK(c.L && c.D && c.H && c.G && c.Dh && c.Dh / 2 <= 512 && c.H % c.G == 0 && c.mlp && c.vocab && c.max_T &&
+          c.architecture && c.max_T_key && c.norm_eps > 0);
+    if (c.family == LM_HOOKED) return 0;
+    CHECK(c.Dh % 2 == 0);
     lm_rope_frequencies(&c, frequency);
     for (size_t i = 0; i < c.Dh / 2; i++) CHECK(isfinite(frequency[i]));
     return 0;

@@ -1,0 +1,99 @@
+/* hooked_config.c - see hooked_config.h. */
+#include "lib/lm/hooked_config.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/file/jsonfile.h"
+#include "lib/lm/lm_keys.h"
+
+/* A key with one allowed text, which is its preset too; null is a value of its own. */
+static int only_text(const json_t *root, const char *path, const char *key, const char *want, struct err *e) {
+    const char *found = NULL;
+    const json_t *v = json_object_get(root, key);
+    if (!v) return 0;
+    if (json_is_null(v)) return lm_keys_unsupported(path, key, "null", want, e);
+    int rc = jsonfile_text(root, path, key, &found, e);
+    return rc || !strcmp(found, want) ? rc : lm_keys_unsupported(path, key, found, want, e);
+}
+
+/* A number that, if it is there, is `want` or TransformerLens' sign for "the usual one": any below 0. */
+static int only_number(const json_t *root, const char *path, const char *key, double want, struct err *e) {
+    char found[32], wanted[32];
+    double x;
+    if (lm_keys_absent(root, key)) return 0;
+    int rc = jsonfile_real(root, path, key, &x, e);
+    if (rc || x < 0 || fabs(x - want) <= 1e-6 * want) return rc;
+    snprintf(found, sizeof found, "%g", x);
+    snprintf(wanted, sizeof wanted, "%g", want);
+    return lm_keys_unsupported(path, key, found, wanted, e);
+}
+
+/* Settings that would make another network of it. */
+static int refuse_others(const json_t *root, const char *path, struct err *e) {
+    static const char *const off[] = {"attn_only",         "gated_mlp",      "parallel_attn_mlp",
+                                      "final_rms",         "use_local_attn", "scale_attn_by_inverse_layer_idx",
+                                      "post_embedding_ln", "use_qk_norm",    "use_normalization_before_and_after"};
+    bool on;
+    int rc;
+    for (size_t i = 0; i < sizeof off / sizeof *off; i++) {
+        if ((rc = lm_keys_bool(root, path, off[i], false, &on, e))) return rc;
+        if (on) return lm_keys_unsupported(path, off[i], "true", "false", e);
+    }
+    if ((rc = lm_keys_bool(root, path, "use_attn_scale", true, &on, e))) return rc;
+    if (!on) return lm_keys_unsupported(path, "use_attn_scale", "false", "true", e);
+    if (!lm_keys_absent(root, "num_experts")) return lm_keys_unsupported(path, "num_experts", "a value", "null", e);
+    if ((rc = only_text(root, path, "positional_embedding_type", "standard", e)) ||
+        (rc = only_text(root, path, "attention_dir", "causal", e)) ||
+        (rc = only_number(root, path, "attn_scores_soft_cap", 0, e)) ||
+        (rc = only_number(root, path, "output_logits_soft_cap", 0, e)))
+        return rc;
+    return 0;
+}
+
+static int read_activation(const json_t *root, const char *path, struct err *e) {
+    const char *act;
+    int rc = jsonfile_text(root, path, "act_fn", &act, e);
+    if (rc || !strcmp(act, "gelu")) return rc;
+    lm_keys_unsupported(path, "act_fn", act, "gelu", e);
+    return err_hint(e, "gelu is the exact form (erf); gelu_new, gelu_fast, solu_ln and relu are other functions; %s",
+                    lm_keys_supported);
+}
+
+static int read_norm(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
+    const char *norm = "LN";
+    const json_t *v = json_object_get(root, "normalization_type");
+    if (json_is_null(v)) return lm_keys_unsupported(path, "normalization_type", "null", "LN or LNPre", e);
+    int rc = v ? jsonfile_text(root, path, "normalization_type", &norm, e) : 0;
+    if (rc) return rc;
+    c->norm = !strcmp(norm, "LN") ? LM_NORM_LAYER : LM_NORM_PLAIN;
+    if (strcmp(norm, "LN") && strcmp(norm, "LNPre"))
+        return lm_keys_unsupported(path, "normalization_type", norm, "LN or LNPre", e);
+    return 0;
+}
+
+int hooked_config_read(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
+    double eps;
+    int rc = refuse_others(root, path, e);
+    if (rc || (rc = read_activation(root, path, e)) || (rc = read_norm(root, path, c, e)) ||
+        (rc = lm_keys_size(root, path, "n_layers", 0, 1024, &c->L, e)) ||
+        (rc = lm_keys_size(root, path, "d_model", 0, 1 << 17, &c->D, e)) ||
+        (rc = lm_keys_size(root, path, "n_heads", 0, 1024, &c->H, e)) ||
+        (rc = lm_keys_size(root, path, "d_head", 0, 1024, &c->Dh, e)) ||
+        (rc = lm_keys_size(root, path, "d_mlp", 0, 1 << 20, &c->mlp, e)) ||
+        (rc = lm_keys_size(root, path, "d_vocab", 0, 1 << 24, &c->vocab, e)) ||
+        (rc = lm_keys_size(root, path, "n_ctx", 0, 1 << 27, &c->max_T, e)) ||
+        (rc = lm_keys_positive(root, path, "eps", 1e-5, 1, &eps, e)) ||
+        (rc = only_number(root, path, "n_key_value_heads", (double)c->H, e)) ||
+        (rc = only_number(root, path, "d_vocab_out", (double)c->vocab, e)) ||
+        (rc = only_number(root, path, "attn_scale", sqrt((double)c->Dh), e)))
+        return rc;
+    c->family = LM_HOOKED;
+    c->architecture = "HookedTransformer";
+    c->max_T_key = "n_ctx";
+    c->G = c->H;
+    c->norm_eps = (float)eps;
+    c->qkv_bias = c->o_bias = c->mlp_bias = true;
+    return 0;
+}

@@ -1,0 +1,95 @@
+/* weights.c - see weights.h: tensors of a folder, converted and packed. */
+#include "lib/lm/weights.h"
+
+#include <omp.h>
+#include <stdio.h>
+
+#include "kernels/linear.h"
+
+static int find_finite(const struct weights_loader *d, bool in_layer, const char *name, const struct st_tensor **t) {
+    char whole[128];
+    snprintf(whole, sizeof whole, "%s%zu.%s", d->f->layers, d->layer, name);
+    *t = st_find(d->m->st, in_layer ? whole : name);
+    CHECK(*t); /* lm_open saw it */
+    return st_check_finite(*t, d->e);
+}
+
+int weights_vector(const struct weights_loader *d, bool in_layer, const char *name, float *out) {
+    const struct st_tensor *t;
+    int rc = find_finite(d, in_layer, name, &t);
+    return rc ? rc : st_to_f32(t, 0, t->n_elems, out, d->e);
+}
+
+/* Row `row` of matrices that lie one below the other: the matrix it is in, and its number there. */
+static const struct st_tensor *row_of(const struct st_tensor *const t[], size_t n, size_t row, size_t *within) {
+    for (size_t i = 0; i < n; i++) {
+        size_t rows = (size_t)t[i]->shape[0];
+        if (row < rows) return *within = row, t[i];
+        row -= rows;
+    }
+    return NULL;
+}
+
+int weights_rows(const struct weights_loader *d, bool in_layer, const char *const *name, size_t n, float *packed) {
+    const struct st_tensor *t[3];
+    size_t rows = 0;
+    int rc, failed = 0;
+    CHECK(n <= 3);
+    for (size_t i = 0; i < n; i++) {
+        if ((rc = find_finite(d, in_layer, name[i], &t[i]))) return rc;
+        rows += (size_t)t[i]->shape[0];
+    }
+    size_t cols = (size_t)t[0]->shape[1], panels = linear_padded(rows) / LINEAR_PANEL;
+#pragma omp parallel for schedule(static) reduction(| : failed)
+    for (size_t p = 0; p < panels; p++) {
+        float *to = d->rows + (size_t)omp_get_thread_num() * LINEAR_PANEL * d->widest;
+        size_t first = p * LINEAR_PANEL, count = rows - first < LINEAR_PANEL ? rows - first : LINEAR_PANEL, within = 0;
+        for (size_t r = 0; r < count; r++) {
+            const struct st_tensor *from = row_of(t, n, first + r, &within);
+            failed |= !from || st_to_f32(from, within * cols, cols, to + r * cols, NULL) != 0;
+        }
+        linear_pack(false, count, cols, to, cols, packed + first * cols);
+    }
+    CHECK(!failed); /* types and shapes were checked by lm_open */
+    return 0;
+}
+
+/* Panel p of the packed form of a tensor taken as [heads, K, width]: each run of neighbouring outputs of one head lies
+ * together in the file and in the panel, once for every input. */
+static int pack_panel(const struct st_tensor *t, size_t K, size_t p, size_t first, float *packed) {
+    size_t width = (size_t)t->shape[t->n_dims - 1], last = first + t->n_elems / K;
+    size_t n = p * LINEAR_PANEL > first ? p * LINEAR_PANEL : first,
+           end = (p + 1) * LINEAR_PANEL < last ? (p + 1) * LINEAR_PANEL : last;
+    int failed = 0;
+    while (n < end) {
+        size_t head = (n - first) / width, column = (n - first) % width, run = width - column;
+        if (run > end - n) run = end - n;
+        for (size_t k = 0; k < K; k++)
+            failed |= st_to_f32(t, (head * K + k) * width + column, run,
+                                packed + (p * K + k) * LINEAR_PANEL + n % LINEAR_PANEL, NULL) != 0;
+        n += run;
+    }
+    return failed;
+}
+
+static void pack_columns(const struct st_tensor *t, size_t K, size_t first, float *packed) {
+    size_t panels = linear_padded(first + t->n_elems / K) / LINEAR_PANEL;
+    int failed = 0;
+#pragma omp parallel for schedule(static) reduction(| : failed)
+    for (size_t p = first / LINEAR_PANEL; p < panels; p++) failed |= pack_panel(t, K, p, first, packed);
+    CHECK(!failed); /* types and shapes were checked by lm_open */
+}
+
+int weights_inputs(const struct weights_loader *d, bool in_layer, const char *name, float *packed) {
+    const struct st_tensor *t;
+    int rc = find_finite(d, in_layer, name, &t);
+    if (!rc) pack_columns(t, t->n_elems / (size_t)t->shape[t->n_dims - 1], 0, packed);
+    return rc;
+}
+
+int weights_heads(const struct weights_loader *d, const char *name, size_t first, float *packed) {
+    const struct st_tensor *t;
+    int rc = find_finite(d, true, name, &t);
+    if (!rc) pack_columns(t, (size_t)t->shape[1], first, packed);
+    return rc;
+}
