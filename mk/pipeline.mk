@@ -3,7 +3,7 @@
 use.tokenize  := split max-tokens-per-group
 use.collect   := sites context dtype bos backend
 use.normalise := site norm seed
-use.train     := arch width lambda lr steps batch epsilon theta-init lr-warmup lr-decay lambda-warmup beta1 beta2 adam-eps \
+use.train     := arch init width lambda lr steps batch epsilon theta-init lr-warmup lr-decay lambda-warmup beta1 beta2 adam-eps \
                  dead-window seed backend
 use.evaluate  := site backend
 use.cooccur   := site chunk-tokens chunks-per-group chunk-documents backend

@@ -12,6 +12,7 @@ seed            := 0             # of every random choice: permutation, first we
 
 # train
 arch            := jumprelu      # AIAA 2.2, GS
+init            := decoder       # W_enc starts at W_dec: GS
 lr              := 7e-5          # peak learning rate: GS
 batch           := 4096          # rows: GS
 epsilon         := 0.001         # bandwidth of the straight-through estimator, input at unit mean squared norm: GS

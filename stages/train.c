@@ -16,7 +16,7 @@
 #define PROG "train"
 
 struct settings {
-    const char *in, *out, *checkpoint, *arch, *backend;
+    const char *in, *out, *checkpoint, *arch, *init, *backend;
     int64_t width, batch, steps, lr_warmup, lr_decay, lambda_warmup, dead_window, seed, threads;
     double lr, lambda, epsilon, theta_init, beta1, beta2, adam_eps, checkpoint_every;
 };
@@ -46,6 +46,7 @@ static struct step_config step_config(const struct settings *s, size_t D) {
                                 .beta2 = s->beta2,
                                 .adam_eps = s->adam_eps,
                                 .seed = (uint64_t)s->seed,
+                                .init = strcmp(s->init, "kaiming") ? STEP_INIT_DECODER : STEP_INIT_KAIMING,
                                 .theta_init = (float)s->theta_init};
 }
 
@@ -190,6 +191,7 @@ int main(int argc, char **argv) {
     const struct opt table[] = {
         {"in", OPT_INPUT, &s.in, NULL, 0, 0, NULL, NULL, "normalised rows, from normalise", false},
         {"arch", OPT_TEXT, &s.arch, "jumprelu", 0, 0, "jumprelu|relu", NULL, "activation and its penalty", false},
+        {"init", OPT_TEXT, &s.init, "decoder", 0, 0, "decoder|kaiming", NULL, "where W_enc starts: at W_dec, or uniform on its own", false},
         {"width", OPT_INT, &s.width, NULL, 1, 1 << 24, NULL, "features", "F", false},
         {"batch", OPT_INT, &s.batch, "4096", 1, 1 << 20, NULL, "rows", "B", false},
         {"steps", OPT_INT, &s.steps, NULL, 1, 1e9, NULL, "steps", "length of the run", false},

@@ -64,7 +64,11 @@ static void initial_weights(struct trainer *tr) {
             w[d] = (float)u, norm2 += u * u;
         }
         for (size_t d = 0; d < c->D; d++) w[d] = (float)((double)w[d] / sqrt(norm2));
-        memcpy(tr->p.W_enc + f * c->D, w, c->D * sizeof *w);
+        float *enc = tr->p.W_enc + f * c->D;
+        for (size_t d = 0; d < c->D; d++)
+            enc[d] = c->init == STEP_INIT_KAIMING
+                         ? (float)(sqrt(6 / (double)c->D) * (2 * rng_uniform(c->seed, 0x6b61696d, f * c->D + d) - 1))
+                         : w[d];
         tr->p.theta[f] = c->arch == SAE_JUMPRELU ? c->theta_init : 0;
     }
 }

@@ -16,12 +16,17 @@
 #include "lib/sae/sae.h"
 #include "lib/sae/schedule.h"
 
+/* Where W_enc starts: at W_dec (Lieberum et al. 2024, section 3), or on its own, uniform in +-sqrt(6/D) (He et al. 2015, eq. 10 with
+ * variance 2/D; torch's kaiming_uniform_ of a [F,D] matrix). */
+enum step_init { STEP_INIT_DECODER, STEP_INIT_KAIMING };
+
 struct step_config {
     enum sae_arch arch;
     size_t D, F, B;
     float epsilon;                /* straight-through bandwidth */
     double beta1, beta2, adam_eps; /* beta1 = 0 keeps no first moment */
     uint64_t seed;                /* of the initial weights */
+    enum step_init init;
     float theta_init;
 };
 
@@ -62,7 +67,7 @@ struct step_report {
 /* Bytes that a trainer will hold, state and scratch (the dense path's included). SIZE_MAX on overflow. */
 size_t trainer_bytes(const struct step_config *c, const struct sae_kernels *k);
 
-/* Allocate and initialise: W_dec[f] uniform in the cube, scaled to unit norm (He-uniform and normalised), W_enc = W_dec, biases 0,
+/* Allocate and initialise: W_dec[f] uniform in the cube, scaled to unit norm (He-uniform and normalised), W_enc by init, biases 0,
  * theta = theta_init (0 for ReLU). ERR_MEMORY. */
 int trainer_init(struct trainer *tr, const struct step_config *c, const struct sae_kernels *k, struct err *e);
 void trainer_free(struct trainer *tr);
