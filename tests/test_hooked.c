@@ -71,6 +71,7 @@ static void test_config(void **s) {
     config_case("d_model", "\"40\"", ERR_FORMAT, "'d_model'");
     config_case("d_head", "5000", ERR_RANGE, "'d_head': want 1 to 1024, got 5000");
     config_case("eps", "0", ERR_RANGE, "'eps'");
+    config_case("eps", "1e-50", ERR_RANGE, "'eps'"); /* 0 in float32 */
     config_case("model_type", "\"gpt2\"", ERR_UNSUPPORTED, "want qwen2, llama or hooked_transformer, got gpt2");
 }
 
