@@ -5,87 +5,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <float.h>
-#include <math.h>
 
-#include "lib/lm/forward.h"
-#include "tests/lm_cases.h"
+#include "tests/forward_cases.h"
 
 #define DEMO "inputs/models/qwen2-8l-zh-en"
-
-/* What a hook sees, put together over batches. */
-struct seen {
-    float *rows[32]; /* by site; [cap, D] */
-    size_t M, D, calls, stop_at;
-};
-static int record(void *ctx, size_t site, const float *rows, size_t M, struct err *e) {
-    struct seen *s = ctx;
-    if (++s->calls == s->stop_at) return err_set(e, ERR_RANGE, "stopped");
-    s->rows[site] = realloc(s->rows[site], (s->M + M) * s->D * sizeof(float));
-    memcpy(s->rows[site] + s->M * s->D, rows, M * s->D * sizeof(float));
-    return 0;
-}
-static void seen_free(struct seen *s) {
-    for (int i = 0; i < 32; i++) free(s->rows[i]);
-}
-
-struct setup {
-    struct lm_model m;
-    struct lm_kernels k;
-    struct lm_site *sites;
-    size_t n;
-};
-static void open_for(struct setup *u, const char *dir, const char *backend, const char *sites, size_t T) {
-    struct err e;
-    assert_int_equal(lm_open(&u->m, dir, &e), 0);
-    assert_int_equal(lm_kernels_get(backend, &u->k, &e), 0);
-    assert_int_equal(lm_sites_parse(sites, u->m.c.L, &u->sites, &u->n, &e), 0);
-    assert_int_equal(lm_load(&u->m, lm_sites_depth(u->sites, u->n), T, &e), 0);
-}
-static void close_all(struct setup *u) {
-    free(u->sites);
-    lm_close(&u->m);
-}
-
-/* Run n sequences in one batch and append what the sites give. */
-static int run(const struct setup *u, size_t n, const size_t *start, const int32_t *ids, struct seen *seen,
-               struct err *e) {
-    struct lm_scratch s;
-    struct lm_batch b = {n, start, ids};
-    struct lm_hook hook = {seen, record};
-    size_t T = 0;
-    for (size_t i = 0; i < n; i++)
-        if (start[i + 1] - start[i] > T) T = start[i + 1] - start[i];
-    seen->D = u->m.c.D;
-    assert_int_equal(lm_scratch_init(&s, &u->m.c, u->sites, u->n, start[n], T, e), 0);
-    int rc = lm_forward(&u->m, &u->k, &b, u->sites, u->n, &s, &hook, e);
-    seen->M += start[n];
-    lm_scratch_free(&s);
-    return rc;
-}
-
-/* Rounding errors of a sum of K terms behave as a random walk, eps sqrt(K) of the row's size for K = the widest
- * product; those of the 2 (l+1) blocks below a site add the same way, each through a few such products (norm,
- * projections, softmax, gate): with 2 for these, a row may be off by 2 eps sqrt(K) sqrt(2 (l+1)) of its own length. A
- * bf16 rounding anywhere would be 2^-9 = 2e-3. */
-static double tolerance(const struct lm_config *c, size_t layer) {
-    return 2 * FLT_EPSILON * sqrt((double)c->mlp) * sqrt(2.0 * (double)(layer + 1));
-}
-
-static void compare(const struct setup *u, size_t site, const float *got, const float *want, size_t T, double *worst) {
-    double tol = tolerance(&u->m.c, u->sites[site].layer);
-    size_t D = u->m.c.D;
-    for (size_t t = 0; t < T; t++) {
-        double d = 0, w = 0;
-        for (size_t i = 0; i < D; i++) {
-            double x = (double)got[t * D + i] - (double)want[t * D + i];
-            d += x * x, w += (double)want[t * D + i] * (double)want[t * D + i];
-        }
-        double off = sqrt(d / w);
-        if (!(off <= tol)) fail_msg("%s row %zu: off by %.2e, may be %.2e", u->sites[site].name, t, off, tol);
-        if (off / tol > *worst) *worst = off / tol;
-    }
-}
 
 static const float *reference(const struct st *st, const char *name, size_t T, size_t D) {
     const int64_t shape[2] = {(int64_t)T, (int64_t)D};

@@ -6,13 +6,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <float.h>
-#include <math.h>
 
 #include "kernels/linear.h"
-#include "lib/lm/forward.h"
 #include "lib/lm/tokenizer.h"
-#include "tests/lm_cases.h"
+#include "tests/forward_cases.h"
 
 #define GELU   "inputs/models/gelu-1l-zh-en"
 #define HOOKED "tests/fixtures/lm/hooked"
@@ -74,6 +71,7 @@ static void test_config(void **s) {
     config_case("d_model", "\"40\"", ERR_FORMAT, "'d_model'");
     config_case("d_head", "5000", ERR_RANGE, "'d_head': want 1 to 1024, got 5000");
     config_case("eps", "0", ERR_RANGE, "'eps'");
+    config_case("eps", "1e-50", ERR_RANGE, "'eps'"); /* 0 in float32 */
     config_case("model_type", "\"gpt2\"", ERR_UNSUPPORTED, "want qwen2, llama or hooked_transformer, got gpt2");
 }
 
@@ -133,68 +131,6 @@ static void test_packing(void **s) {
     lm_close(&m);
 }
 
-struct seen {
-    float *rows[16]; /* by site */
-    const struct lm_site *sites;
-    const struct lm_config *c;
-    size_t M; /* rows of earlier batches */
-};
-static int record(void *ctx, size_t site, const float *rows, size_t M, struct err *e) {
-    struct seen *s = ctx;
-    size_t width = lm_site_width(s->c, &s->sites[site]);
-    (void)e;
-    s->rows[site] = realloc(s->rows[site], (s->M + M) * width * sizeof(float));
-    memcpy(s->rows[site] + s->M * width, rows, M * width * sizeof(float));
-    return 0;
-}
-
-struct setup {
-    struct lm_model m;
-    struct lm_kernels k;
-    struct lm_site *sites;
-    size_t n;
-};
-static void open_for(struct setup *u, const char *dir, const char *backend, const char *sites) {
-    struct err e;
-    assert_int_equal(lm_open(&u->m, dir, &e), 0);
-    assert_int_equal(lm_kernels_get(backend, &u->k, &e), 0);
-    assert_int_equal(lm_sites_parse(sites, u->m.c.L, &u->sites, &u->n, &e), 0);
-    assert_int_equal(lm_load(&u->m, lm_sites_depth(u->sites, u->n), u->m.c.max_T, &e), 0);
-}
-static void close_all(struct setup *u, struct seen *seen) {
-    for (int i = 0; i < 16; i++) free(seen->rows[i]);
-    free(u->sites);
-    lm_close(&u->m);
-}
-static void run(const struct setup *u, size_t n, const size_t *start, const int32_t *ids, struct seen *seen) {
-    struct lm_scratch s;
-    struct lm_batch b = {n, start, ids};
-    struct lm_hook hook = {seen, record};
-    struct err e;
-    seen->sites = u->sites, seen->c = &u->m.c;
-    assert_int_equal(lm_scratch_init(&s, &u->m.c, u->sites, u->n, start[n], u->m.c.max_T, &e), 0);
-    assert_int_equal(lm_forward(&u->m, &u->k, &b, u->sites, u->n, &s, &hook, &e), 0);
-    seen->M += start[n];
-    lm_scratch_free(&s);
-}
-
-/* As in test_forward.c: roundings of a sum of K terms are a random walk, eps sqrt(K) of the row's length, K the widest
- * product; 2 (l+1) blocks below a site, 2 for the few such products in each. */
-static void compare(const struct setup *u, size_t site, const float *got, const float *want, size_t T, double *worst) {
-    double tol = 2 * FLT_EPSILON * sqrt((double)u->m.c.mlp) * sqrt(2.0 * (double)(u->sites[site].layer + 1));
-    size_t D = lm_site_width(&u->m.c, &u->sites[site]);
-    for (size_t t = 0; t < T; t++) {
-        double d = 0, w = 0;
-        for (size_t i = 0; i < D; i++) {
-            double x = (double)got[t * D + i] - (double)want[t * D + i];
-            d += x * x, w += (double)want[t * D + i] * (double)want[t * D + i];
-        }
-        double off = sqrt(d / w);
-        if (!(off <= tol)) fail_msg("%s row %zu: off by %.2e, may be %.2e", u->sites[site].name, t, off, tol);
-        if (off / tol > *worst) *worst = off / tol;
-    }
-}
-
 /* Both sequences of a reference as one batch; `named` says what it calls the sites. */
 static void reference(const char *dir, const char *backend, const char *sites, const char *const *named) {
     struct setup u;
@@ -205,7 +141,7 @@ static void reference(const char *dir, const char *backend, const char *sites, c
     int32_t ids[256];
     size_t start[3] = {0};
     double worst = 0;
-    open_for(&u, dir, backend, sites);
+    open_for(&u, dir, backend, sites, strcmp(dir, GELU) ? 40 : 96);
     snprintf(name, sizeof name, "%s/reference.safetensors", dir);
     assert_int_equal(st_open(&st, name, &e), 0);
     for (size_t q = 0; q < 2; q++) {
@@ -213,7 +149,7 @@ static void reference(const char *dir, const char *backend, const char *sites, c
         start[q + 1] = start[q] + t->n_elems;
         memcpy(ids + start[q], t->data, t->n_bytes);
     }
-    run(&u, 2, start, ids, &seen);
+    assert_int_equal(run(&u, 2, start, ids, &seen, &e), 0);
     for (size_t i = 0; i < u.n; i++)
         for (size_t q = 0; q < 2; q++) {
             size_t T = start[q + 1] - start[q], width = lm_site_width(&u.m.c, &u.sites[i]);
@@ -225,7 +161,7 @@ static void reference(const char *dir, const char *backend, const char *sites, c
         }
     print_message("%s %s: at most %.2f of the tolerance\n", dir, backend, worst);
     st_close(st);
-    close_all(&u, &seen);
+    seen_free(&seen), close_all(&u);
 }
 
 static void test_reference(void **s) {
@@ -247,31 +183,32 @@ static void batching(const char *backend) {
     int32_t ids[300];
     struct setup u, one;
     struct seen all = {0};
+    struct err e;
     for (size_t i = 0; i < N; i++) start[i + 1] = start[i] + length[i];
     for (size_t i = 0; i < start[N]; i++) ids[i] = (int32_t)(i * 37 % 75);
-    open_for(&u, HOOKED, backend, "L0A,L1R,L0TC,L1mlp_post,L0mlp_post,L1M");
-    run(&u, N, start, ids, &all);
+    open_for(&u, HOOKED, backend, "L0A,L1R,L0TC,L1mlp_post,L0mlp_post,L1M", 48);
+    assert_int_equal(run(&u, N, start, ids, &all, &e), 0);
     for (size_t step = 1; step <= 3; step++) {
         struct seen part = {0};
         for (size_t i = 0; i < N; i += step) {
             size_t n = N - i < step ? N - i : step;
             for (size_t j = 0; j <= n; j++) part_start[j] = start[i + j] - start[i];
-            run(&u, n, part_start, ids + start[i], &part);
+            assert_int_equal(run(&u, n, part_start, ids + start[i], &part, &e), 0);
         }
         for (size_t k = 0; k < u.n; k++) {
             assert_memory_equal(part.rows[k], all.rows[k],
                                 start[N] * lm_site_width(&u.m.c, &u.sites[k]) * sizeof(float));
-            free(part.rows[k]);
         }
+        seen_free(&part);
     }
     for (size_t k = 0; k < u.n; k++) {
         struct seen alone = {0};
-        open_for(&one, HOOKED, backend, u.sites[k].name);
-        run(&one, N, start, ids, &alone);
+        open_for(&one, HOOKED, backend, u.sites[k].name, 48);
+        assert_int_equal(run(&one, N, start, ids, &alone, &e), 0);
         assert_memory_equal(alone.rows[0], all.rows[k], start[N] * lm_site_width(&u.m.c, &u.sites[k]) * sizeof(float));
-        close_all(&one, &alone);
+        seen_free(&alone), close_all(&one);
     }
-    close_all(&u, &all);
+    seen_free(&all), close_all(&u);
 }
 static void test_batching(void **s) { (void)s, batching("ref"), batching("cpu"); }
 
@@ -279,11 +216,12 @@ static void test_batching(void **s) { (void)s, batching("ref"), batching("cpu");
 static void post_before_down(const char *dir) {
     struct setup u;
     struct seen seen = {0};
+    struct err e;
     int32_t ids[30];
     const size_t start[2] = {0, 30};
     for (int i = 0; i < 30; i++) ids[i] = i;
-    open_for(&u, dir, "cpu", "L0mlp_post,L0M");
-    run(&u, 1, start, ids, &seen);
+    open_for(&u, dir, "cpu", "L0mlp_post,L0M", 30);
+    assert_int_equal(run(&u, 1, start, ids, &seen, &e), 0);
     size_t D = u.m.c.D, mlp = u.m.c.mlp;
     float *y = malloc(30 * D * sizeof *y);
     u.k.linear(30, D, mlp, seen.rows[0], mlp, u.m.layer[0].down, LINEAR_PANEL * mlp, u.m.layer[0].down_bias, y, D);
@@ -291,7 +229,7 @@ static void post_before_down(const char *dir) {
     double post = lm_flops(&u.m.c, u.sites, 1, 30), all = lm_flops(&u.m.c, u.sites, 2, 30);
     assert_true(all - post == 2.0 * 30 * (double)(D * mlp));
     free(y);
-    close_all(&u, &seen);
+    seen_free(&seen), close_all(&u);
 }
 static void test_post(void **s) {
     (void)s, post_before_down(HOOKED), post_before_down("tests/fixtures/lm/llama-shards");

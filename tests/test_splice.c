@@ -73,7 +73,7 @@ static double forward_loss(struct setup *u, double *nll) {
     return loss;
 }
 
-/* The residual stream errs by 2 eps sqrt(mlp) sqrt(2 L) of its length (test_forward.c), the head's norm and product
+/* The residual stream errs by 2 eps sqrt(mlp) sqrt(2 L) of its length (forward_cases.h), the head's norm and product
  * likewise by 2 eps sqrt(D); call both together rel. The norm makes rows of length sqrt(D), so they err by a vector of
  * length rel sqrt(D) in no particular direction, whose product with U_v has a deviation of rel |U_v|. nll is the
  * difference of two such logits (one of them an average): 4 deviations are 4 sqrt(2) rel max_v |U_v|, and the bias 1

@@ -1,6 +1,8 @@
 /* lm_keys.c - see lm_keys.h. */
 #include "lib/lm/lm_keys.h"
 
+#include <float.h>
+
 #include "lib/file/jsonfile.h"
 
 const char lm_keys_supported[] = "checkpoints of Qwen2ForCausalLM, LlamaForCausalLM and TransformerLens are supported";
@@ -44,8 +46,8 @@ int lm_keys_positive(const json_t *o, const char *path, const char *key, double 
                      struct err *e) {
     int rc = preset > 0 ? jsonfile_real_or(o, path, key, preset, out, e) : jsonfile_real(o, path, key, out, e);
     if (rc) return rc;
-    if (!(*out > 0 && *out <= most))
-        return err_set(e, ERR_RANGE, "%s: key '%s': want a number above 0 and at most %g, got %g", path, key, most,
-                       *out);
+    if (!(*out >= (double)FLT_MIN && *out <= most))
+        return err_set(e, ERR_RANGE, "%s: key '%s': want a number from %g to %g, got %g", path, key, (double)FLT_MIN,
+                       most, *out);
     return 0;
 }

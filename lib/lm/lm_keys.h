@@ -27,7 +27,7 @@ int lm_keys_bool(const json_t *o, const char *path, const char *key, bool preset
 int lm_keys_size(const json_t *o, const char *path, const char *key, size_t preset, size_t most, size_t *out,
                  struct err *e);
 
-/* A real in (0, most]; preset 0 means that the key must be there. */
+/* A real in [FLT_MIN, most], so that it is above 0 in float32 too; preset 0 means that the key must be there. */
 int lm_keys_positive(const json_t *o, const char *path, const char *key, double preset, double most, double *out,
                      struct err *e);
 
