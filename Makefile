@@ -23,8 +23,11 @@ include mk/deps.mk
 
 
 # ---- the study: SCALE=tiny|demo|paper of PAPER, from MODEL (a Hugging Face folder) and CORPUS (a folder per language) ----
+# Without PAPER, `make figures` draws every paper, one after the other; everything else is about the first.
 SCALE   := demo
-PAPER   := aiaa5047
+papers  := $(notdir $(patsubst %/,%,$(dir $(wildcard params/*/demo.mk))))
+each    := $(if $(filter-out undefined default environment,$(origin PAPER)),,$(if $(filter paper,$(SCALE)),,$(papers)))
+PAPER   := $(firstword $(papers))
 RESULTS := results
 FIGURES := figures
 PARAMS  := params

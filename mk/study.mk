@@ -2,7 +2,8 @@
 
 MODE :=
 drawn := $(foreach f,$(figs),$(FIGURES)/$(SCALE)/$(PAPER)/$f.png $(FIGURES)/$(SCALE)/$(PAPER)/$f.json)
-index := $(FIGURES)/$(SCALE)/index.html
+index := $(FIGURES)/$(SCALE)/$(PAPER)/index.html
+front := $(FIGURES)/$(SCALE)/index.html
 
 # The page: an instance like any other, and a copy of it in figures/.
 raw.CLAIMS     := paper/$(PAPER)/claims.tsv
@@ -14,7 +15,7 @@ watch.FIGURES  := $(drawn)
 names.FIGURES  := yes
 artifacts.FIGURES := $(foreach f,$(figs),$(call target,$f,plot))
 in.page        := figures=FIGURES claims=CLAIMS captions=CAPTIONS
-fixed.page     := --scale $(SCALE) --from $(FIGURES)/$(SCALE)
+fixed.page     := --scale $(SCALE) --from $(FIGURES)/$(SCALE)/$(PAPER)
 $(call run,index,,page)
 $(index): $(call target,index,page)
 	@sh mk/copy.sh $< $@
@@ -23,10 +24,19 @@ $(index): $(call target,index,page)
 recorded  = $(filter $(wildcard $(targets)),$(changed))
 
 .PHONY: figures drawn sweep plan audit why gc recheck contract
-figures: $(drawn) $(index) $(BIN)/audit ## the main job: every figure of PAPER at SCALE, and figures/<scale>/index.html
+ifneq ($(each),)
+figures: | $(first) ## the main job: every figure of every paper (or of PAPER=) at SCALE, and figures/<scale>/index.html
+	@set -e; $(foreach p,$(each),$(MAKE) PAPER=$p figures;)
+else
+figures: $(drawn) $(index) $(front) $(BIN)/audit
 	@$(BIN)/audit --store $(store) --targets $(call target,index,page) $(artifacts.FIGURES)
-	@echo 'look at $(index)'
-drawn: $(drawn) $(index)
+	@echo 'look at $(front)'
+endif
+drawn: $(drawn) $(index) $(front)
+
+# The way in: the papers that have a page, with their figures small.
+$(front): $(index) mk/front.sh
+	@sh mk/front.sh $(SCALE) $(@D) $@
 
 extra := $(foreach f,$(extra-figs),$(FIGURES)/$(SCALE)/$(PAPER)/$f.png $(FIGURES)/$(SCALE)/$(PAPER)/$f.json)
 sweep: $(extra) $(BIN)/audit ## figures that need more runs than the paper's own (the choice of lambda); much longer than `make figures`

@@ -11,7 +11,7 @@ cp -r params $T/params
 echo --norm >$T/dull.normalise
 H=$T/results/tiny/aiaa5047
 n=0
-mk() { make --no-print-directory SCALE=tiny RESULTS=$T/results FIGURES=$T/figures STAGE_BIN=$T/bin PARAMS=$T/params "$@"; }
+mk() { make --no-print-directory PAPER=aiaa5047 SCALE=tiny RESULTS=$T/results FIGURES=$T/figures STAGE_BIN=$T/bin PARAMS=$T/params "$@"; }
 ok() { # ok NAME COMMAND… - one case
     name=$1
     shift
@@ -105,7 +105,7 @@ ok 'and is made by the next make' recovered
 kill_all() { # start a build whose training takes long; kill -9 every process of it
     rm -f $T/ran.log
     echo 20 >$T/slow.train
-    setsid sh -c 'echo $$ >'$T'/group; exec make --no-print-directory SCALE=tiny RESULTS='$T'/results FIGURES='$T'/figures STAGE_BIN='$T'/bin PARAMS='$T'/params drawn lambda=7' >$T/killed 2>&1 &
+    setsid sh -c 'echo $$ >'$T'/group; exec make --no-print-directory PAPER=aiaa5047 SCALE=tiny RESULTS='$T'/results FIGURES='$T'/figures STAGE_BIN='$T'/bin PARAMS='$T'/params drawn lambda=7' >$T/killed 2>&1 &
     for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do grep -q train $T/ran.log 2>/dev/null && break; sleep 0.2; done
     sleep 0.3
     kill -9 -"$(cat $T/group)"

@@ -7,7 +7,7 @@ mkdir -p $T || exit 1
 H=$T/results/tiny/aiaa5047
 F=$T/figures/tiny
 n=0
-mk() { make --no-print-directory SCALE=tiny RESULTS=$T/results FIGURES=$T/figures "$@"; }
+mk() { make --no-print-directory PAPER=aiaa5047 SCALE=tiny RESULTS=$T/results FIGURES=$T/figures "$@"; }
 ok() {
     name=$1
     shift
@@ -51,7 +51,7 @@ ok 'put back: nothing executes, the same bytes' back
 threads() { mk recheck N=99 THREADS=3 >$T/log 2>&1 || { cat $T/log; return 1; } && [ "$(grep -c '^SAME' $T/log)" = "$(find $T/results/tiny -name '*.rec' | wc -l)" ]; }
 ok 'every stage again with 3 threads: the same bytes' threads
 kill_train() { # SIGKILL to every process of a build in the middle of training
-    setsid sh -c 'echo $$ >'$T'/group; exec make --no-print-directory SCALE=tiny RESULTS='$T'/results FIGURES='$T'/figures drawn steps=200000' >$T/log 2>&1 &
+    setsid sh -c 'echo $$ >'$T'/group; exec make --no-print-directory PAPER=aiaa5047 SCALE=tiny RESULTS='$T'/results FIGURES='$T'/figures drawn steps=200000' >$T/log 2>&1 &
     for i in $(seq 100); do grep -q '^RUN  *train' $T/log 2>/dev/null && break; sleep 0.1; done
     sleep 1
     kill -9 -"$(cat $T/group)"
