@@ -335,7 +335,7 @@ static void components_equal_numpys(void **state) {
     struct fixture f = fixture();
     float *got = malloc(2 * f.n * sizeof *got);
     struct pca p;
-    assert_int_equal(pca_scores(f.x, f.n, f.D, 1, got, &p, NULL), 0);
+    assert_int_equal(pca_scores(f.x, f.n, f.D, 2, 1, got, &p, NULL), 0);
     assert_true(far(2 * f.n, got, f.scores) <= 1e-4); /* residual 1e-5 over a relative gap of some tenths */
     for (int c = 0; c < 2; c++) {
         assert_true(fabs(p.variance[c] / f.variance[c] - 1) <=
@@ -343,13 +343,13 @@ static void components_equal_numpys(void **state) {
         assert_true(p.residual[c] <= 1e-5 * p.variance[0]);
     }
     float flat[5] = {2, 2, 2, 2, 2}, line[5] = {1, 2, 3, 4, 10};
-    assert_int_equal(pca_scores(flat, 5, 1, 1, got, &p, NULL), 0);
+    assert_int_equal(pca_scores(flat, 5, 1, 2, 1, got, &p, NULL), 0);
     for (int i = 0; i < 10; i++) assert_true(got[i] == 0);
-    assert_int_equal(pca_scores(line, 5, 1, 1, got, &p, NULL), 0);
+    assert_int_equal(pca_scores(line, 5, 1, 2, 1, got, &p, NULL), 0);
     for (int i = 0; i < 5; i++) assert_true(fabsf(got[2 * i] - (line[i] - 4)) <= 1e-5f && got[2 * i + 1] == 0);
     float *wide = normals(40 * 700, 21, 1); /* fewer rows than columns, and a large common part */
     for (size_t t = 0; t < 40 * 700; t++) wide[t] += 10;
-    assert_int_equal(pca_scores(wide, 40, 700, 1, got, &p, NULL), 0);
+    assert_int_equal(pca_scores(wide, 40, 700, 2, 1, got, &p, NULL), 0);
     assert_true(p.variance[0] > p.variance[1] && p.variance[0] < 100 && p.residual[1] <= 1e-4 * p.variance[0]);
     free(wide);
     free(got);

@@ -14,13 +14,13 @@ enum { WIDTH = 8, MAX_BASIS = 256, STREAM = 0x706361 };
 
 struct krylov {
     const float *x;
-    size_t n, D, limit, m; /* limit of the basis; its size now */
+    size_t n, D, want, limit, m; /* components wanted; limit of the basis; its size now */
     struct arena memory;
     float *mean;              /* [D] */
     double *V, *W;            /* [limit,D] orthonormal basis, and C times it */
     float *block;             /* [WIDTH,D] */
     float *proj;              /* [n,WIDTH] */
-    double *T, *theta, *ritz; /* [limit,limit], [limit], [2,D] */
+    double *T, *theta, *ritz; /* [limit,limit], [limit], [want,D] */
 };
 
 static double dot(size_t D, const double *a, const double *b) {
@@ -37,7 +37,7 @@ static int krylov_init(struct krylov *k, struct err *e) {
     size_t need[] = {arena_need(k->D, sizeof(float)),         arena_need(L * k->D, sizeof(double)),
                      arena_need(L * k->D, sizeof(double)),    arena_need(WIDTH * k->D, sizeof(float)),
                      arena_need(k->n, WIDTH * sizeof(float)), arena_need(L * L, sizeof(double)),
-                     arena_need(L, sizeof(double)),           arena_need(2 * k->D, sizeof(double))};
+                     arena_need(L, sizeof(double)),           arena_need(k->want * k->D, sizeof(double))};
     size_t bytes = 0;
     for (size_t q = 0; q < sizeof need / sizeof *need; q++)
         bytes = need[q] > SIZE_MAX - bytes ? SIZE_MAX : bytes + need[q];
@@ -49,12 +49,25 @@ static int krylov_init(struct krylov *k, struct err *e) {
     k->proj = arena_take(&k->memory, k->n, WIDTH * sizeof(float));
     k->T = arena_take(&k->memory, L * L, sizeof(double));
     k->theta = arena_take(&k->memory, L, sizeof(double));
-    k->ritz = arena_take(&k->memory, 2 * k->D, sizeof(double));
+    k->ritz = arena_take(&k->memory, k->want * k->D, sizeof(double));
     double *sum = k->W; /* free until the first product */
     for (size_t i = 0; i < k->n; i++)
         for (size_t d = 0; d < k->D; d++) sum[d] += (double)k->x[i * k->D + d];
     for (size_t d = 0; d < k->D; d++) k->mean[d] = (float)(sum[d] / (double)k->n);
     return 0;
+}
+
+static double total_variance(const struct krylov *k) {
+    double all = 0;
+    for (size_t i = 0; i < k->n; i++) {
+        double row = 0;
+        for (size_t d = 0; d < k->D; d++) {
+            double c = (double)k->x[i * k->D + d] - (double)k->mean[d];
+            row += c * c;
+        }
+        all += row;
+    }
+    return all / (double)k->n;
 }
 
 /* Make v orthogonal to the basis and of length 1, and take it in; false if nothing of it is left. */
@@ -96,7 +109,7 @@ static void multiply(struct krylov *k, size_t first) {
     }
 }
 
-/* Rayleigh-Ritz on the basis: the two largest pairs into theta[0..1], ritz, and their residuals. */
+/* Rayleigh-Ritz on the basis: the largest pairs into out, ritz, and their residuals. */
 static int rayleigh_ritz(struct krylov *k, struct pca *out, struct err *e) {
     size_t m = k->m, D = k->D;
     for (size_t p = 0; p < m; p++)
@@ -106,7 +119,7 @@ static int rayleigh_ritz(struct krylov *k, struct pca *out, struct err *e) {
         }
     if (LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'L', (lapack_int)m, k->T, (lapack_int)m, k->theta))
         return err_set(e, ERR_NUMERIC, "PCA: dsyev did not converge on a %zu x %zu matrix", m, m);
-    for (size_t c = 0; c < 2; c++) {
+    for (size_t c = 0; c < k->want; c++) {
         double *u = k->ritz + c * D, r2 = 0;
         memset(u, 0, D * sizeof *u);
         out->variance[c] = c < m && k->theta[m - 1 - c] > 0 ? k->theta[m - 1 - c] : 0;
@@ -134,8 +147,9 @@ static int iterate(struct krylov *k, uint64_t seed, struct pca *out, struct err 
         multiply(k, first);
         int rc = rayleigh_ritz(k, out, e);
         if (rc) return rc;
-        double tol = 1e-5 * out->variance[0];
-        if ((out->residual[0] <= tol && out->residual[1] <= tol) || k->m == k->limit) return 0;
+        bool done = true;
+        for (size_t c = 0; c < k->want; c++) done &= out->residual[c] <= 1e-5 * out->variance[0];
+        if (done || k->m == k->limit) return 0;
         for (size_t q = first; q < last; q++) {
             double *v = k->ritz; /* scratch until the next Rayleigh-Ritz */
             memcpy(v, k->W + q * k->D, k->D * sizeof *v);
@@ -148,7 +162,7 @@ static int iterate(struct krylov *k, uint64_t seed, struct pca *out, struct err 
 
 /* Components from ritz to scores. */
 static void write_scores(struct krylov *k, const struct pca *out, float *score) {
-    for (size_t c = 0; c < 2; c++) {
+    for (size_t c = 0; c < k->want; c++) {
         size_t top = 0;
         const double *u = k->ritz + c * k->D;
         for (size_t d = 0; d < k->D; d++)
@@ -156,8 +170,8 @@ static void write_scores(struct krylov *k, const struct pca *out, float *score) 
         bool none = !(out->variance[c] > 1e-12 * out->variance[0]);
         for (size_t d = 0; d < k->D; d++) k->block[c * k->D + d] = none ? 0 : (float)(u[top] < 0 ? -u[d] : u[d]);
     }
-    project(k, 2);
-    memcpy(score, k->proj, 2 * k->n * sizeof *score);
+    project(k, k->want);
+    memcpy(score, k->proj, k->want * k->n * sizeof *score);
 }
 
 /* The mean square of the rows about their mean below float32 rounding of the rows: no variance at all. */
@@ -167,14 +181,17 @@ static bool all_equal(const struct krylov *k) {
     return true;
 }
 
-int pca_scores(const float *x, size_t n, size_t D, uint64_t seed, float *score, struct pca *out, struct err *e) {
-    struct krylov k = {.x = x, .n = n, .D = D};
+int pca_scores(const float *x, size_t n, size_t D, size_t k, uint64_t seed, float *score, struct pca *out,
+               struct err *e) {
+    struct krylov s = {.x = x, .n = n, .D = D, .want = k};
+    CHECK(k >= 1 && k <= PCA_MOST);
     *out = (struct pca){0};
-    memset(score, 0, 2 * n * sizeof *score);
-    if (!n || !D || all_equal(&k)) return 0;
-    int rc = krylov_init(&k, e);
-    if (!rc) rc = iterate(&k, seed, out, e);
-    if (!rc) write_scores(&k, out, score);
-    arena_free(&k.memory);
+    memset(score, 0, k * n * sizeof *score);
+    if (!n || !D || all_equal(&s)) return 0;
+    int rc = krylov_init(&s, e);
+    if (!rc) out->total = total_variance(&s);
+    if (!rc) rc = iterate(&s, seed, out, e);
+    if (!rc) write_scores(&s, out, score);
+    arena_free(&s.memory);
     return rc;
 }

@@ -19,7 +19,7 @@ enum { BLOCK = 1024, WORTH_THREADS = 8192, STREAM = 0x74736e65 };
 int tsne_start(const float *x, size_t n, size_t D, uint64_t seed, bool random, float *start, struct err *e) {
     struct pca pca = {0};
     if (!random) {
-        int rc = pca_scores(x, n, D, seed, start, &pca, e);
+        int rc = pca_scores(x, n, D, 2, seed, start, &pca, e);
         if (rc) return rc;
     }
     double sd = sqrt(pca.variance[0]);

@@ -12,14 +12,15 @@
 #include "lib/base/err.h"
 #include "lib/chart/canvas.h"
 
-enum { CHART_TEXT = 192, CHART_LABEL = 32, CHART_SERIES = 48, CHART_NOTES = 10, CHART_PANELS = 16 };
+enum { CHART_TEXT = 192, CHART_LABEL = 96, CHART_SERIES = 48, CHART_NOTES = 10, CHART_PANELS = 16 };
 
 /* The eight colours of Okabe and Ito (2008), which people of every colour vision can tell apart; order as used here. */
 uint32_t chart_colour(size_t i);
 
 enum chart_mark {
     CHART_LINE,   /* through (x, y) in order; NaN breaks it */
-    CHART_POINTS, /* discs; all point series of a panel are drawn in one seeded random order, so none lies on top */
+    CHART_POINTS, /* discs; all point series of a panel are drawn in one seeded random order, so none lies on top, unless
+                     the panel says `ordered` */
     CHART_BARS,   /* y at category x = 0, 1, …; the bar series of a panel stand side by side */
     CHART_STEPS,  /* histogram: y over [x_i, x_i + x_1 - x_0), outlined and lightly filled */
     CHART_BOX,    /* the rectangle from (x_0, y_0) to (x_1, y_1), lightly filled; it does not widen the axes */
@@ -34,6 +35,7 @@ struct chart_series {
     double alpha;          /* (0, 1] */
     double size_pt;        /* line width or radius; 0: what fits the mark and the number of points */
     bool behind;           /* points: drawn before all others, in random order among themselves */
+    bool over;             /* lines: drawn over the points that are behind, not under them */
     bool derived;          /* drawn, but not written to JSON, being a function of another series */
     size_t n;
     double *x, *y;             /* [n] each */
@@ -55,7 +57,8 @@ struct chart_axis {
 struct chart_panel {
     char title[CHART_TEXT];
     struct chart_axis x, y;
-    bool equal; /* one unit is as long on both axes */
+    bool equal;   /* one unit is as long on both axes */
+    bool ordered; /* points are drawn as they come, series by series: far before near */
     struct chart_series series[CHART_SERIES];
     size_t n_series;
     char note[CHART_NOTES][CHART_TEXT]; /* under the panel */

@@ -94,7 +94,10 @@ int kind_build(const struct kind_args *args, struct chart *c, json_t **inputs, s
         bool scatter;
     } kinds[] = {{"curves", kind_curves, false},       {"lobes-scatter", kind_lobes_scatter, true},
                  {"sweep", kind_sweep, false},         {"frequency", kind_frequency, false},
-                 {"histogram", kind_histogram, false}, {"eigen", kind_eigen, false}};
+                 {"histogram", kind_histogram, false}, {"eigen", kind_eigen, false},
+                 {"plane", kind_plane, false},         {"space", kind_space, false},
+                 {"agreement", kind_agreement, false}, {"sentences", kind_sentences, false},
+                 {"prompts", kind_prompts, false},     {"ranking", kind_ranking, false}};
     *inputs = json_object();
     if (!*inputs) return err_set(e, ERR_MEMORY, "no memory for the origin of inputs");
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

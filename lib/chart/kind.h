@@ -40,6 +40,12 @@ int kind_sweep(const struct kind_args *args, struct chart *c, json_t *inputs, st
 int kind_frequency(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e);
 int kind_histogram(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e);
 int kind_eigen(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e);
+int kind_plane(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e);
+int kind_space(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e);
+int kind_agreement(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e);
+int kind_sentences(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e);
+int kind_prompts(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e);
+int kind_ranking(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e);
 
 /* The i-th of the '|'-separated labels into out[KIND_TEXT], or the preset where there are none. ERR_USAGE when labels
  * are given but not n of them (checked once per chart by kind_build's callees through this). */

@@ -205,7 +205,8 @@ static int draw_points(struct canvas *c, const struct chart_panel *p, const stru
         first[k] = at;
         for (size_t i = 0; i < p->series[k].n; i++) start[at++] = (uint32_t)k;
     }
-    if (!rc) rng_shuffle(seed, behind, order, n);
+    if (!rc && !p->ordered) rng_shuffle(seed, behind, order, n);
+    for (size_t i = 0; !rc && p->ordered && i < n; i++) order[i] = (uint32_t)i;
     for (size_t i = 0; !rc && i < n; i++) {
         const struct chart_series *s = &p->series[start[order[i]]];
         size_t j = order[i] - first[start[order[i]]];
@@ -298,7 +299,7 @@ int mark_panel(struct canvas *c, const struct chart_panel *p, const struct layou
             draw_rule(c, s, q);
             break;
         case CHART_LINE:
-            rc = draw_line(c, s, q, e);
+            if (!s->over) rc = draw_line(c, s, q, e);
             break;
         case CHART_STEPS:
             rc = draw_steps(c, s, q, e);
@@ -317,6 +318,8 @@ int mark_panel(struct canvas *c, const struct chart_panel *p, const struct layou
         }
     }
     if (!rc) rc = draw_points(c, p, q, true, seed, e);
+    for (size_t k = 0; !rc && k < p->n_series; k++)
+        if (p->series[k].mark == CHART_LINE && p->series[k].over) rc = draw_line(c, &p->series[k], q, e);
     if (!rc) rc = draw_points(c, p, q, false, seed, e);
     if (!rc) draw_texts(c, p, q);
     canvas_unclip(c);

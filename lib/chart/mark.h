@@ -5,7 +5,7 @@
 #include "lib/chart/layout.h"
 
 /* Draw every series of p into the box of q: boxes and rules first, then histograms, bars and lines, then all points in
- * one random order, then the texts beside points. ERR_MEMORY. */
+ * one random order (those behind first, and lines that lie over them between), then the texts beside points. ERR_MEMORY. */
 int mark_panel(struct canvas *c, const struct chart_panel *p, const struct layout_panel *q, uint64_t seed,
                struct err *e);
 

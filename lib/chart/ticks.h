@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { TICKS_MAX = 128, TICKS_TEXT = 24 };
+enum { TICKS_MAX = 128, TICKS_TEXT = 96 };
 
 struct ticks {
     size_t n;

@@ -139,6 +139,8 @@ static int parse_line(struct corpus *c, const char *line, size_t n, struct corpu
     }
     *doc = (struct corpus_doc){.text = json_string_value(text), .n_bytes = json_string_length(text), .line = c->line};
     if ((rc = member(c, "id", &doc->id, e)) || (rc = member(c, "split", &doc->split, e))) return rc;
+    const char *language = json_string_value(json_object_get(c->doc, "language"));
+    doc->language = language ? language : "";
     if (*doc->split && strcmp(doc->split, "train") && strcmp(doc->split, "heldout"))
         return err_set(e, ERR_FORMAT, "%s:%zu: key 'split': want train or heldout, got '%.32s'", c->path, c->line,
                        doc->split);
@@ -152,7 +154,7 @@ static int take_all(struct corpus *c, struct corpus_doc *doc, struct err *e) {
         if (rc) return rc;
     }
     c->window[c->end] = 0;
-    *doc = (struct corpus_doc){.text = c->window, .n_bytes = c->end, .id = "", .split = "", .line = 1};
+    *doc = (struct corpus_doc){.text = c->window, .n_bytes = c->end, .id = "", .language = "", .split = "", .line = 1};
     return c->end > 0;
 }
 

@@ -1,7 +1,7 @@
 /* corpus.h - documents from text files, one after another.
  *
  *   .txt     the whole file is one document
- *   .jsonl   one JSON object a line: "text" needed; "id", "split" ("train" or "heldout") optional; blank lines are
+ *   .jsonl   one JSON object a line: "text" needed; "id", "language", "split" ("train" or "heldout") optional; blank lines are
  * skipped either with .zst or .gz behind it (zstd, zlib) The group of a file (its language) is the name of the folder
  * it lies in. Bytes are handed out as they are: invalid UTF-8 in .txt is the tokenizer's business; in .jsonl it is
  * ERR_FORMAT with the line. Tests: tests/test_corpus.c; fuzz target tests/fuzz/fuzz_corpus.c */
@@ -18,6 +18,7 @@ struct corpus_doc {
     const char *text; /* n_bytes bytes, zero-terminated as well; valid until the next call */
     size_t n_bytes;
     const char *id;    /* "" if none */
+    const char *language; /* "" if the file does not say; the group below does not come from it */
     const char *split; /* "train", "heldout", or "" if the file does not say */
     size_t line;       /* 1-based line in the (uncompressed) file */
 };
