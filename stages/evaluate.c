@@ -16,14 +16,14 @@
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/safetensors.h"
-#include "lib/sae/encoder.h"
+#include "lib/sae/latents.h"
 #include "lib/sae/metrics.h"
 #include "lib/sae/sae.h"
 #include "lib/sae/saefile.h"
 
 #define PROG "evaluate"
 
-enum { BATCH = 2048, BINS_PER_DECADE = 4, DECADES = 7, BINS = BINS_PER_DECADE * DECADES };
+enum { BINS_PER_DECADE = 4, DECADES = 7, BINS = BINS_PER_DECADE * DECADES };
 
 struct settings {
     const char *sae, *data, *site, *backend, *out;
@@ -33,13 +33,12 @@ struct settings {
 struct run {
     struct sae sae;
     struct st *file;
-    const struct st_tensor *rows;
     int32_t *group;         /* [N] group of each row; NULL where the file has none */
     json_t *groups, *train; /* names; the SAE's training record; NULL where there is none */
-    size_t N, n_groups;
+    size_t n_groups;
     char *record;
-    struct encoder encoder;
-    float *x, *y; /* [BATCH,D] rows, reconstructions */
+    struct latents in;
+    float *y; /* [LATENTS_BATCH,D] reconstructions */
     struct metrics *metrics;
     struct progress progress;
 };
@@ -48,7 +47,7 @@ struct run {
 
 static int groups_find(const struct settings *s, struct run *r, struct err *e) {
     const char *names = st_meta(r->file, "groups");
-    const int64_t shape[] = {(int64_t)r->N};
+    const int64_t shape[] = {(int64_t)r->in.N};
     const struct st_tensor *t;
     r->n_groups = 1;
     if (!names || !st_find(r->file, "row_group")) return 0;
@@ -58,10 +57,10 @@ static int groups_find(const struct settings *s, struct run *r, struct err *e) {
     if (!json_is_array(r->groups) || !json_array_size(r->groups))
         return err_set(e, ERR_FORMAT, "%s: metadata 'groups': want a JSON array of names, got %.60s", s->data, names);
     r->n_groups = json_array_size(r->groups);
-    r->group = mem_array(r->N, sizeof *r->group, "evaluate: groups of rows", e);
+    r->group = mem_array(r->in.N, sizeof *r->group, "evaluate: groups of rows", e);
     if (!r->group) return ERR_MEMORY;
-    memcpy(r->group, t->data, r->N * sizeof *r->group); /* the map need not be aligned */
-    for (size_t i = 0; i < r->N; i++)
+    memcpy(r->group, t->data, r->in.N * sizeof *r->group); /* the map need not be aligned */
+    for (size_t i = 0; i < r->in.N; i++)
         if (r->group[i] < 0 || (size_t)r->group[i] >= r->n_groups)
             return err_set(e, ERR_RANGE, "%s: row_group: row %zu: want 0 to %zu, got %d", s->data, i, r->n_groups - 1,
                            r->group[i]);
@@ -86,77 +85,45 @@ static int train_find(const struct settings *s, struct run *r, struct err *e) {
 }
 
 static int check(const struct settings *s, struct run *r, struct err *e) {
-    const int64_t shape[] = {ST_ANY, (int64_t)r->sae.D};
-    int rc = st_get(r->file, s->site, -1, 2, shape, &r->rows, e);
-    if (rc) {
-        if (e->code == ERR_SHAPE)
-            err_hint(e, "the SAE in %s is %zu wide: give the site it was trained on", s->sae, r->sae.D);
-        return rc;
-    }
-    enum st_dtype type = r->rows->dtype;
-    if (type != ST_BF16 && type != ST_F16 && type != ST_F32)
-        return err_set(e, ERR_SHAPE, "%s: %s: want BF16, F16 or F32, got %s", s->data, s->site, st_dtype_name(type));
-    r->N = (size_t)r->rows->shape[0];
-    if (!r->N) return err_set(e, ERR_SHAPE, "%s: %s: want rows, got none", s->data, s->site);
-    rc = groups_find(s, r, e);
+    int rc = latents_open(&r->in, &r->sae, r->file, s->data, s->site, s->backend, e);
+    if (!rc) rc = groups_find(s, r, e);
     return rc ? rc : train_find(s, r, e);
 }
 
-static int allocate(const struct settings *s, struct run *r, struct err *e) {
-    size_t D = r->sae.D, F = r->sae.F;
-    int rc = encoder_open(&r->encoder, &r->sae, s->backend, BATCH, e);
-    if (rc) return rc;
-    r->x = r->encoder.x;
-    r->y = mem_array(BATCH, D * sizeof *r->y, "evaluate: rows", e);
-    rc = r->y ? 0 : ERR_MEMORY;
-    return rc ? rc : metrics_init(&r->metrics, D, F, r->n_groups, e);
+static int allocate(struct run *r, struct err *e) {
+    r->y = mem_array(LATENTS_BATCH, r->sae.D * sizeof *r->y, "evaluate: rows", e);
+    return r->y ? metrics_init(&r->metrics, r->sae.D, r->sae.F, r->n_groups, e) : ERR_MEMORY;
 }
 
 /* --- the two passes --- */
 
-/* Rows [b0, b0+B) as float32 into r->x; refuses NaN and Inf by row. */
-static int rows_load(const struct settings *s, struct run *r, size_t b0, size_t B, struct err *e) {
-    size_t D = r->sae.D, bad = SIZE_MAX;
-    int rc = st_to_f32(r->rows, b0 * D, B * D, r->x, e);
-    if (rc) return rc;
-#pragma omp parallel for schedule(static) reduction(min : bad)
-    for (size_t b = 0; b < B; b++) {
-        float sum = 0;
-        for (size_t d = 0; d < D; d++) sum += r->x[b * D + d] - r->x[b * D + d]; /* 0 unless a value is NaN or Inf */
-        if (!(sum == 0) && b < bad) bad = b;
-    }
-    if (bad == SIZE_MAX) return 0;
-    err_set(e, ERR_NUMERIC, "%s: %s: row %zu: want finite numbers, got NaN or Inf", s->data, s->site, b0 + bad);
-    return err_hint(e, "collect the activations again");
-}
-
 static int batch_add(struct run *r, size_t b0, size_t B, struct err *e) {
     const int32_t *group = r->group ? r->group + b0 : NULL;
-    const struct active *a = &r->encoder.active;
+    const struct active *a = r->in.active;
     size_t D = r->sae.D;
-    int rc = encoder_run(&r->encoder, B, e);
+    int rc = encoder_run(&r->in.encoder, B, e);
     if (rc) return rc;
 #pragma omp parallel for schedule(static)
     for (size_t b = 0; b < B; b++)
         sae_decode_row(&r->sae, a->row[b + 1] - a->row[b], a->feat + a->row[b], a->pre + a->row[b], r->y + b * D);
-    rc = metrics_add(r->metrics, B, r->x, r->y, a, group);
+    rc = metrics_add(r->metrics, B, r->in.x, r->y, a, group);
     return rc ? err_set(e, rc, "evaluate: no memory for the sums of %zu groups", r->n_groups) : 0;
 }
 
-static int measure(const struct settings *s, struct run *r, struct err *e) {
+static int measure(struct run *r, struct err *e) {
     int rc = 0;
-    progress_start(&r->progress, PROG, "rows", 2 * r->N);
+    progress_start(&r->progress, PROG, "rows", 2 * r->in.N);
     for (int pass = 0; pass < 2 && !rc; pass++) {
-        for (size_t b0 = 0; b0 < r->N && !rc; b0 += BATCH) {
-            size_t B = r->N - b0 < BATCH ? r->N - b0 : BATCH;
+        for (size_t b0 = 0; b0 < r->in.N && !rc; b0 += LATENTS_BATCH) {
+            size_t B = r->in.N - b0 < LATENTS_BATCH ? r->in.N - b0 : LATENTS_BATCH;
             const int32_t *group = r->group ? r->group + b0 : NULL;
-            rc = rows_load(s, r, b0, B, e);
-            if (!rc) rc = pass ? batch_add(r, b0, B, e) : metrics_means(r->metrics, B, r->x, group);
-            progress_show(&r->progress, (size_t)pass * r->N + b0 + B, pass ? "reconstructing" : "means");
+            rc = latents_load(&r->in, b0, B, e);
+            if (!rc) rc = pass ? batch_add(r, b0, B, e) : metrics_means(r->metrics, B, r->in.x, group);
+            progress_show(&r->progress, (size_t)pass * r->in.N + b0 + B, pass ? "reconstructing" : "means");
         }
         if (!pass) metrics_means_end(r->metrics);
     }
-    progress_end(&r->progress, 2 * r->N, "");
+    progress_end(&r->progress, 2 * r->in.N, "");
     return rc;
 }
 
@@ -277,7 +244,7 @@ static int output(const struct settings *s, const struct run *r, struct metrics_
 
 static void run_free(struct run *r) {
     metrics_free(r->metrics);
-    encoder_close(&r->encoder);
+    latents_close(&r->in);
     free(r->y);
     json_decref(r->groups);
     json_decref(r->train);
@@ -311,14 +278,14 @@ int main(int argc, char **argv) {
     if (!rc) rc = check(&s, &r, &e);
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 
-    if (!rc) rc = allocate(&s, &r, &e);
-    if (!rc) rc = measure(&s, &r, &e);
+    if (!rc) rc = allocate(&r, &e);
+    if (!rc) rc = measure(&r, &e);
     if (!rc) rc = output(&s, &r, &m, &e);
 
     double spent_s = clock_s() - start_s;
     if (!rc)
-        stage_done(PROG, "%s: %zu rows, L0 %.1f, centred EV %.4f, %.1f %% dead, %.0f rows/s", s.out, r.N, m.l0,
-                   m.ev_centred, 100 * (double)m.dead / (double)r.sae.F, (double)r.N / (spent_s > 0 ? spent_s : 1));
+        stage_done(PROG, "%s: %zu rows, L0 %.1f, centred EV %.4f, %.1f %% dead, %.0f rows/s", s.out, r.in.N, m.l0,
+                   m.ev_centred, 100 * (double)m.dead / (double)r.sae.F, (double)r.in.N / (spent_s > 0 ? spent_s : 1));
     run_free(&r);
     opt_free(table, n);
     return rc ? stage_fail(PROG, &e) : STAGE_OK;

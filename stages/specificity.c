@@ -154,10 +154,10 @@ static int hold_out(const struct settings *s, struct run *r, struct err *e) {
         size_t B = l->N - b0 < LATENTS_BATCH ? l->N - b0 : LATENTS_BATCH;
         rc = latents_read(l, b0, B, e);
         if (rc) break;
-        llr_sums_add(&r->sums, &r->llr, B, &l->active, r->token + b0, r->group + b0);
+        llr_sums_add(&r->sums, &r->llr, B, l->active, r->token + b0, r->group + b0);
         for (size_t b = 0; b < B; b++)
-            for (size_t q = l->active.row[b]; q < l->active.row[b + 1]; q++)
-                if (l->active.feat[q] == s->feature) r->z[b0 + b] = l->active.pre[q];
+            for (size_t q = l->active->row[b]; q < l->active->row[b + 1]; q++)
+                if (l->active->feat[q] == s->feature) r->z[b0 + b] = l->active->pre[q];
         progress_show(&p, b0 + B, "");
     }
     progress_end(&p, l->N, "");
@@ -174,13 +174,13 @@ static int listen(const struct settings *s, struct run *r, const int32_t *langua
         for (size_t b = 0; !rc && b < B; b++) {
             size_t doc = (size_t)r->doc[b0 + b];
             n[doc]++;
-            for (size_t q = l->active.row[b]; q < l->active.row[b + 1]; q++) {
-                size_t f = l->active.feat[q];
+            for (size_t q = l->active->row[b]; q < l->active->row[b + 1]; q++) {
+                size_t f = l->active->feat[q];
                 if (r->last[f] != doc + 1) r->heard[f * r->said.G + (size_t)language[doc]]++;
                 r->last[f] = (uint32_t)doc + 1;
                 if ((int64_t)f != s->feature) continue;
-                r->most[doc] = fmax(r->most[doc], (double)l->active.pre[q]);
-                r->mean[doc] += (double)l->active.pre[q];
+                r->most[doc] = fmax(r->most[doc], (double)l->active->pre[q]);
+                r->mean[doc] += (double)l->active->pre[q];
             }
         }
     }

@@ -119,7 +119,7 @@ static void sums_over_batches_equal_plain_loops(void **state) {
     for (size_t b0 = 0; b0 < N; b0 += LATENTS_BATCH) {
         size_t B = N - b0 < LATENTS_BATCH ? N - b0 : LATENTS_BATCH;
         if (latents_read(&l, b0, B, &e)) fail_msg("%s", e.text);
-        llr_sums_add(&s, &r, B, &l.active, m.token + b0, m.group + b0);
+        llr_sums_add(&s, &r, B, l.active, m.token + b0, m.group + b0);
     }
     for (size_t f = 0; f < F; f += 37) {
         double z_all = 0, z_in[G] = {0}, z_token[G] = {0};

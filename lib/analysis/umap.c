@@ -186,7 +186,7 @@ int umap_start(const struct edges *w, const float *x, size_t n, size_t D, enum u
     bool whole = false;
     int rc = how == UMAP_SPECTRAL ? eigenvectors(w, seed, xy, &whole, e) : 0;
     *used = how != UMAP_SPECTRAL ? how : whole ? UMAP_SPECTRAL : UMAP_PCA;
-    if (!rc && *used == UMAP_PCA) rc = pca_scores(x, n, D, seed, xy, &pca, e);
+    if (!rc && *used == UMAP_PCA) rc = pca_scores(x, n, D, 2, seed, xy, &pca, e);
     if (!rc && *used == UMAP_PCA && !(pca.variance[0] > 0)) *used = UMAP_RANDOM;
     if (*used == UMAP_RANDOM) memset(xy, 0, 2 * n * sizeof *xy);
     if (!rc) stretch(xy, n, seed, 1e-3);
