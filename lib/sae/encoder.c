@@ -22,7 +22,8 @@ int encoder_open(struct encoder *n, const struct sae *sae, const char *backend, 
     rc = arena_init_in(&n->memory, n->k->memory, arena_need(batch, sae->D * sizeof *n->x), "encoder: rows", e);
     if (rc) return rc;
     n->x = arena_take(&n->memory, batch, sae->D * sizeof *n->x);
-    if (!size_product(batch, ACTIVE_PER_ROW, 1, &entries)) return err_set(e, ERR_MEMORY, "encoder: a batch of %zu rows", batch);
+    if (!size_product(batch, ACTIVE_PER_ROW, 1, &entries))
+        return err_set(e, ERR_MEMORY, "encoder: a batch of %zu rows", batch);
     return room(n, entries, e);
 }
 

@@ -15,16 +15,17 @@ enum { LATENTS_BATCH = 2048 };
 struct latents {
     const struct st_tensor *rows;
     const char *path, *site;
-    size_t N, D;    /* of the tensor */
+    size_t N, D; /* of the tensor */
     struct encoder encoder;
-    float *x;       /* [LATENTS_BATCH,D] the rows of the last batch */
+    float *x;                    /* [LATENTS_BATCH,D] the rows of the last batch */
     const struct active *active; /* what they activate; pre = z > 0 for ReLU and JumpReLU */
 };
 
 /* Look at one site of collect's file.
  *   file, path, site   must outlive *l; path is the file's name for messages
  *   backend            of SAE_BACKENDS
- * Errors: ERR_FORMAT, ERR_SHAPE (another width, type, or no rows), ERR_MEMORY, ERR_NO_DEVICE. latents_close may follow in any case. */
+ * Errors: ERR_FORMAT, ERR_SHAPE (another width, type, or no rows), ERR_MEMORY, ERR_NO_DEVICE. latents_close may follow
+ * in any case. */
 int latents_open(struct latents *l, const struct sae *sae, const struct st *file, const char *path, const char *site,
                  const char *backend, struct err *e);
 

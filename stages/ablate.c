@@ -1,0 +1,234 @@
+/* ablate.c - one feature clamped to zero, or given noise: what the SAE makes of the changed reconstruction. Reads an
+ * SAE and collect's file; looks at the rows on which the feature is most active. */
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/opt.h"
+#include "lib/base/stage.h"
+#include "lib/file/jsonfile.h"
+#include "lib/sae/ablate.h"
+#include "lib/sae/latents.h"
+#include "lib/sae/saefile.h"
+
+#define PROG "ablate"
+
+struct settings {
+    const char *sae, *data, *site, *backend, *out;
+    int64_t feature, rows, shown, seed, threads;
+    double noise;
+};
+
+struct best {
+    size_t row;
+    float z;
+};
+
+struct run {
+    struct sae sae;
+    struct st *file;
+    struct latents in;
+    struct best *best; /* [rows] most active first */
+    size_t R, fires;
+    double mean; /* activation of the feature where it fires */
+    struct ablate_base base;
+    struct ablation how[2];
+    uint32_t *shown; /* [n_shown] features that change most, by the clamp */
+    size_t n_shown;
+    char *record;
+};
+
+/* Keep the rows of largest activation; of equals the earlier. */
+static void keep(struct run *r, size_t most, size_t row, float z) {
+    size_t at = r->R < most ? r->R++ : r->R;
+    while (at && r->best[at - 1].z < z) {
+        if (at < most) r->best[at] = r->best[at - 1];
+        at--;
+    }
+    if (at < most) r->best[at] = (struct best){row, z};
+}
+
+static int find_rows(const struct settings *s, struct run *r, struct err *e) {
+    double sum = 0;
+    r->best = mem_array((size_t)s->rows + 1, sizeof *r->best, PROG ": rows", e);
+    if (!r->best) return ERR_MEMORY;
+    for (size_t b0 = 0; b0 < r->in.N; b0 += LATENTS_BATCH) {
+        size_t B = r->in.N - b0 < LATENTS_BATCH ? r->in.N - b0 : LATENTS_BATCH;
+        int rc = latents_read(&r->in, b0, B, e);
+        if (rc) return rc;
+        const struct active *a = r->in.active;
+        for (size_t b = 0; b < B; b++)
+            for (size_t i = a->row[b]; i < a->row[b + 1]; i++)
+                if (a->feat[i] == (uint32_t)s->feature)
+                    r->fires++, sum += (double)a->pre[i], keep(r, (size_t)s->rows, b0 + b, a->pre[i]);
+    }
+    r->mean = r->fires ? sum / (double)r->fires : 0;
+    if (r->fires) return 0;
+    err_set(e, ERR_RANGE, "%s: feature %lld fires on none of the %zu rows of %s", s->sae, (long long)s->feature,
+            r->in.N, s->data);
+    return err_hint(e, "evaluate's file lists how often each feature fires");
+}
+
+/* The rows found, into the encoder's. */
+static int gather(struct run *r, struct err *e) {
+    const size_t D = r->in.D;
+    float *x = mem_array(r->R, D * sizeof *x, PROG ": rows", e);
+    int rc = x ? 0 : ERR_MEMORY;
+    for (size_t i = 0; !rc && i < r->R; i++) {
+        rc = latents_load(&r->in, r->best[i].row, 1, e);
+        if (!rc) memcpy(x + i * D, r->in.x, D * sizeof *x);
+    }
+    if (!rc) memcpy(r->in.x, x, r->R * D * sizeof *x);
+    free(x);
+    return rc;
+}
+
+struct ranked {
+    double difference;
+    uint32_t f;
+};
+
+static int falling(const void *a, const void *b) {
+    const struct ranked *x = a, *y = b;
+    if (x->difference != y->difference) return x->difference < y->difference ? 1 : -1;
+    return (x->f > y->f) - (x->f < y->f);
+}
+
+/* The features by difference, largest first; NULL without memory. */
+static struct ranked *rank(const struct ablation *a, size_t F, struct err *e) {
+    struct ranked *r = mem_array(F, sizeof *r, PROG ": ranks", e);
+    for (size_t f = 0; r && f < F; f++) r[f] = (struct ranked){a->difference[f], (uint32_t)f};
+    if (r) qsort(r, F, sizeof *r, falling);
+    return r;
+}
+
+/* The feature itself first, then those that the clamp changes most. */
+static int choose_shown(const struct settings *s, struct run *r, struct err *e) {
+    const size_t F = r->sae.F, most = (size_t)s->shown < F ? (size_t)s->shown : F;
+    struct ranked *by = rank(&r->how[ABLATE_CLAMP], F, e);
+    r->shown = by ? mem_array(most, sizeof *r->shown, PROG ": features", e) : NULL;
+    if (!r->shown) return free(by), ERR_MEMORY;
+    r->shown[r->n_shown++] = (uint32_t)s->feature;
+    for (size_t i = 0; i < F && r->n_shown < most; i++)
+        if (by[i].f != (uint32_t)s->feature) r->shown[r->n_shown++] = by[i].f;
+    free(by);
+    return 0;
+}
+
+/* [row][shown] */
+static json_t *cells(const struct run *r, const float *z) {
+    json_t *rows = json_array();
+    for (size_t i = 0; i < r->R; i++) {
+        json_t *row = json_array();
+        for (size_t k = 0; k < r->n_shown; k++)
+            json_array_append_new(row, jsonfile_number((double)z[i * r->sae.F + r->shown[k]], 9));
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+static json_t *intervention(const struct run *r, const struct ablation *a, struct err *e) {
+    const size_t F = r->sae.F;
+    struct ranked *by = rank(a, F, e);
+    if (!by) return NULL;
+    json_t *o = json_pack("{s:I,s:I}", "changed", (json_int_t)a->changed, "active", (json_int_t)a->active),
+           *sorted = json_array();
+    json_object_set_new(o, "changed_share", jsonfile_number((double)a->changed / (double)F, 9));
+    json_object_set_new(o, "changed_share_of_active",
+                        jsonfile_number(a->active ? (double)a->changed / (double)a->active : NAN, 9));
+    json_object_set_new(o, "cosine", jsonfile_number(a->cosine, 9));
+    json_object_set_new(o, "mse", jsonfile_number(a->mse, 9));
+    json_object_set_new(o, "own_change", jsonfile_number(a->own, 9));
+    for (size_t i = 0; i < F && by[i].difference > 0; i++)
+        json_array_append_new(sorted, jsonfile_number(by[i].difference, 6));
+    json_object_set_new(o, "difference_sorted", sorted);
+    json_object_set_new(o, "after", cells(r, a->after));
+    free(by);
+    return o;
+}
+
+static int write_all(const struct settings *s, const struct run *r, struct err *e) {
+    json_t *o = json_pack("{s:I,s:s,s:I,s:I}", "feature", (json_int_t)s->feature, "site", s->site, "features",
+                          (json_int_t)r->sae.F, "fires", (json_int_t)r->fires);
+    json_t *rows = json_array(), *shown = json_array(), *clamp = intervention(r, &r->how[ABLATE_CLAMP], e),
+           *noise = clamp ? intervention(r, &r->how[ABLATE_NOISE], e) : NULL;
+    for (size_t i = 0; i < r->R; i++) json_array_append_new(rows, json_integer((json_int_t)r->best[i].row));
+    for (size_t k = 0; k < r->n_shown; k++) json_array_append_new(shown, json_integer((json_int_t)r->shown[k]));
+    json_object_set_new(o, "mean_activation", jsonfile_number(r->mean, 9));
+    json_object_set_new(o, "noise", jsonfile_number(s->noise, 17));
+    json_object_set_new(o, "rows", rows);
+    json_object_set_new(o, "shown", shown);
+    json_object_set_new(o, "before", cells(r, r->base.before));
+    json_object_set_new(o, "clamp", clamp);
+    json_object_set_new(o, "noise_added", noise);
+    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
+    int rc = clamp && noise ? jsonfile_write(s->out, o, e) : ERR_MEMORY;
+    json_decref(o);
+    return rc;
+}
+
+static void run_free(struct run *r) {
+    ablate_base_free(&r->base);
+    for (int i = 0; i < 2; i++) ablation_free(&r->how[i]);
+    latents_close(&r->in);
+    sae_free(&r->sae);
+    st_close(r->file);
+    free(r->best), free(r->shown), free(r->record);
+}
+
+int main(int argc, char **argv) {
+    struct settings s = {0};
+    struct run r = {0};
+    struct err e = {0};
+    const struct opt table[] = {
+        {"sae", OPT_INPUT, &s.sae, NULL, 0, 0, NULL, NULL, "folder of an SAE, from train or SAELens", false},
+        {"data", OPT_INPUT, &s.data, NULL, 0, 0, NULL, NULL, "held-out activations, from collect", false},
+        {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "tensor to take: mlp_post", false},
+        {"feature", OPT_INT, &s.feature, NULL, 0, INT32_MAX, NULL, "1", "the feature to ablate, from 0", false},
+        {"rows", OPT_INT, &s.rows, "32", 1, LATENTS_BATCH, NULL, "rows", "where the feature is most active", false},
+        {"noise", OPT_REAL, &s.noise, "1", 0, 1e6, NULL, "mean activation", "standard deviation of the noise", false},
+        {"shown", OPT_INT, &s.shown, "32", 1, 1000, NULL, "features", "those that change most, listed row by row",
+         false},
+        {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the noise", false},
+        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes", false},
+        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
+        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+    };
+    const size_t n = sizeof table / sizeof *table;
+    int rc = opt_parse(PROG, "one feature clamped or given noise: what else changes", table, n, argc, argv, &e);
+    if (rc > 0) return STAGE_OK;
+    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+
+    if (!rc) rc = saefile_read(&r.sae, s.sae, &e);
+    if (!rc && (size_t)s.feature >= r.sae.F) {
+        rc = err_set(&e, ERR_RANGE, "%s: feature %lld: the SAE has features 0 to %zu", s.sae, (long long)s.feature,
+                     r.sae.F - 1);
+        err_hint(&e, "features are counted from 0");
+    }
+    if (!rc) rc = st_open(&r.file, s.data, &e);
+    if (!rc) rc = latents_open(&r.in, &r.sae, r.file, s.data, s.site, s.backend, &e);
+    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+
+    if (!rc) rc = find_rows(&s, &r, &e);
+    if (!rc) rc = gather(&r, &e);
+
+    if (!rc) rc = ablate_start(&r.in.encoder, r.R, &r.base, &e);
+    for (int how = 0; !rc && how < 2; how++)
+        rc = ablate_feature(&r.in.encoder, &r.base, (size_t)s.feature, (enum ablate_how)how, s.noise * r.mean,
+                            (uint64_t)s.seed, &r.how[how], &e);
+    if (!rc) rc = choose_shown(&s, &r, &e);
+
+    if (!rc) rc = write_all(&s, &r, &e);
+
+    const struct ablation *clamp = &r.how[ABLATE_CLAMP];
+    if (!rc)
+        stage_done(PROG,
+                   "%s: feature %lld fires on %zu rows; clamped on the %zu strongest: %zu of %zu active features "
+                   "change, cosine %.4f, MSE %.3g",
+                   s.out, (long long)s.feature, r.fires, r.R, clamp->changed, clamp->active, clamp->cosine, clamp->mse);
+    run_free(&r);
+    opt_free(table, n);
+    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+}

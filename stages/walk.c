@@ -1,0 +1,186 @@
+/* walk.c - random walks from real activations: reconstruction loss, cosine similarity and distance against the step.
+ * Reads an SAE and collect's file; writes medians, bands, one walk in full with its path in the plane, and the expected
+ * distance. */
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/analysis/pca.h"
+#include "lib/base/arena.h"
+#include "lib/base/clock.h"
+#include "lib/base/opt.h"
+#include "lib/base/rng.h"
+#include "lib/base/stage.h"
+#include "lib/file/jsonfile.h"
+#include "lib/sae/latents.h"
+#include "lib/sae/saefile.h"
+#include "lib/sae/walk.h"
+
+#define PROG "walk"
+
+enum { STREAM_ROWS = 0x73746172 };
+
+struct settings {
+    const char *sae, *data, *site, *directions, *backend, *out;
+    int64_t walks, steps, seed, threads;
+    double step_size;
+};
+
+struct run {
+    struct sae sae;
+    struct st *file;
+    struct latents in;
+    float *start; /* [walks,D] */
+    double size;  /* root mean square norm of the starting rows */
+    struct walk walk;
+    float *path; /* [steps+1,2] */
+    struct pca pca;
+    char *record;
+};
+
+/* Rows drawn from the seed, with replacement; rows of zeros, which have no direction, are drawn again. */
+static int choose(const struct settings *s, struct run *r, struct err *e) {
+    const size_t D = r->in.D, W = (size_t)s->walks;
+    double sum = 0;
+    r->start = mem_array(W, D * sizeof *r->start, PROG ": starts", e);
+    if (!r->start) return ERR_MEMORY;
+    for (size_t w = 0, tries = 0; w < W; tries++) {
+        size_t row = (size_t)(rng_uniform((uint64_t)s->seed, STREAM_ROWS, tries) * (double)r->in.N);
+        double norm2 = 0;
+        int rc = latents_load(&r->in, row, 1, e);
+        if (rc) return rc;
+        for (size_t d = 0; d < D; d++) norm2 += (double)r->in.x[d] * (double)r->in.x[d];
+        if (tries > 100 * W)
+            return err_set(e, ERR_NUMERIC, "%s: %s: nearly all rows are zero: no walk can start", s->data, s->site);
+        if (!(norm2 > 0)) continue;
+        memcpy(r->start + w++ * D, r->in.x, D * sizeof *r->start);
+        sum += norm2;
+    }
+    r->size = sqrt(sum / (double)W);
+    return 0;
+}
+
+static int run_walks(const struct settings *s, struct run *r, struct err *e) {
+    const struct walk_options o = {(size_t)s->walks, (size_t)s->steps, s->step_size * r->size,
+                                   !strcmp(s->directions, "features"), (uint64_t)s->seed};
+    return walk_run(&r->in.encoder, r->start, &o, &r->walk, e);
+}
+
+static int rising(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* {"low":[…],"median":[…],"high":[…],"example":[…]}: 5, 50 and 95 % of the walks at each step (nearest rank), and walk
+ * 0. */
+static json_t *band(const struct walk *w, const double *value, double unit, struct err *e) {
+    static const struct {
+        const char *key;
+        double share;
+    } rank[] = {{"low", 0.05}, {"median", 0.5}, {"high", 0.95}};
+    json_t *o = json_object(), *list[4];
+    double *sorted = mem_array(w->walks, sizeof *sorted, PROG ": bands", e);
+    if (!sorted) return json_decref(o), NULL;
+    for (int k = 0; k < 4; k++) json_object_set_new(o, k < 3 ? rank[k].key : "example", list[k] = json_array());
+    for (size_t t = 0; t <= w->steps; t++) {
+        memcpy(sorted, value + t * w->walks, w->walks * sizeof *sorted);
+        qsort(sorted, w->walks, sizeof *sorted, rising);
+        for (int k = 0; k < 3; k++) {
+            size_t at = (size_t)ceil(rank[k].share * (double)w->walks);
+            json_array_append_new(list[k], jsonfile_number(sorted[at ? at - 1 : 0] / unit, 9));
+        }
+        json_array_append_new(list[3], jsonfile_number(value[t * w->walks] / unit, 9));
+    }
+    free(sorted);
+    return o;
+}
+
+static int write_walks(const struct settings *s, const struct run *r, struct err *e) {
+    const struct walk *w = &r->walk;
+    json_t *o = json_pack("{s:I,s:I,s:s,s:s}", "walks", (json_int_t)w->walks, "steps", (json_int_t)w->steps,
+                          "directions", s->directions, "site", s->site);
+    json_t *x = json_array(), *y = json_array(), *expected = json_array();
+    json_t *loss = band(w, w->loss, r->size * r->size, e), *cosine = band(w, w->cosine, 1, e),
+           *far = band(w, w->distance, r->size, e);
+    for (size_t t = 0; t <= w->steps; t++) {
+        json_array_append_new(x, jsonfile_number((double)r->path[2 * t] / r->size, 9));
+        json_array_append_new(y, jsonfile_number((double)r->path[2 * t + 1] / r->size, 9));
+        json_array_append_new(expected, jsonfile_number(s->step_size * sqrt((double)t), 9));
+    }
+    json_object_set_new(o, "step_size", jsonfile_number(s->step_size, 17));
+    json_object_set_new(o, "unit", jsonfile_number(r->size, 17));
+    json_object_set_new(o, "path", json_pack("{s:o,s:o}", "x", x, "y", y));
+    json_object_set_new(o, "path_variance_share",
+                        jsonfile_number((r->pca.variance[0] + r->pca.variance[1]) / r->pca.total, 9));
+    json_object_set_new(o, "expected_distance", expected);
+    json_object_set_new(o, "loss", loss);
+    json_object_set_new(o, "cosine", cosine);
+    json_object_set_new(o, "distance", far);
+    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
+    int rc = loss && cosine && far ? jsonfile_write(s->out, o, e) : ERR_MEMORY;
+    json_decref(o);
+    return rc;
+}
+
+static void run_free(struct run *r) {
+    latents_close(&r->in);
+    sae_free(&r->sae);
+    st_close(r->file);
+    walk_free(&r->walk);
+    free(r->start), free(r->path), free(r->record);
+}
+
+int main(int argc, char **argv) {
+    struct settings s = {0};
+    struct run r = {0};
+    struct err e = {0};
+    const struct opt table[] = {
+        {"sae", OPT_INPUT, &s.sae, NULL, 0, 0, NULL, NULL, "folder of an SAE, from train or SAELens", false},
+        {"data", OPT_INPUT, &s.data, NULL, 0, 0, NULL, NULL, "activations to start from, from collect", false},
+        {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "tensor to take: mlp_post", false},
+        {"walks", OPT_INT, &s.walks, "256", 1, LATENTS_BATCH, NULL, "walks", "each from a row of its own", false},
+        {"walk-steps", OPT_INT, &s.steps, "100", 1, 100000, NULL, "steps", "length of a walk", false},
+        {"step-size", OPT_REAL, &s.step_size, "0.1", 1e-9, 1e9, NULL, "size of the rows",
+         "length of a step, in root mean square norms", false},
+        {"directions", OPT_TEXT, &s.directions, "isotropic", 0, 0, "isotropic|features", NULL,
+         "any, or a random feature's", false},
+        {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of starts and steps", false},
+        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes", false},
+        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
+        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+    };
+    const size_t n = sizeof table / sizeof *table;
+    int rc = opt_parse(PROG, "random walks from real activations", table, n, argc, argv, &e);
+    if (rc > 0) return STAGE_OK;
+    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+
+    if (!rc) rc = saefile_read(&r.sae, s.sae, &e);
+    if (!rc) rc = st_open(&r.file, s.data, &e);
+    if (!rc) rc = latents_open(&r.in, &r.sae, r.file, s.data, s.site, s.backend, &e);
+    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+
+    if (!rc) rc = choose(&s, &r, &e);
+
+    double start_s = clock_s();
+    if (!rc) rc = run_walks(&s, &r, &e);
+    double spent_s = clock_s() - start_s;
+
+    if (!rc) r.path = mem_array((size_t)s.steps + 1, 2 * sizeof *r.path, PROG ": path", &e);
+    if (!rc && !r.path) rc = e.code;
+    if (!rc) rc = pca_scores(r.walk.path, (size_t)s.steps + 1, r.in.D, 2, 0, r.path, &r.pca, &e);
+    if (!rc && !(r.pca.variance[0] > 0)) {
+        rc = err_set(&e, ERR_NUMERIC, PROG ": the walk does not leave its start: its path has no plane");
+        err_hint(&e, "a larger --step-size");
+    }
+
+    if (!rc) rc = write_walks(&s, &r, &e);
+
+    if (!rc)
+        stage_done(PROG, "%s: %lld walks of %lld steps in %.2f s; distance at the end %.3f, expected %.3f", s.out,
+                   (long long)s.walks, (long long)s.steps, spent_s,
+                   r.walk.distance[(size_t)s.steps * (size_t)s.walks] / r.size, s.step_size * sqrt((double)s.steps));
+    run_free(&r);
+    opt_free(table, n);
+    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+}
