@@ -11,6 +11,10 @@ use.cluster   := affinity k min-count seed
 use.lobes     := permutations direction-draws seed
 use.tsne      := perplexity iterations exaggeration seed
 use.umap      := neighbors min-dist spread epochs seed
+use.neighbours  := nearest
+use.specificity := site feature min-firings best backend
+use.ablate      := site rows noise shown seed backend
+use.walk        := site walks walk-steps step-size directions seed backend
 use.plot      := kind labels title left-out smooth
 use.page      :=
 
@@ -24,6 +28,11 @@ in.cluster   := in=cooccur
 in.lobes     := cluster=cluster.% cooccur=cooccur sae=train
 in.tsne      := sae=train cooccur=cooccur
 in.umap      := sae=train cooccur=cooccur
+in.neighbours  := sae=train evaluate=evaluate feature-of=specificity
+in.specificity := sae=train data=collect.heldout sentences=SENTENCES activations=collect.sentences
+in.ablate      := sae=train data=collect.heldout feature-of=specificity
+in.walk        := sae=train data=collect.heldout
+in.tokenize.sentences := model=MODEL corpus=SENTENCES
 
 ext.tokenize  := .safetensors
 ext.collect   := .safetensors
@@ -34,6 +43,10 @@ ext.cluster   := .json
 ext.lobes     := .json
 ext.tsne      := .json
 ext.umap      := .json
+ext.neighbours  := .json
+ext.specificity := .json
+ext.ablate      := .json
+ext.walk        := .json
 ext.page      := .html
 
 threads := $(if $(THREADS),--threads $(THREADS))
@@ -46,19 +59,29 @@ aside.cluster   := $(threads)
 aside.lobes     := $(threads)
 aside.tsne      := $(threads)
 aside.umap      := $(threads)
+aside.neighbours  := $(threads)
+aside.specificity := $(threads)
+aside.ablate      := $(threads)
+aside.walk        := $(threads)
 aside.plot      := --lineage @L
 
 # Raw inputs. A corpus folder gives a document its language, so there the name counts, not only the content.
-raws := MODEL CORPUS CLAIMS CAPTIONS FIGURES
+raws := MODEL CORPUS SENTENCES CLAIMS CAPTIONS FIGURES
 raw.MODEL    = $(MODEL)
 watch.MODEL  = $(wildcard $(MODEL)/*.json $(MODEL)/*.safetensors)
 raw.CORPUS   = $(sort $(foreach c,$(CORPUS),$(or $(filter %.txt %.jsonl %.zst %.gz,$(wildcard $c/*)),$c)))
 watch.CORPUS = $(raw.CORPUS)
 names.CORPUS := yes
+raw.SENTENCES   = $(SENTENCES)
+watch.SENTENCES = $(SENTENCES)
 
 # What differs between two instances of one program.
 tokenize.train.split      := train
 tokenize.heldout.split    := heldout
+tokenize.sentences.split  := # all of them
+tokenize.sentences.max-tokens-per-group := 0
+walk.isotropic.directions := isotropic
+walk.features.directions  := features
 affinities                := phi smc jaccard dice overlap
 $(foreach a,$(affinities),$(eval cluster.$a.affinity := $a) $(eval cluster.$a-often.affinity := $a))
 others                    := $(filter-out phi,$(affinities))
@@ -67,8 +90,12 @@ lobe-variants             := $(affinities) $(others:%=%-often) # -often: rare fe
 sae-trained   := tokenize.train tokenize.heldout collect.train collect.heldout normalise train evaluate
 sae-instances := $(sae-trained) cooccur $(lobe-variants:%=cluster.%) $(lobe-variants:%=lobes.%) tsne umap
 
-# $(call sae,NAME, key=value …): a whole run.   $(call trial,NAME, key=value …): one point of a sweep, trained and evaluated.
+looks         := tokenize.sentences collect.sentences specificity neighbours ablate walk.isotropic walk.features
+
+# $(call sae,NAME, key=value …): a whole run, with lobes.   $(call looked-at,NAME, …): one with a close look at its features.
+#   $(call trial,NAME, key=value …): one point of a sweep, trained and evaluated.
 sae   = $(call run,$(strip $1),$2,$(sae-instances),$3)$(eval runs += $(strip $1))
+looked-at = $(call run,$(strip $1),$2,$(sae-trained) $(looks),$3)$(eval runs += $(strip $1))
 trial = $(call run,$(strip $1),$2,$(sae-trained),$3)$(eval trials += $(strip $1))
 trials :=
 

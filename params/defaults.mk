@@ -47,6 +47,18 @@ min-dist        := 0.1           # how close points may come in the picture: lik
 spread          := 1             # scale of the picture: likewise
 epochs          := 0             # 0: 500 to 10 000 points, 200 above: likewise
 
+# neighbours, specificity, ablate, walk (BM: Baig and Mak, An Exploration of Sparse Autoencoders and Random Walks in Latent Space)
+nearest         := 10            # features by cosine; BM do not say
+feature         := -1            # the one that all languages but one share most; BM look at their feature 42, which is such a one
+min-firings     := 20            # held-out rows; fewer say little about a language
+best            := 50            # features of each language, tried on the sentences
+rows            := 32            # on which the feature is most active
+noise           := 1             # standard deviation, in mean activations of the feature; BM do not say
+shown           := 32            # features in the heat map
+walks           := 256           # BM show one
+walk-steps      := 100           # BM do not say
+step-size       := 0.1           # of the rows' size; BM do not say
+
 # plot
 labels          :=               # none: what the files say
 title           :=               # none: the page has captions

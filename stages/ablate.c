@@ -10,13 +10,14 @@
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/sae/ablate.h"
+#include "lib/sae/asked.h"
 #include "lib/sae/latents.h"
 #include "lib/sae/saefile.h"
 
 #define PROG "ablate"
 
 struct settings {
-    const char *sae, *data, *site, *backend, *out;
+    const char *sae, *data, *site, *feature_of, *backend, *out;
     int64_t feature, rows, shown, seed, threads;
     double noise;
 };
@@ -186,7 +187,8 @@ int main(int argc, char **argv) {
         {"sae", OPT_INPUT, &s.sae, NULL, 0, 0, NULL, NULL, "folder of an SAE, from train or SAELens", false},
         {"data", OPT_INPUT, &s.data, NULL, 0, 0, NULL, NULL, "held-out activations, from collect", false},
         {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "tensor to take: mlp_post", false},
-        {"feature", OPT_INT, &s.feature, NULL, 0, INT32_MAX, NULL, "1", "the feature to ablate, from 0", false},
+        {"feature", OPT_INT, &s.feature, "-1", -1, INT32_MAX, NULL, "1", "the feature to ablate, from 0", false},
+        {"feature-of", OPT_INPUT, &s.feature_of, "", 0, 0, NULL, NULL, "or the one that specificity's file looked at", false},
         {"rows", OPT_INT, &s.rows, "32", 1, LATENTS_BATCH, NULL, "rows", "where the feature is most active", false},
         {"noise", OPT_REAL, &s.noise, "1", 0, 1e6, NULL, "mean activation", "standard deviation of the noise", false},
         {"shown", OPT_INT, &s.shown, "32", 1, 1000, NULL, "features", "those that change most, listed row by row",
@@ -202,11 +204,9 @@ int main(int argc, char **argv) {
     if (!rc && s.threads) omp_set_num_threads((int)s.threads);
 
     if (!rc) rc = saefile_read(&r.sae, s.sae, &e);
-    if (!rc && (size_t)s.feature >= r.sae.F) {
-        rc = err_set(&e, ERR_RANGE, "%s: feature %lld: the SAE has features 0 to %zu", s.sae, (long long)s.feature,
-                     r.sae.F - 1);
-        err_hint(&e, "features are counted from 0");
-    }
+    size_t asked = 0;
+    if (!rc) rc = asked_feature(PROG, s.feature, s.feature_of, r.sae.F, &asked, &e);
+    s.feature = (int64_t)asked;
     if (!rc) rc = st_open(&r.file, s.data, &e);
     if (!rc) rc = latents_open(&r.in, &r.sae, r.file, s.data, s.site, s.backend, &e);
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);

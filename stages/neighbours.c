@@ -18,6 +18,7 @@
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
+#include "lib/sae/asked.h"
 #include "lib/sae/saefile.h"
 
 #define PROG "neighbours"
@@ -28,7 +29,7 @@ enum { AXES = 3 };
 static const double least_share = 1e-6;
 
 struct settings {
-    const char *sae, *evaluate, *features, *out; /* evaluate: NULL where not given */
+    const char *sae, *evaluate, *features, *feature_of, *out; /* evaluate: NULL where not given */
     int64_t feature, k, threads;
 };
 
@@ -42,7 +43,7 @@ struct side {
 };
 
 struct run {
-    size_t F, D, n, k, at; /* at: row of the feature asked for */
+    size_t F, D, n, k, asked, at; /* the feature asked for, and its row */
     int32_t *feature;      /* [n] numbers of the kept features */
     struct side side[2];
     double *share, cosine; /* [k]; mean cosine of a feature's two rows */
@@ -76,16 +77,16 @@ static int choose(const struct settings *s, struct run *r, struct err *e) {
 
 /* The feature asked for must be there and take part; so must more than K others. */
 static int find(const struct settings *s, struct run *r, struct err *e) {
-    if ((size_t)s->feature >= r->F)
-        return err_set(e, ERR_RANGE, "--feature %lld: the SAE has features 0 to %zu", (long long)s->feature, r->F - 1);
-    while (r->at < r->n && r->feature[r->at] != s->feature) r->at++;
+    int rc = asked_feature(PROG, s->feature, s->feature_of, r->F, &r->asked, e);
+    if (rc) return rc;
+    while (r->at < r->n && r->feature[r->at] != (int32_t)r->asked) r->at++;
     if (r->at == r->n) {
-        err_set(e, ERR_RANGE, "--feature %lld: it fires on no held-out row", (long long)s->feature);
+        err_set(e, ERR_RANGE, PROG ": feature %zu fires on no held-out row", r->asked);
         return err_hint(e, "choose one with a frequency above 0 in %s, or give --features all", s->evaluate);
     }
     r->k = (size_t)s->k;
     if (r->k < r->n) return 0;
-    err_set(e, ERR_RANGE, "--neighbours %zu: want fewer than the %zu features", r->k, r->n);
+    err_set(e, ERR_RANGE, "--nearest %zu: want fewer than the %zu features", r->k, r->n);
     return err_hint(e, "a feature has %zu others as neighbours", r->n - 1);
 }
 
@@ -229,7 +230,7 @@ static json_t *agreement_json(const struct run *r) {
 
 static int write_out(const struct settings *s, const struct run *r, struct err *e) {
     json_t *o = json_object(), *sides = json_array();
-    json_object_set_new(o, "feature", json_integer(s->feature));
+    json_object_set_new(o, "feature", json_integer((json_int_t)r->asked));
     json_object_set_new(o, "k", json_integer((json_int_t)r->k));
     json_object_set_new(o, "width", json_integer((json_int_t)r->F));
     json_object_set_new(o, "d_in", json_integer((json_int_t)r->D));
@@ -263,8 +264,9 @@ int main(int argc, char **argv) {
         {"evaluate", OPT_INPUT, &s.evaluate, "", 0, 0, NULL, NULL, "evaluate's file: which features fire", false},
         {"features", OPT_TEXT, &s.features, "live", 0, 0, "live|all", NULL, "those that fire on held-out rows, or all",
          false},
-        {"feature", OPT_INT, &s.feature, NULL, 0, INT32_MAX, NULL, "1", "the feature to mark, from 0", false},
-        {"neighbours", OPT_INT, &s.k, "10", 1, 1000, NULL, "features", "nearest by cosine to mark and to compare",
+        {"feature", OPT_INT, &s.feature, "-1", -1, INT32_MAX, NULL, "1", "the feature to mark, from 0", false},
+        {"feature-of", OPT_INPUT, &s.feature_of, "", 0, 0, NULL, NULL, "or the one that specificity's file looked at", false},
+        {"nearest", OPT_INT, &s.k, "10", 1, 1000, NULL, "features", "nearest by cosine to mark and to compare",
          false},
         {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
         {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},

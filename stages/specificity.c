@@ -115,7 +115,7 @@ static int open_all(const struct settings *s, struct run *r, struct err *e) {
     if (!rc && r->said.G > MOST_LANGUAGES)
         rc = err_set(e, ERR_RANGE, "%s: want at most %d languages, got %zu", s->sentences, MOST_LANGUAGES, r->said.G);
     if (!rc) rc = saefile_read(&r->sae, s->sae, e);
-    if (!rc && (size_t)s->feature >= r->sae.F)
+    if (!rc && s->feature >= (int64_t)r->sae.F)
         rc =
             err_set(e, ERR_RANGE, "--feature %lld: the SAE has features 0 to %zu", (long long)s->feature, r->sae.F - 1);
     for (int i = 0; !rc && i < 2; i++) rc = st_open(&r->file[i], path[i], e);
@@ -194,6 +194,29 @@ static int32_t *languages(const struct run *r, struct err *e) {
     int32_t *g = mem_array(r->said.docs, sizeof *g, PROG ": sentences", e);
     for (size_t i = 0; g && i < r->said.n * r->said.G; i++) g[r->said.doc[i]] = (int32_t)(i % r->said.G);
     return g;
+}
+
+/* The kind of feature that the authors looked at: of all features, the one with the widest gap between the language on whose sentences
+ * it fires least often and the one next to that; of equals the first. */
+static int choose_shared(struct settings *s, struct run *r, struct err *e) {
+    const size_t G = r->said.G;
+    int32_t *language = languages(r, e);
+    int64_t widest = -1;
+    int rc = language ? listen(s, r, language, e) : ERR_MEMORY;
+    for (size_t f = 0; !rc && f < r->sae.F; f++) {
+        int64_t least = INT64_MAX, next = INT64_MAX;
+        for (size_t g = 0; g < G; g++) {
+            int64_t n = r->heard[f * G + g];
+            if (n < least) next = least, least = n;
+            else if (n < next) next = n;
+        }
+        if (next != INT64_MAX && next - least > widest) widest = next - least, s->feature = (int64_t)f;
+    }
+    if (!rc && widest < 0) s->feature = 0;
+    memset(r->heard, 0, r->sae.F * G * sizeof *r->heard);
+    memset(r->last, 0, r->sae.F * sizeof *r->last);
+    free(language);
+    return rc;
 }
 
 /* --- ranking --- */
@@ -506,7 +529,8 @@ int main(int argc, char **argv) {
         {"activations", OPT_INPUT, &s.activations, NULL, 0, 0, NULL, NULL, "collect's file of the sentences", false},
         {"data", OPT_INPUT, &s.data, NULL, 0, 0, NULL, NULL, "held-out activations, from collect", false},
         {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "tensor to take: mlp_post", false},
-        {"feature", OPT_INT, &s.feature, NULL, 0, INT32_MAX, NULL, "1", "the feature to look at, from 0", false},
+        {"feature", OPT_INT, &s.feature, "-1", -1, INT32_MAX, NULL, "1",
+         "the feature to look at, from 0; -1: one that all languages but one share most", false},
         {"min-firings", OPT_INT, &s.min_firings, "20", 1, 1e12, NULL, "rows", "features with fewer are not ranked",
          false},
         {"best", OPT_INT, &s.best, "50", 1, 1000, NULL, "features",
@@ -525,6 +549,7 @@ int main(int argc, char **argv) {
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 
     if (!rc) rc = allocate(&r, &e);
+    if (!rc && s.feature < 0) rc = choose_shared(&s, &r, &e);
     if (!rc) rc = compute(&s, &r, &e);
     if (!rc) rc = write_out(&s, &r, &e);
 

@@ -93,16 +93,17 @@ static int draw_steps(struct canvas *c, const struct chart_series *s, const stru
 
 static void draw_bars(struct canvas *c, const struct chart_panel *p, const struct chart_series *s, size_t nth,
                       size_t of, const struct layout_panel *q) {
-    double slot = q->w / (q->ax.hi - q->ax.lo), base = q->y + q->h, pt = canvas_pt(c);
+    double slot = q->w / (q->ax.hi - q->ax.lo), base = layout_px(&q->ay, fmax(q->ay.lo, fmin(0, q->ay.hi))), pt = canvas_pt(c);
     double w = fmin(0.8 * slot / (double)of, 44 * pt);
     for (size_t i = 0; i < s->n; i++) {
         double y = layout_px(&q->ay, s->y[i]), x = layout_px(&q->ax, s->x[i]) + ((double)nth - 0.5 * (double)of) * w;
         if (!isfinite(y) || !isfinite(x)) continue;
-        canvas_fill(c, x, y, w * 0.96, base - y, s->colour, s->alpha);
+        canvas_fill(c, x, fmin(y, base), w * 0.96, fabs(base - y), s->colour, s->alpha);
         char text[32];
         snprintf(text, sizeof text, "%.4g", s->y[i]);
+        double above = y <= base ? -2 * pt : (2 + 0.75 * text_pt) * pt;
         if (of * p->x.n_categories <= 40 && canvas_text_width(c, text, text_pt, false) < 1.5 * w)
-            canvas_text(c, x + w * 0.48, y - 2 * pt, text,
+            canvas_text(c, x + w * 0.48, y + above, text,
                         (struct canvas_style){.size_pt = text_pt, .ax = 0.5, .colour = CANVAS_INK});
     }
 }

@@ -1,0 +1,16 @@
+# figures.mk - Figures 5 to 10 of Baig and Mak, and a few of our own beside them. The run is in params/latentwalk/.
+
+$(call figure,training, kind=curves, in=$(main)/train)
+$(call figure,fig5, kind=plane, in=$(main)/neighbours)
+$(call figure,fig6, kind=space, in=$(main)/neighbours)
+$(call figure,agreement, kind=agreement, in=$(main)/neighbours)
+$(call figure,fig7, kind=sentences, in=$(main)/specificity)
+$(call figure,fig8, kind=prompts, in=$(main)/specificity)
+$(call figure,ranking, kind=ranking, in=$(main)/specificity)
+$(call figure,fig9, kind=ablation, in=$(main)/ablate)
+fig10.labels := any direction|along features
+$(call figure,fig10, kind=walk, in=$(main)/walk.isotropic+$(main)/walk.features)
+
+# The choice of lambda: the run, and the trials declared beside it (make sweep).
+of = $(subst $(space),+,$(strip $(addsuffix /$1,$2)))
+$(if $(trials),$(call extra-figure,sweep, kind=sweep, in=$(call of,evaluate,$(runs) $(trials))))
