@@ -16,7 +16,7 @@ use.specificity := site feature min-firings best backend
 use.ablate      := site rows noise shown seed backend
 use.walk        := site walks walk-steps step-size directions seed backend
 use.plot      := kind labels title left-out smooth
-use.page      :=
+use.page      := title
 
 in.tokenize  := model=MODEL corpus=CORPUS
 in.collect   := tokens=tokenize.% model=MODEL

@@ -23,3 +23,5 @@ $(call figure,frequency, kind=frequency, in=$(call of,evaluate))
 
 # The choice of lambda: the runs, and the trials declared beside them (make sweep).
 $(if $(trials),$(call extra-figure,sweep, kind=sweep, in=$(call of,evaluate,$(runs) $(trials))))
+
+index.title := AIAA 5047: language lobes in the features of sparse autoencoders

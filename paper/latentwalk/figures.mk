@@ -11,6 +11,10 @@ $(call figure,fig9, kind=ablation, in=$(main)/ablate)
 fig10.labels := any direction|along features
 $(call figure,fig10, kind=walk, in=$(main)/walk.isotropic+$(main)/walk.features)
 
+# How often features fire; and the page's heading.
+$(call figure,frequency, kind=frequency, in=$(main)/evaluate)
+index.title := Baig and Mak: sparse autoencoders and random walks in latent space
+
 # The choice of lambda: the run, and the trials declared beside it (make sweep).
 of = $(subst $(space),+,$(strip $(addsuffix /$1,$2)))
 $(if $(trials),$(call extra-figure,sweep, kind=sweep, in=$(call of,evaluate,$(runs) $(trials))))
