@@ -31,3 +31,15 @@ $(B)/test/receipt_emulated: $(B)/obj/tests/gpu/receipt.o $(emulated_obj) $(archi
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(quiet)$(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS) -Wl,-z,execstack $< $(emulated_obj) $(archive) $(LIBS) -o $@
+
+# The laboratory: versions of single kernels, checked and timed. CI compiles it where nvcc is.
+lab := $(if $(NVCC),$(patsubst kernels/lab/%.cu,$(B)/lab/%,$(sort $(wildcard kernels/lab/*.cu))))
+.PHONY: gpu-lab
+gpu-lab: $(lab) ## on a machine with a GPU: versions of single kernels from plain to fast, checked and timed
+	@$(if $(lab),for p in $(lab); do echo "$${p##*/}"; $$p || exit; done,echo 'gpu-lab: no nvcc: install the CUDA toolkit'; exit 77)
+.PHONY: gpu-programs
+gpu-programs: $(if $(NVCC),$(B)/gpu-receipt $(lab)) ## compile and link what needs a GPU to run; nothing without nvcc
+$(B)/lab/%: kernels/lab/%.cu kernels/lab/lab.h
+	@mkdir -p $(@D)
+	$(call say,NVCC,$<)
+	$(quiet)$(NVCC) -O3 -std=c++17 -I. $(CUDA_CODE) $< -o $@
