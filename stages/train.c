@@ -241,6 +241,11 @@ int main(int argc, char **argv) {
 
     if (!rc) rc = write_all(&s, &r, &e);
 
+    double read_bytes = (double)((s.steps - first) * s.batch) * (double)r.D * (rc ? 0 : (double)st_dtype_bytes(st_find(r.rows, "rows")->dtype));
+    if (!rc && feed_waited_s(r.feed) > 0.05 * spent_s)
+        fprintf(stderr, PROG ": %.0f %% of the time went by waiting for data: the storage of %s delivered %.2f GB/s\n",
+                100 * feed_waited_s(r.feed) / spent_s, s.in, 1e-9 * read_bytes / spent_s);
+
     size_t steps = (size_t)s.steps, tail = steps - (steps + 9) / 10;
     if (!rc)
         stage_done(PROG, "%s: %zu steps, %.0f tok/s, waited %.2f s for data, last tenth: reconstruction %.4f, L0 %.1f, dead %.1f %%",

@@ -111,8 +111,8 @@ static int prompt_lines(struct chart_panel *p, const struct view *v, struct err 
             const json_t *o = json_array_get(list, i);
             const char *id = json_string_value(json_object_get(o, "id")), *text = english(v, id);
             size_t cut = text ? strlen(text) : 0;
-            if (cut > 64)
-                for (cut = 64; cut && ((unsigned char)text[cut] & 0xc0) == 0x80; cut--) {}
+            if (cut > 80)
+                for (cut = 80; cut && ((unsigned char)text[cut] & 0xc0) == 0x80; cut--) {}
             s->x[i] = 0, s->y[i] = -line;
             snprintf(s->text[i], CHART_LABEL, "%.2f  %s  %.*s%s", json_number_value(json_object_get(o, "activation")), id ? id : "", (int)cut,
                      text ? text : "", text && text[cut] ? "…" : "");
