@@ -1,7 +1,7 @@
 /* cuda.h - what the CUDA back end's files share, and its way in. Inside kernels/ only.
  *
  * kernels/<op>_cuda.cu are compiled by nvcc where it is, and left out elsewhere. They keep to what C and CUDA have in common, so that
- * tests/cuda/ can compile the same files as C and run every launch on the CPU, thread by thread (tests/cuda/emulate.h): what a block,
+ * tests/cuda/ can compile the same files as C, its own words for CUDA's given on the command line, and run every launch on the CPU: what a block,
  * a barrier, a shuffle and an index do is checked on machines without a GPU; speed and cuBLAS are not.
  *
  * No atomics anywhere: every sum has one order, so a run gives the same bytes each time. Arrays are managed memory that prefers the
@@ -29,8 +29,6 @@
 #define SHARED_DYNAMIC(type, name)                                                                                          \
     extern __shared__ unsigned long long shared_bytes_of_the_block[];                                                       \
     type *name = (type *)shared_bytes_of_the_block
-#elif defined SAEMILL_EMULATE
-#include "tests/cuda/emulate.h"
 #endif
 
 #ifndef BEGIN_C

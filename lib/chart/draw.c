@@ -54,7 +54,7 @@ static void legend(struct canvas *c, const struct layout_legend *g) {
     for (size_t i = 0; i < g->n; i++) {
         double x = g->x + g->entry[i].x, y = g->y + g->entry[i].y;
         mark_sign(c, g->entry[i].series, x, y);
-        text(c, x + mark_sign_pt(g->entry[i].series) * canvas_pt(c), y, g->entry[i].series->name, layout_legend_pt, 0,
+        text(c, x + layout_sign_pt(g->entry[i].series) * canvas_pt(c), y, g->entry[i].series->name, layout_legend_pt, 0,
              0.5);
     }
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "lib/base/arena.h"
-#include "lib/chart/mark.h"
 
 static const double outer_pt = 5, gap_pt = 12, side_share = 0.29;
 
@@ -112,7 +111,7 @@ static void legend_flow(struct layout_legend *g, struct canvas *c, double width_
     size_t first = 0, rows = 0;
     g->w = width_px;
     for (size_t i = 0; i <= g->n; i++) {
-        double w = i < g->n ? mark_sign_pt(g->entry[i].series) * pt +
+        double w = i < g->n ? layout_sign_pt(g->entry[i].series) * pt +
                                   canvas_text_width(c, g->entry[i].series->name, layout_legend_pt, false)
                             : 0;
         if (i > first && (i == g->n || narrow || x + gap + w > width_px)) {
@@ -253,6 +252,8 @@ int layout_make(struct layout *l, const struct chart *c, struct canvas *scratch,
     l->h = (int)ceil(y + 2 * l->pt);
     return 0;
 }
+
+double layout_sign_pt(const struct chart_series *s) { return s->mark == CHART_POINTS ? 9 : 15; }
 
 void layout_free(struct layout *l) {
     free(l->panel);

@@ -66,4 +66,7 @@ struct layout {
 int layout_make(struct layout *l, const struct chart *c, struct canvas *scratch, int width_px, struct err *e);
 void layout_free(struct layout *l);
 
+/* From the left end of a legend sign to that of its text, in points. */
+double layout_sign_pt(const struct chart_series *s);
+
 #endif

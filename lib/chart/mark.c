@@ -327,8 +327,6 @@ int mark_panel(struct canvas *c, const struct chart_panel *p, const struct layou
     return rc;
 }
 
-double mark_sign_pt(const struct chart_series *s) { return s->mark == CHART_POINTS ? 9 : 15; }
-
 void mark_sign(struct canvas *c, const struct chart_series *s, double x, double y) {
     double pt = canvas_pt(c);
     switch (s->mark) {

@@ -12,7 +12,4 @@ int mark_panel(struct canvas *c, const struct chart_panel *p, const struct layou
 /* The sign of a series in a legend: x its left end, y its middle. */
 void mark_sign(struct canvas *c, const struct chart_series *s, double x, double y);
 
-/* From the left end of the sign to that of the text, in points. */
-double mark_sign_pt(const struct chart_series *s);
-
 #endif
