@@ -15,6 +15,7 @@ use.neighbours  := nearest
 use.specificity := site feature min-firings best backend
 use.ablate      := site rows noise shown seed backend
 use.walk        := site walks walk-steps step-size directions seed backend
+use.effect      := site context max-tokens
 use.plot      := kind labels title left-out smooth
 use.page      := title
 
@@ -32,6 +33,7 @@ in.neighbours  := sae=train evaluate=evaluate feature-of=specificity
 in.specificity := sae=train data=collect.heldout sentences=SENTENCES activations=collect.sentences
 in.ablate      := sae=train data=collect.heldout feature-of=specificity
 in.walk        := sae=train data=collect.heldout
+in.effect      := sae=train model=MODEL tokens=tokenize.heldout
 in.tokenize.sentences := model=MODEL corpus=SENTENCES
 
 ext.tokenize  := .safetensors
@@ -47,6 +49,7 @@ ext.neighbours  := .json
 ext.specificity := .json
 ext.ablate      := .json
 ext.walk        := .json
+ext.effect      := .json
 ext.page      := .html
 
 threads := $(if $(THREADS),--threads $(THREADS))
@@ -63,6 +66,7 @@ aside.neighbours  := $(threads)
 aside.specificity := $(threads)
 aside.ablate      := $(threads)
 aside.walk        := $(threads)
+aside.effect      := $(threads)
 aside.plot      := --lineage @L
 
 # Raw inputs. A corpus folder gives a document its language, so there the name counts, not only the content.
@@ -90,7 +94,7 @@ lobe-variants             := $(affinities) $(others:%=%-often) # -often: rare fe
 sae-trained   := tokenize.train tokenize.heldout collect.train collect.heldout normalise train evaluate
 sae-instances := $(sae-trained) cooccur $(lobe-variants:%=cluster.%) $(lobe-variants:%=lobes.%) tsne umap
 
-looks         := tokenize.sentences collect.sentences specificity neighbours ablate walk.isotropic walk.features
+looks         := tokenize.sentences collect.sentences specificity neighbours ablate walk.isotropic walk.features effect
 
 # $(call sae,NAME, key=value …): a whole run, with lobes.   $(call looked-at,NAME, …): one with a close look at its features.
 #   $(call trial,NAME, key=value …): one point of a sweep, trained and evaluated.

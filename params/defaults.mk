@@ -55,6 +55,7 @@ best            := 50            # features of each language, tried on the sente
 rows            := 32            # on which the feature is most active
 noise           := 1             # standard deviation, in mean activations of the feature; BM do not say
 shown           := 32            # features in the heat map
+max-tokens      := 4096          # held-out tokens on which every feature is ablated
 walks           := 256           # BM show one
 walk-steps      := 100           # BM do not say
 step-size       := 0.1           # of the rows' size; BM do not say

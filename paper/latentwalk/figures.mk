@@ -8,6 +8,7 @@ $(call figure,fig7, kind=sentences, in=$(main)/specificity)
 $(call figure,fig8, kind=prompts, in=$(main)/specificity)
 $(call figure,ranking, kind=ranking, in=$(main)/specificity)
 $(call figure,fig9, kind=ablation, in=$(main)/ablate)
+$(call figure,effect, kind=effect, in=$(main)/effect)
 fig10.labels := any direction|along features
 $(call figure,fig10, kind=walk, in=$(main)/walk.isotropic+$(main)/walk.features)
 

@@ -21,6 +21,7 @@ lambda-warmup := 5        # steps
 walks      := 16
 walk-steps := 20
 rows       := 8
+max-tokens := 300
 
 main := mlp-tiny
 
