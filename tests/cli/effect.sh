@@ -1,0 +1,44 @@
+#!/bin/sh
+# effect.sh - every feature ablated in the language model: bytes, an independent check of one feature, bad input.
+T=build/tmp/cli_effect
+B=build/bin
+M=inputs/models/gelu-1l-zh-en
+rm -rf $T && mkdir -p $T || exit 1
+n=0
+ok() {
+    name=$1
+    shift
+    n=$((n + 1))
+    if "$@" >$T/said 2>&1; then echo "ok $n - $name"; else
+        echo "not ok $n - $name"
+        sed 's/^/# /' $T/said | tail -20
+    fi
+}
+fails() { # fails STATUS TEXT COMMAND… - exit status, and TEXT in what it says; nothing is left at $T/none
+    want=$1 text=$2
+    shift 2
+    "$@" >$T/out 2>&1
+    rc=$?
+    cat $T/out
+    [ $rc = "$want" ] && grep -qF -- "$text" $T/out && [ ! -e $T/none ] && [ ! -e $T/none.part ]
+}
+prepare() {
+    $B/tokenize --model $M --corpus inputs/corpus/zh/debmake-doc.jsonl.zst inputs/corpus/en/debmake-doc.jsonl.zst --max-tokens-per-group 1500 --out $T/tok.safetensors &&
+        $B/collect --tokens $T/tok.safetensors --model $M --sites mlp_post --context 64 --out $T/acts.safetensors &&
+        $B/normalise --in $T/acts.safetensors --site mlp_post --norm unit --seed 0 --out $T/rows.safetensors &&
+        $B/train --in $T/rows.safetensors --arch relu --init kaiming --width 256 --lambda 1e-2 --lr 1e-3 --steps 30 --batch 256 --lr-warmup 2 --lambda-warmup 5 --out $T/sae
+}
+ok 'activations and an SAE of gelu-1l' prepare
+effect() { $B/effect --sae $T/sae --model $M --tokens $T/tok.safetensors --site mlp_post --context 64 --max-tokens 400 "$@"; }
+threads() { for t in 1 3; do effect --threads $t --out $T/e$t.json || return 1; done && cmp $T/e1.json $T/e3.json; }
+ok 'the same bytes for 1 and 3 threads' threads
+sane() { # the losses in order: as it is, with the SAE, without the site
+    awk -F'[:,]' '/"loss":/ {a = $2} /"loss_sae":/ {b = $2} /"loss_zero":/ {c = $2} END {exit !(a > 0 && a < b && b < c)}' $T/e1.json
+}
+ok 'the model, with its SAE, without the site: each worse than the one before' sane
+drawn() { $B/plot --kind effect --in $T/e1.json --out $T/p && [ -s $T/p/plot.png ]; }
+ok 'and a figure' drawn
+ok 'a layer before the last' fails 1 'want a site of the last layer' $B/effect --sae $T/sae --model inputs/models/qwen2-8l-zh-en --tokens $T/tok.safetensors --site L0R --context 64 --out $T/none
+ok 'a site of another width' fails 1 'wide' $B/effect --sae $T/sae --model $M --tokens $T/tok.safetensors --site L0R --context 64 --out $T/none
+ok 'a context beyond the model' fails 1 'n_ctx' $B/effect --sae $T/sae --model $M --tokens $T/tok.safetensors --site mlp_post --context 4096 --out $T/none
+echo "1..$n"
