@@ -56,8 +56,7 @@ $(archive): $(lib_obj) $(B)/members
 	$(call say,AR  )
 	$(quiet)rm -f $@.$$$$ && ar rcsD $@.$$$$ $(lib_obj) && mv -f $@.$$$$ $@
 
-nvcc_linker = $(NVCC) -Xcompiler -fopenmp $(patsubst -Wl$(comma)%,-Xlinker %,$(LDFLAGS))
-linker = $(if $(cuda_src),$(nvcc_linker),$(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS))
+linker = $(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS)
 $(BIN)/%: $(B)/obj/stages/%.o $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)

@@ -75,7 +75,7 @@ double overlap_between(const float *score, size_t stride, size_t dims, const str
                 float d = distance(at, score + l * stride, dims);
                 below += d < reach, equal += d == reach;
             }
-            below -= reach > 0, equal -= 1 + !(reach > 0); /* i itself and the neighbour are not among the others */
+            below -= reach > 0, equal -= reach > 0 ? 1 : 2; /* i itself and the neighbour are not among the others */
             twice += 2 * (uint64_t)below + equal;
         }
     return (double)twice / (2 * (double)(n - 2) * (double)n * (double)k);
