@@ -259,11 +259,11 @@ static int add_axis(const struct eye *b, const struct side *s, size_t c, size_t 
     for (int i = 0; i < 3; i++) {
         double f = i == 0 ? 0.06 : i == 1 ? 0.5 : 0.94, x = a[0] + f * (z[0] - a[0]), y = a[1] + f * (z[1] - a[1]);
         double out = i == 1 ? 1.13 : 1.07; /* away from the middle of the picture */
-        t->x[i] = c == 2 ? x * (i == 1 ? 1.16 : 1.09) : x * out, t->y[i] = c == 2 ? y : y * out;
+        t->x[i] = c == 2 ? x * (i == 1 ? 1.02 : 1.09) : x * out, t->y[i] = c == 2 ? y : y * out;
     }
     t->size_pt = 0.01, t->derived = true;
     snprintf(t->text[0], CHART_LABEL, "%.2g", b->lo[c]);
-    snprintf(t->text[1], CHART_LABEL, "component %zu (%.1f %%)", c + 1, 100 * s->explained[c]);
+    snprintf(t->text[1], CHART_LABEL, "PC %zu (%.1f %%)", c + 1, 100 * s->explained[c]);
     snprintf(t->text[2], CHART_LABEL, "%.2g", b->hi[c]);
     return 0;
 }
