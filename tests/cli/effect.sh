@@ -4,24 +4,7 @@ T=build/tmp/cli_effect
 B=build/bin
 M=inputs/models/gelu-1l-zh-en
 rm -rf $T && mkdir -p $T || exit 1
-n=0
-ok() {
-    name=$1
-    shift
-    n=$((n + 1))
-    if "$@" >$T/said 2>&1; then echo "ok $n - $name"; else
-        echo "not ok $n - $name"
-        sed 's/^/# /' $T/said | tail -20
-    fi
-}
-fails() { # fails STATUS TEXT COMMAND… - exit status, and TEXT in what it says; nothing is left at $T/none
-    want=$1 text=$2
-    shift 2
-    "$@" >$T/out 2>&1
-    rc=$?
-    cat $T/out
-    [ $rc = "$want" ] && grep -qF -- "$text" $T/out && [ ! -e $T/none ] && [ ! -e $T/none.part ]
-}
+. tests/tap.sh
 prepare() {
     $B/tokenize --model $M --corpus inputs/corpus/zh/debmake-doc.jsonl.zst inputs/corpus/en/debmake-doc.jsonl.zst --max-tokens-per-group 1500 --out $T/tok.safetensors &&
         $B/collect --tokens $T/tok.safetensors --model $M --sites mlp_post --context 64 --out $T/acts.safetensors &&

@@ -2,16 +2,7 @@
 # gpu.sh - the GPU's receipt on the emulated GPU; and what is said where there is none.
 T=build/tmp/cli_gpu
 rm -rf $T && mkdir -p $T || exit 1
-n=0
-ok() {
-    name=$1
-    shift
-    n=$((n + 1))
-    if "$@" >$T/said 2>&1; then echo "ok $n - $name"; else
-        echo "not ok $n - $name"
-        sed 's/^/# /' $T/said | tail -20
-    fi
-}
+. tests/tap.sh
 receipt() { build/test/receipt_emulated --quick $T/receipt.json test && grep -q '"failed": 0' $T/receipt.json && grep -q '^29 checks, 0 failed' $T/said; }
 ok 'every check of the receipt passes on the emulated GPU' receipt
 usage() { build/test/receipt_emulated; [ $? = 2 ]; }

@@ -6,17 +6,8 @@ trap 'rm -rf $T' EXIT
 mkdir -p $T || exit 1
 H=$T/results/tiny/aiaa5047
 F=$T/figures/tiny
-n=0
 mk() { make --no-print-directory PAPER=aiaa5047 SCALE=tiny RESULTS=$T/results FIGURES=$T/figures "$@"; }
-ok() {
-    name=$1
-    shift
-    n=$((n + 1))
-    if "$@" >$T/said 2>&1; then echo "ok $n - $name"; else
-        echo "not ok $n - $name"
-        sed 's/^/# /' $T/said | tail -25
-    fi
-}
+. tests/tap.sh
 executed() { # the stages that ran in the log of the last make are these
     got=$(sed -n 's/^RUN  *\([a-z]*\) .*/\1/p' $T/log | sort -u | tr '\n' ' ')
     [ "$got" = "$1" ] || { echo "ran: $got" "want: $1"; cat $T/log; return 1; }

@@ -1,0 +1,19 @@
+# tap.sh - read by the scripts in tests/ (". tests/tap.sh"): cases in the Test Anything Protocol. $T is the script's scratch folder.
+n=0
+ok() { # ok NAME COMMAND… - one case
+    name=$1
+    shift
+    n=$((n + 1))
+    if "$@" >$T/said 2>&1; then echo "ok $n - $name"; else
+        echo "not ok $n - $name"
+        sed 's/^/# /' $T/said | tail -25
+    fi
+}
+fails() { # fails STATUS TEXT COMMAND… - exit status, and TEXT in what it says; nothing is left at $T/none
+    want=$1 text=$2
+    shift 2
+    "$@" >$T/out 2>&1
+    rc=$?
+    cat $T/out
+    [ $rc = "$want" ] && grep -qF -- "$text" $T/out && [ ! -e $T/none ] && [ ! -e $T/none.part ]
+}
