@@ -49,7 +49,8 @@ epochs          := 0             # 0: 500 to 10 000 points, 200 above: likewise
 
 # neighbours, specificity, ablate, walk (BM: Baig and Mak, An Exploration of Sparse Autoencoders and Random Walks in Latent Space)
 nearest         := 10            # features by cosine; BM do not say
-feature         := -1            # the one that all languages but one share most; BM look at their feature 42, which is such a one
+feature         := -1            # chosen: the one that all languages but `without` share most
+without         := ar            # BM look at their feature 42, which fires on Chinese and English and not on Arabic
 min-firings     := 20            # held-out rows; fewer say little about a language
 best            := 50            # features of each language, tried on the sentences
 rows            := 32            # on which the feature is most active

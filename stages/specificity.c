@@ -30,7 +30,7 @@ enum { INTERVALS = 10, TOP_SENTENCES = 5, MOST_LANGUAGES = 8 };
 static const double specific_share = 0.9;
 
 struct settings {
-    const char *sae, *sentences, *activations, *data, *site, *backend, *out;
+    const char *sae, *sentences, *activations, *data, *site, *without, *backend, *out;
     int64_t feature, min_firings, best, threads;
 };
 
@@ -196,23 +196,25 @@ static int32_t *languages(const struct run *r, struct err *e) {
     return g;
 }
 
-/* The kind of feature that the authors looked at: of all features, the one with the widest gap between the language on whose sentences
- * it fires least often and the one next to that; of equals the first. */
+/* The kind of feature that the authors looked at, one that all languages but one share: of all features, the one with the widest gap
+ * between the sentences it fires on in the language left out and those in the next language; of equals the first. */
 static int choose_shared(struct settings *s, struct run *r, struct err *e) {
     const size_t G = r->said.G;
+    int64_t widest = INT64_MIN;
+    size_t without = 0;
+    while (without < G && strcmp(r->said.language[without], s->without)) without++;
+    if (without == G) {
+        err_set(e, ERR_USAGE, PROG ": --without %s: the sentences of %s are in no such language", s->without, s->sentences);
+        return err_hint(e, "name one of their languages, or give --feature");
+    }
     int32_t *language = languages(r, e);
-    int64_t widest = -1;
     int rc = language ? listen(s, r, language, e) : ERR_MEMORY;
     for (size_t f = 0; !rc && f < r->sae.F; f++) {
-        int64_t least = INT64_MAX, next = INT64_MAX;
-        for (size_t g = 0; g < G; g++) {
-            int64_t n = r->heard[f * G + g];
-            if (n < least) next = least, least = n;
-            else if (n < next) next = n;
-        }
-        if (next != INT64_MAX && next - least > widest) widest = next - least, s->feature = (int64_t)f;
+        int64_t least = INT64_MAX;
+        for (size_t g = 0; g < G; g++)
+            if (g != without && r->heard[f * G + g] < least) least = r->heard[f * G + g];
+        if (least - r->heard[f * G + without] > widest) widest = least - r->heard[f * G + without], s->feature = (int64_t)f;
     }
-    if (!rc && widest < 0) s->feature = 0;
     memset(r->heard, 0, r->sae.F * G * sizeof *r->heard);
     memset(r->last, 0, r->sae.F * sizeof *r->last);
     free(language);
@@ -530,7 +532,9 @@ int main(int argc, char **argv) {
         {"data", OPT_INPUT, &s.data, NULL, 0, 0, NULL, NULL, "held-out activations, from collect", false},
         {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "tensor to take: mlp_post", false},
         {"feature", OPT_INT, &s.feature, "-1", -1, INT32_MAX, NULL, "1",
-         "the feature to look at, from 0; -1: one that all languages but one share most", false},
+         "the feature to look at, from 0; -1: chosen by --without", false},
+        {"without", OPT_TEXT, &s.without, "ar", 0, 0, NULL, NULL,
+         "language that the chosen feature lacks while all others share it", false},
         {"min-firings", OPT_INT, &s.min_firings, "20", 1, 1e12, NULL, "rows", "features with fewer are not ranked",
          false},
         {"best", OPT_INT, &s.best, "50", 1, 1000, NULL, "features",

@@ -28,6 +28,7 @@ ok 'and figures of them' drawn
 ok 'a feature out of range' fails 1 'has features 0 to 255' specificity --sentences $S --feature 256 --out $T/none
 ok 'a feature out of range, for neighbours' fails 1 'has features 0 to 255' neighbours --feature 256 --out $T/none
 ok 'no feature' fails 2 'either --feature or --feature-of' neighbours --out $T/none
+ok 'a language that is not there' fails 2 'in no such language' specificity --sentences $S --without de --out $T/none
 head -2 $S >$T/two.jsonl
 sed -n '3,5p' $S >>$T/two.jsonl
 ok 'a sentence that lacks a language' fails 1 'two.jsonl' specificity --sentences $T/two.jsonl --out $T/none
