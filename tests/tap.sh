@@ -17,3 +17,13 @@ fails() { # fails STATUS TEXT COMMAND… - exit status, and TEXT in what it says
     cat $T/out
     [ $rc = "$want" ] && grep -qF -- "$text" $T/out && [ ! -e $T/none ] && [ ! -e $T/none.part ]
 }
+options_exist() { # options_exist N - every declared parameter and input is an option of its program, for N programs or more (mk is the script's)
+    mk -n -B drawn | awk '/--target/ {$0 = substr($0, index($0, " -- ") + 4); print}' | sort -u -k1,1 >$T/commands
+    [ "$(wc -l <$T/commands)" -ge "$1" ] || { cat $T/commands; return 1; }
+    while read -r p words; do
+        $p --help >$T/help || return 1
+        for w in $words; do
+            case $w in --?*) grep -q "^  $w " $T/help || { echo "$p has no $w"; return 1; } ;; esac
+        done
+    done <$T/commands
+}

@@ -30,17 +30,7 @@ feature() { build feature=3 && executed 'ablate neighbours page plot specificity
 ok 'another feature: what looks at it, and not the training' feature
 back() { build && executed ''; }
 ok 'put back: nothing executes' back
-options() { # every declared parameter and input is an option of its program
-    mk -n -B drawn | awk '/--target/ {$0 = substr($0, index($0, " -- ") + 4); print}' | sort -u -k1,1 >$T/commands
-    [ "$(wc -l <$T/commands)" -ge 11 ] || { cat $T/commands; return 1; }
-    while read -r p words; do
-        $p --help >$T/help || return 1
-        for w in $words; do
-            case $w in --?*) grep -q "^  $w " $T/help || { echo "$p has no $w"; return 1; } ;; esac
-        done
-    done <$T/commands
-}
-ok 'every declared option is one of its program' options
+ok 'every declared option is one of its program' options_exist 11
 threads() { mk recheck N=99 THREADS=3 >$T/log 2>&1 || { cat $T/log; return 1; } }
 ok 'every stage again with 3 threads: the same bytes' threads
 echo "1..$n"

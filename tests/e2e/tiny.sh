@@ -54,18 +54,7 @@ kill_train() { # SIGKILL to every process of a build in the middle of training
 ok 'kill -9 in the middle of training: no half target' kill_train
 after() { build && executed '' && mk audit; }
 ok 'with the old parameters all is there still' after
-options() { # every declared parameter and input is an option of its program
-    mk -n -B drawn | awk '/--target/ {$0 = substr($0, index($0, " -- ") + 4); print}' |
-        sort -u -k1,1 >$T/commands
-    [ "$(wc -l <$T/commands)" -ge 12 ] || { cat $T/commands; return 1; }
-    while read -r p words; do
-        $p --help >$T/help || return 1
-        for w in $words; do
-            case $w in --?*) grep -q "^  $w " $T/help || { echo "$p has no $w"; return 1; } ;; esac
-        done
-    done <$T/commands
-}
-ok 'every declared option is one of its program' options
+ok 'every declared option is one of its program' options_exist 12
 gc() { mk gc WIP=1 && [ -z "$(ls $T/results/store/wip)" ] && mk audit DEEP=1; }
 ok 'gc, and every stored byte is as its name says' gc
 echo "1..$n"
