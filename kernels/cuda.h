@@ -37,6 +37,7 @@
 #endif
 
 BEGIN_C
+#include "kernels/lm_kernels.h"
 #include "kernels/sae_kernels.h"
 
 /* Threads of a block, and of the one block that scans. The emulation takes fewer: it runs them one after the other. */
@@ -53,6 +54,9 @@ enum cuda_precision { CUDA_BF16, CUDA_TF32, CUDA_F32 };
  * Errors: ERR_NO_DEVICE when this build has no CUDA, there is no GPU, or cuBLAS cannot be loaded. */
 int cuda_open(const char *backend, const struct sae_kernels **out, struct err *e);
 
+/* The same for a language model's forward pass: intermediates and weights in bf16, or float32 for the other two. */
+int cuda_lm_open(const char *backend, struct lm_kernels *out, struct err *e);
+
 /* ---- cuda_device.cu ---- */
 
 int cuda_start(enum cuda_precision p, struct err *e);
@@ -65,6 +69,16 @@ void cuda_arrived(int slot);
 void cuda_zero(void *at, size_t bytes);
 int cuda_finish(struct err *e);
 void cuda_read(void *host, const void *at, size_t bytes); /* after what was started; waits */
+
+/* Small things of a batch: filled in by the host, sent in order. Room for `bytes`, of two by turns (waits if what was sent from it is
+ * still on its way); cuda_send copies it and gives where it is on the device. NULL when there is no memory: the error is noted. */
+void *cuda_staging(size_t bytes);
+const void *cuda_send(void);
+
+/* A copy to pinned host memory; started. What is started is over when cuda_await of the slot it was marked with returns. */
+void cuda_fetch(void *host, const void *at, size_t bytes);
+void cuda_sent(int slot);
+int cuda_await(int slot, struct err *e);
 
 void cuda_copy(void *to, const void *from, size_t bytes); /* on the device; started */
 void cuda_describe(char out[256]);                        /* "NVIDIA H200, 139.8 GiB, compute 9.0, driver 13.0, runtime 13.0" */
@@ -79,6 +93,10 @@ int gemm_cuda_start(struct err *e);
 /* C[M,N] := op(A) op(B) + beta C, row-major, as gemm.h, by cuBLAS. Operands are float32; in CUDA_BF16 they are rounded to bf16 first. */
 void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const float *A, size_t lda, const float *B, size_t ldb,
                float beta, float *C, size_t ldc);
+
+/* The same, beta 0 or 1, with operands and result as the forward pass holds them: bf16 in CUDA_BF16, else float32. */
+void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *A, size_t lda, const void *B, size_t ldb, float beta,
+                    void *C, size_t ldc);
 
 /* out[i] := bf16(x[i]), to nearest, ties to even.   out: scratch, 2 bytes each */
 void cuda_to_bf16(const float *x, void *out, size_t n);
@@ -109,6 +127,20 @@ void batch_total_cuda(size_t B, const struct sae_row_sums *sums, struct batch_to
 size_t batch_count_cuda(size_t n, const uint32_t *counts);
 size_t batch_idle_cuda(size_t F, const uint32_t *steps_idle, uint32_t window);
 
+void linear_pack_cuda(size_t first, size_t n, size_t K, const float *W, float *packed);
+void linear_cuda(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel, const float *bias,
+                 float *y, size_t ldy);
+void rmsnorm_cuda(size_t M, size_t D, const float *x, const float *w, float eps, float *y);
+void layernorm_cuda(size_t M, size_t D, const float *x, const float *w, const float *b, float eps, float *y);
+void rope_cuda(const struct pass_place *p, size_t H, size_t Dh, float *x, size_t ldx, const float *table);
+void attention_cuda(const struct pass_place *p, const struct attention *a, float *out, size_t ldo, void *work);
+void swiglu_cuda(size_t n, float *g, const float *u);
+void gelu_cuda(size_t n, float *x);
+void pass_place_cuda(size_t n, const size_t *start, const int32_t *token, struct pass_place *p);
+void pass_embed_cuda(const struct pass_place *p, size_t D, const float *table, const float *pos, float *x);
+void pass_add_cuda(size_t n, float *x, const float *delta);
+void pass_fetch_cuda(size_t n, const float *x, bool wide, bool bf16, void *out);
+
 #if defined __CUDACC__
 cudaStream_t cuda_stream(void);
 void cuda_note(cudaError_t status, const char *what);
@@ -118,6 +150,10 @@ END_C
 
 #if defined __CUDACC__ || defined SAEMILL_EMULATE
 static inline size_t cuda_blocks(size_t n, size_t per) { return (n + per - 1) / per; }
+
+/* Four elements per thread, i the first of them. */
+#define EACH4(i, n) \
+    for (size_t i = 4 * ((size_t)blockIdx.x * blockDim.x + threadIdx.x); i < (n); i += 4 * (size_t)gridDim.x * blockDim.x)
 
 /* One element per thread, all of them once. */
 #define EACH(i, n) \
@@ -141,9 +177,51 @@ __device__ static inline float cuda_warp_sum(float v) {
     return __shfl_sync(0xffffffffu, v, 0);
 }
 
+/* Two bf16 numbers in one word. */
+__device__ static inline float cuda_low(uint32_t two) { return __uint_as_float(two << 16); }
+__device__ static inline float cuda_high(uint32_t two) { return __uint_as_float(two & 0xffff0000u); }
+__device__ static inline uint32_t cuda_pair(float low, float high) {
+    return (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(low)) | (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(high)) << 16;
+}
+
 /* Element i of an array that is bf16 or float32; `half` is a constant where it is called, so that no test is left. */
 __device__ static inline float cuda_load(const void *x, size_t i, int half) {
     return half ? __bfloat162float(((const __nv_bfloat16 *)x)[i]) : ((const float *)x)[i];
+}
+__device__ static inline void cuda_store(void *x, size_t i, float v, int half) {
+    if (half) ((__nv_bfloat16 *)x)[i] = __float2bfloat16_rn(v);
+    else ((float *)x)[i] = v;
+}
+
+/* Elements i .. i+3, in one transaction where i and the array's end allow it: i is a multiple of 4 as seen from a start that is
+ * aligned as cudaMalloc's, and `left` elements follow from i on. What is not there is 0, and is not stored. */
+__device__ static inline void cuda_load4(float v[4], const void *x, size_t i, size_t left, int half) {
+    if (left >= 4 && i % 4 == 0) {
+        if (half) {
+            const uint2 u = *(const uint2 *)((const __nv_bfloat16 *)x + i);
+            v[0] = cuda_low(u.x), v[1] = cuda_high(u.x), v[2] = cuda_low(u.y), v[3] = cuda_high(u.y);
+        } else {
+            const float4 u = *(const float4 *)((const float *)x + i);
+            v[0] = u.x, v[1] = u.y, v[2] = u.z, v[3] = u.w;
+        }
+    } else {
+        for (size_t j = 0; j < 4; j++) v[j] = j < left ? cuda_load(x, i + j, half) : 0.0f;
+    }
+}
+__device__ static inline void cuda_store4(void *x, size_t i, size_t left, const float v[4], int half) {
+    if (left >= 4 && i % 4 == 0) {
+        if (half) {
+            uint2 u;
+            u.x = cuda_pair(v[0], v[1]), u.y = cuda_pair(v[2], v[3]);
+            *(uint2 *)((__nv_bfloat16 *)x + i) = u;
+        } else {
+            float4 u;
+            u.x = v[0], u.y = v[1], u.z = v[2], u.w = v[3];
+            *(float4 *)((float *)x + i) = u;
+        }
+    } else {
+        for (size_t j = 0; j < 4 && j < left; j++) cuda_store(x, i + j, v[j], half);
+    }
 }
 #endif
 

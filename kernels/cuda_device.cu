@@ -10,7 +10,10 @@ static struct {
     bool ready;
     enum cuda_precision precision;
     cudaStream_t compute, copy;
-    cudaEvent_t arrived[SLOTS];
+    cudaEvent_t arrived[SLOTS], sent[SLOTS], copied[SLOTS];
+    void *staging[SLOTS], *staged[SLOTS]; /* pinned, and where it goes to */
+    size_t staging_bytes[SLOTS];
+    int turn;
     void *raw[SLOTS], *batch[SLOTS]; /* a batch as stored; as float32 */
     size_t raw_bytes[SLOTS], batch_bytes[SLOTS];
     void *scratch[CUDA_SCRATCHES];
@@ -48,7 +51,11 @@ int cuda_start(enum cuda_precision p, struct err *e) {
     }
     cuda_note(cudaStreamCreateWithFlags(&device.compute, cudaStreamNonBlocking), "stream");
     cuda_note(cudaStreamCreateWithFlags(&device.copy, cudaStreamNonBlocking), "stream");
-    for (int i = 0; i < SLOTS; i++) cuda_note(cudaEventCreateWithFlags(&device.arrived[i], cudaEventDisableTiming), "event");
+    for (int i = 0; i < SLOTS; i++) {
+        cuda_note(cudaEventCreateWithFlags(&device.arrived[i], cudaEventDisableTiming), "event");
+        cuda_note(cudaEventCreateWithFlags(&device.sent[i], cudaEventDisableTiming), "event");
+        cuda_note(cudaEventCreateWithFlags(&device.copied[i], cudaEventDisableTiming), "event");
+    }
     if (device.failed != cudaSuccess)
         return err_set(e, ERR_NO_DEVICE, "--backend cuda: %s: %s", device.where, cudaGetErrorString(device.failed));
     device.ready = true;
@@ -56,11 +63,22 @@ int cuda_start(enum cuda_precision p, struct err *e) {
     return 0;
 }
 
-int cuda_finish(struct err *e) {
-    cuda_note(cudaStreamSynchronize(device.compute), "a kernel");
+static int outcome(struct err *e) {
     if (device.failed == cudaSuccess) return 0;
     err_set(e, ERR_NO_DEVICE, "--backend cuda: %s: %s", device.where, cudaGetErrorString(device.failed));
     return err_hint(e, "nothing was written; a run resumes from its last checkpoint");
+}
+
+int cuda_finish(struct err *e) {
+    cuda_note(cudaStreamSynchronize(device.compute), "a kernel");
+    return outcome(e);
+}
+
+void cuda_sent(int slot) { cuda_note(cudaEventRecord(device.sent[slot], device.compute), "event"); }
+
+int cuda_await(int slot, struct err *e) {
+    cuda_note(cudaEventSynchronize(device.sent[slot]), "a kernel");
+    return outcome(e);
 }
 
 /* ---- memory ---- */
@@ -129,6 +147,34 @@ void cuda_zero(void *at, size_t bytes) { cuda_note(cudaMemsetAsync(at, 0, bytes,
 void cuda_read(void *host, const void *at, size_t bytes) {
     cuda_note(cudaMemcpyAsync(host, at, bytes, cudaMemcpyDeviceToHost, device.compute), "reading back");
     cuda_note(cudaStreamSynchronize(device.compute), "a kernel");
+}
+
+void cuda_fetch(void *host, const void *at, size_t bytes) {
+    cuda_note(cudaMemcpyAsync(host, at, bytes, cudaMemcpyDeviceToHost, device.compute), "fetching rows");
+}
+
+void *cuda_staging(size_t bytes) {
+    const int i = device.turn = (device.turn + 1) % SLOTS;
+    if (bytes > device.staging_bytes[i]) {
+        cuda_note(cudaDeviceSynchronize(), "a batch");
+        cudaFreeHost(device.staging[i]), cudaFree(device.staged[i]);
+        device.staging[i] = device.staged[i] = NULL, device.staging_bytes[i] = 0;
+        cudaError_t rc = cudaHostAlloc(&device.staging[i], bytes, cudaHostAllocDefault);
+        if (rc == cudaSuccess) rc = cudaMalloc(&device.staged[i], bytes);
+        cuda_note(rc, "a batch");
+        if (rc != cudaSuccess) return NULL;
+        device.staging_bytes[i] = bytes;
+    }
+    cuda_note(cudaEventSynchronize(device.copied[i]), "a batch"); /* at once where none was recorded */
+    return device.staging[i];
+}
+
+const void *cuda_send(void) {
+    const int i = device.turn;
+    cuda_note(cudaMemcpyAsync(device.staged[i], device.staging[i], device.staging_bytes[i], cudaMemcpyHostToDevice, device.compute),
+              "a batch");
+    cuda_note(cudaEventRecord(device.copied[i], device.compute), "event");
+    return device.staged[i];
 }
 
 /* ---- batches ---- */

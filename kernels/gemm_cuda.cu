@@ -55,6 +55,19 @@ int gemm_cuda_start(struct err *e) {
 }
 
 /* Row-major C = op(A) op(B) is column-major C' = op(B)' op(A)'. */
+static void product(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const void *A, size_t lda, const void *B, size_t ldb,
+                    cudaDataType in, float beta, void *C, size_t ldc, cudaDataType out) {
+    const enum cuda_precision p = cuda_precision();
+    blas.set_math_mode(blas.handle, p == CUDA_TF32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH);
+    cublasStatus_t rc = blas.gemm(blas.handle, tb ? CUBLAS_OP_T : CUBLAS_OP_N, ta ? CUBLAS_OP_T : CUBLAS_OP_N, (int)N, (int)M, (int)K,
+                                  &alpha, B, in, (int)ldb, A, in, (int)lda, &beta, C, out, (int)ldc,
+                                  p == CUDA_TF32   ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                  : p == CUDA_BF16 ? CUBLAS_COMPUTE_32F
+                                                   : CUBLAS_COMPUTE_32F_PEDANTIC,
+                                  CUBLAS_GEMM_DEFAULT);
+    if (rc != CUBLAS_STATUS_SUCCESS) cuda_note(cudaErrorUnknown, "a product of cuBLAS");
+}
+
 void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const float *A, size_t lda, const float *B, size_t ldb,
                float beta, float *C, size_t ldc) {
     const enum cuda_precision p = cuda_precision();
@@ -69,12 +82,11 @@ void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, cons
         cuda_to_bf16(B, bh, (rows_b - 1) * ldb + (tb ? K : N));
         a = ah, b = bh, type = CUDA_R_16BF;
     }
-    blas.set_math_mode(blas.handle, p == CUDA_TF32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH);
-    cublasStatus_t rc = blas.gemm(blas.handle, tb ? CUBLAS_OP_T : CUBLAS_OP_N, ta ? CUBLAS_OP_T : CUBLAS_OP_N, (int)N, (int)M, (int)K,
-                                  &alpha, b, type, (int)ldb, a, type, (int)lda, &beta, C, CUDA_R_32F, (int)ldc,
-                                  p == CUDA_TF32   ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                  : p == CUDA_BF16 ? CUBLAS_COMPUTE_32F
-                                                   : CUBLAS_COMPUTE_32F_PEDANTIC,
-                                  CUBLAS_GEMM_DEFAULT);
-    if (rc != CUBLAS_STATUS_SUCCESS) cuda_note(cudaErrorUnknown, "a product of cuBLAS");
+    product(ta, tb, M, N, K, alpha, a, lda, b, ldb, type, beta, C, ldc, CUDA_R_32F);
+}
+
+void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *A, size_t lda, const void *B, size_t ldb, float beta,
+                    void *C, size_t ldc) {
+    const cudaDataType type = cuda_precision() == CUDA_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+    if (M && N) product(ta, tb, M, N, K, 1, A, lda, B, ldb, type, beta, C, ldc, type);
 }

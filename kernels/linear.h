@@ -29,6 +29,10 @@ static inline size_t linear_padded(size_t N) { return (N + LINEAR_PANEL - 1) / L
  * at once. */
 void linear_pack(bool transposed, size_t N, size_t K, const float *W, size_t ldw, float *packed);
 
+/* Outputs first .. first+n-1 of a matrix, given as rows [n,K], to their places in its packed form, which must be zero
+ * where no output has come yet.   Threads: disjoint outputs at once. */
+void linear_pack_rows(size_t first, size_t n, size_t K, const float *W, float *packed);
+
 /*   M, N, K  sizes of the product; any may be 0 (K = 0 gives the bias)
  *   x        [M,K] f32, rows ldx apart; read only
  *   packed   the packed W; `panel` elements from one panel to the next (LINEAR_PANEL*K of the packing; larger than

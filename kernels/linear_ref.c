@@ -15,6 +15,16 @@ void linear_pack(bool transposed, size_t N, size_t K, const float *W, size_t ldw
     }
 }
 
+void linear_pack_rows(size_t first, size_t n, size_t K, const float *W, float *packed) {
+    for (size_t run; n > 0; first += run, n -= run, W += run * K) {
+        size_t place = first % LINEAR_PANEL;
+        run = LINEAR_PANEL - place < n ? LINEAR_PANEL - place : n;
+        float *to = packed + (first - place) * K + place;
+        for (size_t k = 0; k < K; k++, to += LINEAR_PANEL)
+            for (size_t j = 0; j < run; j++) to[j] = W[j * K + k];
+    }
+}
+
 void linear_ref(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
                 const float *bias, float *y, size_t ldy) {
     for (size_t m = 0; m < M; m++)

@@ -9,7 +9,7 @@ obj        = $(patsubst %,$(B)/obj/%.o,$(basename $1))
 
 lib_obj  := $(call obj,$(lib_src) $(cuda_src))
 programs := $(patsubst stages/%.c,$(BIN)/%,$(stage_src))
-tests    := $(patsubst tests/%.c,$(B)/test/%,$(test_src)) $(B)/test/test_step_emulated
+tests    := $(patsubst tests/%.c,$(B)/test/%,$(test_src)) $(addprefix $(B)/test/test_,step_emulated forward_emulated hooked_emulated rows_emulated)
 benches  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(bench_src))
 fuzz_src  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 # The GPU's kernels as C, each thread of a launch run on the CPU: tests/cuda/emulate.h.
@@ -65,7 +65,7 @@ $(B)/test/%: $(B)/obj/tests/%.o $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(quiet)$(linker) $< $(archive) -lcmocka $(LIBS) -o $@
-$(B)/emulated/%.o: CFLAGS = -std=gnu11 -D_GNU_SOURCE -O2 -g -ffp-contract=off -Wall -Wextra -Wno-unused-function -DSAEMILL_EMULATE -include tests/cuda/emulate.h $(MORE_CFLAGS)
+$(B)/emulated/%.o: CFLAGS = -std=gnu11 -D_GNU_SOURCE -O2 -g -ffp-contract=off -Wall -Wextra -Wno-unused-function -Wno-unknown-pragmas -DSAEMILL_EMULATE -include tests/cuda/emulate.h $(MORE_CFLAGS)
 $(B)/emulated/%.o: kernels/%.cu $(B)/flags | $(first)
 	@mkdir -p $(@D)
 	$(call say,CC  ,$< as C)

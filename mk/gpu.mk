@@ -1,19 +1,19 @@
 # gpu.mk - what a GPU says: one command that needs gcc, make and nvcc and nothing else.
 
-receipt_src := $(addprefix kernels/,sae_kernels.c cuda_table.c active.c batch.c byfeature.c dense.c select.c encode_ref.c encode_cpu.c \
-               residual_ref.c residual_cpu.c adam_ref.c adam_cpu.c gemm_ref.c gemm_cpu.c linear_ref.c linear_cpu.c) \
-               $(addprefix lib/base/,arena.c clock.c err.c rng.c) $(addprefix lib/sae/,step.c schedule.c) tests/gpu/receipt.c
+receipt_src := $(wildcard kernels/*.c) $(addprefix lib/base/,arena.c clock.c err.c rng.c) $(addprefix lib/sae/,step.c schedule.c) \
+               lib/lm/forward.c $(wildcard tests/gpu/*.c)
 receipt_obj := $(patsubst %.c,$(B)/receipt/%.o,$(receipt_src)) $(patsubst %.cu,$(B)/receipt/%.o,$(wildcard kernels/*.cu))
 RECEIPT     := receipt.json
 
 .PHONY: gpu-receipt
-gpu-receipt: ## on a machine with a GPU: check every operation, then time the training step; writes RECEIPT=receipt.json (under 8 min)
+gpu-receipt: ## on a machine with a GPU: check every operation, then time training and collecting; writes RECEIPT=receipt.json (under 8 min)
 ifeq ($(NVCC),)
 	@echo 'gpu-receipt: no nvcc: install the CUDA toolkit' && exit 77
 else
 	@$(MAKE) -s $(B)/gpu-receipt
 	@$(B)/gpu-receipt $(RECEIPT) '$(shell git rev-parse --short HEAD 2>/dev/null)'
 	@if python3 -c 'import torch' 2>/dev/null; then python3 tests/gpu/step_torch.py; else echo 'PyTorch beside it: absent'; fi
+	@if python3 -c 'import torch, transformers' 2>/dev/null; then python3 tests/gpu/collect_torch.py; else echo 'transformers beside it: absent'; fi
 endif
 $(B)/gpu-receipt: $(receipt_obj)
 	$(call say,LINK)
@@ -27,10 +27,10 @@ $(B)/receipt/%.o: %.cu
 	$(quiet)$(NVCC) $(NVCCFLAGS) -c $< -o $@
 
 # The same program on the emulated GPU: the receipt is tested where there is none.
-$(B)/test/receipt_emulated: $(B)/obj/tests/gpu/receipt.o $(emulated_obj) $(archive) $(B)/link
+$(B)/test/receipt_emulated: $(B)/obj/tests/gpu/receipt.o $(B)/obj/tests/gpu/receipt_lm.o $(emulated_obj) $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(quiet)$(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS) -Wl,-z,execstack $< $(emulated_obj) $(archive) $(LIBS) -o $@
+	$(quiet)$(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS) -Wl,-z,execstack $(filter %.o,$^) $(archive) $(LIBS) -o $@
 
 # The laboratory: versions of single kernels, checked and timed. CI compiles it where nvcc is.
 lab := $(if $(NVCC),$(patsubst kernels/lab/%.cu,$(B)/lab/%,$(sort $(wildcard kernels/lab/*.cu))))
@@ -42,4 +42,5 @@ gpu-programs: $(if $(NVCC),$(B)/gpu-receipt $(lab)) ## compile and link what nee
 $(B)/lab/%: kernels/lab/%.cu kernels/lab/lab.h
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
-	$(quiet)$(NVCC) -O3 -std=c++17 -I. $(CUDA_CODE) $< -o $@
+	$(quiet)$(NVCC) -O3 -std=c++17 -I. $(CUDA_CODE) -MMD -MP -MT $@ -MF $@.d $< -o $@
+-include $(lab:=.d)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/sae_kernels.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/opt.h"
@@ -16,7 +17,7 @@ struct args {
     int64_t context, batch, threads;
 };
 
-enum { OPTIONS = 10 };
+enum { BATCH = 7, OPTIONS = 10 };
 static void options(struct opt t[OPTIONS], struct args *a) {
     const struct opt table[OPTIONS] = {
         {.name = "tokens", .type = OPT_INPUT, .dst = &a->tokens, .help = "token ids, written by tokenize"},
@@ -52,17 +53,18 @@ static void options(struct opt t[OPTIONS], struct args *a) {
          .type = OPT_TEXT,
          .dst = &a->backend,
          .preset = "cpu",
-         .choices = "ref|cpu",
-         .help = "kernels: ref is the slow definition"},
-        {.name = "batch",
-         .type = OPT_INT,
-         .dst = &a->batch,
-         .preset = "1024",
-         .lo = 1,
-         .hi = 1 << 24,
-         .unit = "tokens",
-         .help = "tokens that a thread takes at once; cannot change the rows",
-         .unrecorded = true},
+         .choices = SAE_BACKENDS,
+         .help = "who computes: ref is the slow definition, cuda works in bf16"},
+        [BATCH] = {.name = "batch",
+                   .type = OPT_INT,
+                   .dst = &a->batch,
+                   .preset = "0",
+                   .lo = 0,
+                   .hi = 1 << 24,
+                   .unit = "tokens",
+                   .help = "tokens that a thread or a GPU takes at once; 0: 1024, or 8192 with cuda, where it is part "
+                           "of the result",
+                   .unrecorded = true},
         {.name = "threads",
          .type = OPT_INT,
          .dst = &a->threads,
@@ -114,6 +116,7 @@ static int check_all(struct run *r, struct err *e) {
     }
     if ((rc = tokens_check_vocab(&r->t, c->vocab, e))) return rc;
     r->depth = lm_sites_depth(r->sites, r->n_sites);
+    if (!r->a.batch) r->a.batch = r->k.batch_matters ? 8192 : 1024;
     rc = rows_plan(&r->plan, &r->t, (size_t)r->a.context, (size_t)r->a.batch, !strcmp(r->a.bos, "keep"), e);
     r->job = (struct rows_job){
         &r->m, &r->k, &r->t, &r->plan, r->sites, r->n_sites, strcmp(r->a.dtype, "f32") ? ST_BF16 : ST_F32, NULL};
@@ -122,19 +125,21 @@ static int check_all(struct run *r, struct err *e) {
 
 /* Weights and working memory against what this machine has; then load. */
 static int allocate(struct run *r, struct err *e) {
-    size_t T = r->plan.T, weights = lm_load_bytes(&r->m, r->depth, T), each = rows_thread_bytes(&r->job);
-    size_t n = (size_t)omp_get_max_threads(), have = mem_physical_bytes(),
-           work = each > SIZE_MAX / n ? SIZE_MAX : each * n;
+    size_t T = r->plan.T, weights = lm_load_bytes(&r->m, &r->k, r->depth, T), each = rows_thread_bytes(&r->job);
+    size_t n = rows_threads(&r->job), have = r->k.memory_bytes(), work = each > SIZE_MAX / n ? SIZE_MAX : each * n;
+    const char *type = r->k.elem_bytes == 2 ? "bf16" : "float32", *whose = r->k.slots == 1 ? "this machine" : "the GPU";
     if (work == SIZE_MAX || weights > SIZE_MAX - work || (have && weights + work > have)) {
         err_set(e, ERR_MEMORY,
-                "%s: layers 0..%zu in float32 take %.1f MB and %zu threads %.1f MB: more than this machine's %.1f MB",
-                r->a.model, r->depth - 1, (double)weights / 1e6, n, (double)work / 1e6, (double)have / 1e6);
+                "%s: layers 0..%zu in %s take %.1f MB and %zu batches at once %.1f MB: more than %s's %.1f MB",
+                r->a.model, r->depth - 1, type, (double)weights / 1e6, n, (double)work / 1e6, whose,
+                (double)have / 1e6);
         return err_hint(e, "ask for shallower sites, a shorter --context, a smaller --batch or fewer --threads");
     }
-    stage_done("collect", "%s: layers 0..%zu %.1f MB, %zu threads %.1f MB; %zu windows, %zu rows, %.1f MB to write",
-               r->m.c.architecture, r->depth - 1, (double)weights / 1e6, n, (double)work / 1e6, r->plan.n_windows,
+    stage_done("collect",
+               "%s: layers 0..%zu in %s %.1f MB, %zu batches at once %.1f MB; %zu windows, %zu rows, %.1f MB to write",
+               r->m.c.architecture, r->depth - 1, type, (double)weights / 1e6, n, (double)work / 1e6, r->plan.n_windows,
                r->plan.n_rows, (double)rows_output_bytes(&r->job) / 1e6);
-    return lm_load(&r->m, r->depth, T, e);
+    return lm_load(&r->m, &r->k, r->depth, T, e);
 }
 
 static int compute_and_write(struct run *r, struct err *e) {
@@ -172,6 +177,7 @@ int main(int argc, char **argv) {
     if (r.a.threads) omp_set_num_threads((int)r.a.threads);
 
     if ((rc = open_inputs(&r, &e)) || (rc = check_all(&r, &e))) goto end;
+    table[BATCH].unrecorded = !r.k.batch_matters;
     if ((rc = opt_record("collect", table, OPTIONS, &r.record, &e)) || (rc = allocate(&r, &e))) goto end;
 
     double start = clock_s();

@@ -329,8 +329,8 @@ int main(int argc, char **argv) {
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 
     if (!rc) rc = lm_kernels_get("cpu", &r.k, &e);
-    if (!rc) rc = lm_load(&r.m, r.m.c.L, (size_t)s.context, &e);
-    if (!rc) rc = lm_load_head(&r.m, &e);
+    if (!rc) rc = lm_load(&r.m, &r.k, r.m.c.L, (size_t)s.context, &e);
+    if (!rc) rc = lm_load_head(&r.m, &r.k, &e);
 
     if (!rc) rc = compute(&r, &e);
     if (!rc) rc = write_all(&s, &r, &e);

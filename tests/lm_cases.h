@@ -8,9 +8,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/lm_kernels.h"
 #include "lib/base/outfile.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/safetensors.h"
+
+/* Skips the test where the back end is not: a GPU, or the emulated one. */
+static inline void case_need(const char *backend) {
+    struct lm_kernels k;
+    struct err e;
+    if (!lm_kernels_get(backend, &k, &e)) return;
+    print_message("SKIP: %s\n", e.text);
+    skip();
+}
+
+/* test_X_emulated runs what is about the GPU alone. */
+static inline void case_emulated(int argc, char **argv) {
+    if (argc && strstr(argv[0], "_emulated")) cmocka_set_test_filter("*cuda*");
+}
+
+/* The table of "cpu". */
+static inline const struct lm_kernels *case_kernels(void) {
+    static struct lm_kernels k;
+    struct err e;
+    assert_int_equal(lm_kernels_get("cpu", &k, &e), 0);
+    return &k;
+}
 
 /* What a copy changes; NULL means nothing. */
 struct case_edit {

@@ -45,6 +45,15 @@ static void test_fixtures(void **s) {
     for (int i = 0; i < 3; i++) fixture(dirs[i], "ref"), fixture(dirs[i], "cpu");
 }
 
+/* On a GPU; in test_forward_emulated, its kernels on the CPU. */
+static void test_cuda(void **s) {
+    (void)s;
+    case_need("cuda-f32");
+    const char *dirs[] = {"tests/fixtures/lm/llama-f32", "tests/fixtures/lm/llama-shards",
+                          "tests/fixtures/lm/qwen2-old"};
+    for (int i = 0; i < 3; i++) fixture(dirs[i], "cuda-f32"), fixture(dirs[i], "cuda");
+}
+
 /* The shipped model, all 32 sites, both texts of its reference as one batch. */
 static void test_demo(void **s) {
     (void)s;
@@ -191,10 +200,12 @@ static void test_sites(void **s) {
     }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fixtures),   cmocka_unit_test(test_demo),       cmocka_unit_test(test_batching),
         cmocka_unit_test(test_early_stop), cmocka_unit_test(test_hook_error), cmocka_unit_test(test_sites),
+        cmocka_unit_test(test_cuda),
     };
+    case_emulated(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

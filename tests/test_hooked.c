@@ -24,7 +24,8 @@ static void refuse(const char *from, const struct case_edit *d, size_t n_layers,
     case_model(from, TMP, d);
     int rc = lm_open(&m, TMP, &e);
     if (!rc) {
-        if (n_layers && !(rc = lm_load(&m, n_layers, 16, &e))) rc = lm_load_head(&m, &e);
+        if (n_layers && !(rc = lm_load(&m, case_kernels(), n_layers, 16, &e)))
+            rc = lm_load_head(&m, case_kernels(), &e);
         lm_close(&m);
     }
     if (rc != code) fail_msg("want code %d ('%s'), got %d: %s", code, says, rc, e.text);
@@ -111,7 +112,7 @@ static void test_packing(void **s) {
     struct err e;
     double sum = 0, packed = 0;
     assert_int_equal(lm_open(&m, HOOKED, &e), 0);
-    assert_int_equal(lm_load(&m, 2, 40, &e), 0);
+    assert_int_equal(lm_load(&m, case_kernels(), 2, 40, &e), 0);
     for (size_t part = 0; part < 3; part++) {
         const struct st_tensor *t = st_find(m.st, name[part]);
         float *w = malloc(t->n_elems * sizeof *w);
@@ -172,6 +173,19 @@ static void test_reference(void **s) {
         reference(PRE, backend[i], "L0A,L0TC,L0mlp_post,L0M,L0R", NULL);
     }
     reference(GELU, "cpu", "L0A,mlp_post,L0M,L0R", gelu);
+}
+
+/* On a GPU; in test_hooked_emulated, its kernels on the CPU. */
+static void test_cuda(void **s) {
+    (void)s;
+    const char *const backend[] = {"cuda-f32", "cuda"}, *const gelu[] = {"attn_out", "mlp_post", "mlp_out",
+                                                                         "resid_post"};
+    case_need("cuda-f32");
+    for (int i = 0; i < 2; i++) {
+        reference(HOOKED, backend[i], "L0A,L0TC,L0mlp_post,L0M,L0R,L1A,L1TC,L1mlp_post,L1M,L1R", NULL);
+        reference(PRE, backend[i], "L0A,L0TC,L0mlp_post,L0M,L0R", NULL);
+        reference(GELU, backend[i], "L0A,mlp_post,L0M,L0R", gelu);
+    }
 }
 
 /* Sequences of many lengths: all together, and in ones, twos and threes, every row has the same bytes; and which sites
@@ -285,7 +299,7 @@ static void test_memory(void **s) {
     for (; rc && n < 50; n++) {
         assert_int_equal(lm_open(&m, HOOKED, &e), 0);
         mem_fail_after(n);
-        if (!(rc = lm_load(&m, 2, 16, &e))) rc = lm_load_head(&m, &e);
+        if (!(rc = lm_load(&m, case_kernels(), 2, 16, &e))) rc = lm_load_head(&m, case_kernels(), &e);
         mem_fail_after(-1);
         assert_true(rc == 0 || rc == ERR_MEMORY);
         lm_close(&m);
@@ -293,11 +307,13 @@ static void test_memory(void **s) {
     assert_true(!rc && n > 2);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_config),    cmocka_unit_test(test_weights_refused), cmocka_unit_test(test_packing),
         cmocka_unit_test(test_reference), cmocka_unit_test(test_batching),        cmocka_unit_test(test_post),
         cmocka_unit_test(test_sites),     cmocka_unit_test(test_tokenizer),       cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_cuda),
     };
+    case_emulated(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

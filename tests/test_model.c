@@ -172,7 +172,7 @@ static void test_load(void **s) {
         struct err e;
         const struct st_tensor *t;
         assert_int_equal(lm_open(&m, dirs[i], &e), 0);
-        assert_int_equal(lm_load(&m, 2, 40, &e), 0);
+        assert_int_equal(lm_load(&m, case_kernels(), 2, 40, &e), 0);
         size_t D = m.c.D, q = m.c.H * m.c.Dh, kv = m.c.G * m.c.Dh;
         const struct {
             const char *name;
@@ -211,7 +211,7 @@ static void refuse(const char *from, const struct case_edit *d, size_t n_layers,
     case_model(from, TMP, d);
     int rc = lm_open(&m, TMP, &e);
     if (!rc && n_layers) {
-        rc = lm_load(&m, n_layers, 16, &e);
+        rc = lm_load(&m, case_kernels(), n_layers, 16, &e);
         lm_close(&m);
     } else if (!rc)
         lm_close(&m);
@@ -268,14 +268,14 @@ static void test_memory(void **s) {
     for (; rc && n < 50; n++) {
         assert_int_equal(lm_open(&m, LLAMA, &e), 0);
         mem_fail_after(n);
-        rc = lm_load(&m, 2, 16, &e);
+        rc = lm_load(&m, case_kernels(), 2, 16, &e);
         mem_fail_after(-1);
         assert_true(rc == 0 || rc == ERR_MEMORY);
         lm_close(&m);
     }
     assert_true(!rc && n > 2);
     assert_int_equal(lm_open(&m, LLAMA, &e), 0);
-    assert_true(lm_load_bytes(&m, SIZE_MAX / 2, 16) == SIZE_MAX);
+    assert_true(lm_load_bytes(&m, case_kernels(), SIZE_MAX / 2, 16) == SIZE_MAX);
     lm_close(&m);
 }
 

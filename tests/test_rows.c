@@ -5,9 +5,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <math.h>
 #include <omp.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/bf16.h"
 #include "lib/lm/rows.h"
 #include "tests/lm_cases.h"
 
@@ -56,7 +58,7 @@ static int collect(const struct cut *c, char **bytes, size_t *n, struct err *e) 
     assert_int_equal(lm_kernels_get(c->backend ? c->backend : "cpu", &k, e), 0);
     assert_int_equal(lm_sites_parse("L1R,L0A,L0TC", 2, &sites, &n_sites, e), 0);
     assert_int_equal(rows_plan(&plan, &t, c->T, c->batch, c->keep_bos, e), 0);
-    assert_int_equal(lm_load(&m, 2, plan.T, e), 0);
+    assert_int_equal(lm_load(&m, &k, 2, plan.T, e), 0);
     assert_int_equal(stw_open(&w, OUT, e), 0);
     struct rows_job j = {&m, &k, &t, &plan, sites, n_sites, c->dtype, NULL};
     assert_true(rows_output_bytes(&j) == plan.n_rows * (16 + 3 * 32 * st_dtype_bytes(c->dtype)));
@@ -157,7 +159,7 @@ static void test_drop_and_round(void **s) {
     for (size_t i = 0; i < all; i++)
         if (position[i]) assert_memory_equal(a + i * 32, b + r++ * 32, 32 * sizeof *a);
     assert_true(r == n && n < all);
-    for (size_t i = 0; i < n * 32; i++) assert_true(h[i] == st_f32_bf16(b[i]));
+    for (size_t i = 0; i < n * 32; i++) assert_true(h[i] == bf16_of(b[i]));
     st_close(keep), st_close(drop), st_close(half);
 }
 
@@ -175,6 +177,45 @@ static void test_overflow(void **s) {
         assert_null(fopen(OUT, "rb"));
         assert_null(fopen(OUT ".part", "rb"));
     }
+}
+
+static void read_rows(const struct cut *c, const char *keep, struct st **st) {
+    struct err e;
+    assert_int_equal(collect(c, NULL, NULL, &e), 0);
+    assert_int_equal(rename(OUT, keep), 0);
+    assert_int_equal(st_open(st, keep, &e), 0);
+}
+
+/* On a GPU a batch is written while the next one is computed: the same rows in the same places as the CPU's, the same
+ * bytes on every run, and an overflow is still named. */
+static void test_cuda(void **s) {
+    (void)s;
+    struct err e = {0};
+    case_need("cuda-f32");
+    for (size_t batch = 1; batch < 5000; batch *= 40) {
+        struct cut c = {.T = 24, .batch = batch, .dtype = ST_F32, .threads = 2};
+        struct st *cpu, *gpu, *again;
+        size_t n;
+        read_rows(&c, OUT ".cpu", &cpu);
+        c.backend = "cuda-f32";
+        read_rows(&c, OUT ".gpu", &gpu), read_rows(&c, OUT ".again", &again);
+        const char *site[] = {"L1R", "L0A", "L0TC"};
+        for (int i = 0; i < 3; i++) {
+            const float *a = data_of(cpu, site[i], &n), *b = data_of(gpu, site[i], NULL);
+            assert_memory_equal(b, data_of(again, site[i], NULL), n * 32 * sizeof *b);
+            double d = 0, w = 0;
+            for (size_t j = 0; j < n * 32; j++) d += pow((double)a[j] - (double)b[j], 2), w += pow((double)a[j], 2);
+            assert_true(d <= 1e-10 * w); /* two float32 roundings of the same sums */
+        }
+        assert_memory_equal(data_of(cpu, "row_token", &n), data_of(gpu, "row_token", NULL), n * sizeof(int32_t));
+        st_close(cpu), st_close(gpu), st_close(again);
+    }
+    case_model(MODEL, "build/tmp/test_rows_model",
+               &(struct case_edit){.poison = "model.layers.1.mlp.down_proj.weight", .value = 3e38f});
+    struct cut c = {.T = 24, .batch = 60, .dtype = ST_F32, .threads = 2, .model = "build/tmp/test_rows_model"};
+    c.backend = "cuda-f32";
+    assert_int_equal(collect(&c, NULL, NULL, &e), ERR_NUMERIC);
+    assert_non_null(strstr(e.text, "L1R: document "));
 }
 
 static void test_memory(void **s) {
@@ -197,10 +238,11 @@ static int setup(void **s) {
     return 0;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_labels), cmocka_unit_test(test_drop_and_round),
-        cmocka_unit_test(test_overflow),   cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_overflow),   cmocka_unit_test(test_memory), cmocka_unit_test(test_cuda),
     };
+    case_emulated(argc, argv);
     return cmocka_run_group_tests(tests, setup, NULL);
 }

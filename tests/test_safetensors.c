@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/bf16.h"
 #include "lib/base/outfile.h"
 #include "lib/file/safetensors.h"
 
@@ -404,19 +405,19 @@ static void rounding(void **state) {
             } mid = {(h << 16 | 0x8000) + (sign << 31)}, low = mid, high = mid;
             low.u--, high.u++;
             uint32_t down = h | sign << 15, up = down + 1, even = down & 1 ? up : down;
-            assert_int_equal(st_f32_bf16(low.f), down);
-            assert_int_equal(st_f32_bf16(mid.f), even);
-            assert_int_equal(st_f32_bf16(high.f), up);
-            assert_int_equal(st_f32_bf16(st_bf16_f32((uint16_t)down)), down);
+            assert_int_equal(bf16_of(low.f), down);
+            assert_int_equal(bf16_of(mid.f), even);
+            assert_int_equal(bf16_of(high.f), up);
+            assert_int_equal(bf16_of(bf16_f32((uint16_t)down)), down);
         }
     }
-    assert_true(isnan(st_bf16_f32(st_f32_bf16(NAN))));
-    assert_int_equal(st_f32_bf16(INFINITY), 0x7f80);
+    assert_true(isnan(bf16_f32(bf16_of(NAN))));
+    assert_int_equal(bf16_of(INFINITY), 0x7f80);
     union {
         uint32_t u;
         float f;
     } quiet = {0x7f800001}; /* a NaN whose upper half is Inf's */
-    assert_true(isnan(st_bf16_f32(st_f32_bf16(quiet.f))));
+    assert_true(isnan(bf16_f32(bf16_of(quiet.f))));
 }
 
 /* A size that runs in parallel blocks with a rest, at an odd offset. */
@@ -427,7 +428,7 @@ static void large(void **state) {
     uint16_t *h = mem_array(N, 2, "h", &e);
     float *x = mem_array(N + 1, 4, "x", &e);
     assert_true(h && x);
-    for (uint32_t i = 0; i < N; i++) h[i] = st_f32_bf16((float)(i % 251));
+    for (uint32_t i = 0; i < N; i++) h[i] = bf16_of((float)(i % 251));
     struct st_tensor t = {.name = "x", .path = "p", .dtype = ST_BF16, .data = h, .n_elems = N, .n_bytes = 2 * N};
     x[N - 7] = 77;
     assert_int_equal(st_to_f32(&t, 7, N - 7, x, &e), 0);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/bf16.h"
 #include "lib/base/outfile.h"
 #include "lib/base/rng.h"
 #include "lib/sae/rownorms.h"
@@ -161,7 +162,7 @@ static void norms(void **state) {
         struct rownorms one, four;
         float *x = malloc(N * D * sizeof *x);
         uint16_t *h = malloc(N * D * sizeof *h);
-        for (size_t i = 0; i < N * D; i++) h[i] = st_f32_bf16((float)rng_normal(1, 2, i) * 3), x[i] = st_bf16_f32(h[i]);
+        for (size_t i = 0; i < N * D; i++) h[i] = bf16_of((float)rng_normal(1, 2, i) * 3), x[i] = bf16_f32(h[i]);
         long double sq = 0, norm = 0;
         for (size_t n = 0; n < N; n++) {
             long double s = 0;

@@ -34,8 +34,8 @@ static void open_all(struct setup *u, const char *dir, const char *backend) {
     snprintf(path, sizeof path, "%s/reference.safetensors", dir);
     assert_int_equal(lm_open(&u->m, dir, &e), 0);
     assert_int_equal(lm_kernels_get(backend, &u->k, &e), 0);
-    assert_int_equal(lm_load(&u->m, u->m.c.L, u->m.c.max_T < 128 ? u->m.c.max_T : 128, &e), 0);
-    assert_int_equal(lm_load_head(&u->m, &e), 0);
+    assert_int_equal(lm_load(&u->m, &u->k, u->m.c.L, u->m.c.max_T < 128 ? u->m.c.max_T : 128, &e), 0);
+    assert_int_equal(lm_load_head(&u->m, &u->k, &e), 0);
     assert_int_equal(st_open(&u->reference, path, &e), 0);
     u->start[0] = 0;
     for (size_t q = 0; q < 2; q++) {
@@ -66,7 +66,7 @@ static double forward_loss(struct setup *u, double *nll) {
     struct loss_scratch w;
     struct err e;
     double loss = NAN;
-    assert_int_equal(lm_scratch_init(&s, &u->m.c, &end, 1, u->start[2], u->m.T, &e), 0);
+    assert_int_equal(lm_scratch_init(&s, &u->k, &u->m.c, &end, 1, u->start[2], u->m.T, &e), 0);
     assert_int_equal(loss_scratch_init(&w, &u->m.c, &e), 0);
     assert_int_equal(loss_forward(&u->m, &u->k, &u->b, &s, &w, nll, &loss, &e), 0);
     lm_scratch_free(&s), loss_scratch_free(&w);
@@ -306,7 +306,7 @@ static void test_head(void **s) {
     struct lm_model m;
     struct err e;
     assert_int_equal(lm_open(&m, "tests/fixtures/lm/llama-f32", &e), 0);
-    assert_int_equal(lm_load_head(&m, &e), 0);
+    assert_int_equal(lm_load_head(&m, case_kernels(), &e), 0);
     const float *w = st_find(m.st, "lm_head.weight")->data;
     for (size_t v = 0; v < 96; v++)
         for (size_t d = 0; d < 32; d++)

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/bf16.h"
 #include "lib/base/outfile.h"
 #include "lib/file/safetensors.h"
 
@@ -44,7 +45,7 @@ static int write_mixed(const char *path, int turn, struct err *e) {
     const int32_t ints[3] = {-1, 0, 1};
     const int64_t longs[4] = {0, (int64_t)1 << 40, (int64_t)2 << 40, (int64_t)3 << 40};
     const uint8_t bytes[3] = {1, 2, 3};
-    for (int i = 0; i < 7; i++) half[i] = st_f32_bf16((float)i);
+    for (int i = 0; i < 7; i++) half[i] = bf16_of((float)i);
     for (int i = 0; i < 15; i++) x[i] = 0.25f * (float)i - 1;
 
     int rc = stw_open(&w, path, e);

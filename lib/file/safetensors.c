@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/bf16.h"
 #include "lib/file/jsonfile.h"
 
 enum { HEADER_MAX_BYTES = 100 * 1000 * 1000, BLOCK_ELEMS = 65536, NEAR_NAMES = 3, NEAR_MAX = 127 };
@@ -458,7 +459,7 @@ static void convert(enum st_dtype t, const char *restrict p, size_t n, float *re
     switch (t) {
     case ST_BF16:
 #pragma omp simd private(h)
-        for (size_t i = 0; i < n; i++) memcpy(&h, p + 2 * i, 2), out[i] = st_bf16_f32(h);
+        for (size_t i = 0; i < n; i++) memcpy(&h, p + 2 * i, 2), out[i] = bf16_f32(h);
         break;
     case ST_F16:
 #pragma omp simd private(h)

@@ -75,23 +75,6 @@ int st_to_f32(const struct st_tensor *t, size_t first, size_t n, float *out, str
 /* ERR_NUMERIC naming file, tensor and flat index of the first NaN or Inf of a float tensor; 0 if there is none. */
 int st_check_finite(const struct st_tensor *t, struct err *e);
 
-/* bf16 <-> f32, round to nearest even; NaN stays NaN. */
-static inline float st_bf16_f32(uint16_t h) {
-    union {
-        uint32_t u;
-        float f;
-    } v = {(uint32_t)h << 16};
-    return v.f;
-}
-static inline uint16_t st_f32_bf16(float x) {
-    union {
-        float f;
-        uint32_t u;
-    } v = {x};
-    if ((v.u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((v.u >> 16) | 0x40);
-    return (uint16_t)((v.u + 0x7fffu + ((v.u >> 16) & 1)) >> 16);
-}
-
 /* Writing. Declare every tensor first (sizes must be known), then write the data in any order and pieces, then commit.
  * The header is padded with blanks so that the data section starts at a multiple of 64 bytes; in it, tensors of larger
  * elements come first and those of equal size in declaration order, without gaps, so each is aligned to its elements.

@@ -8,9 +8,6 @@
 
 #include "kernels/linear.h"
 
-/* Rows that go through the feed-forward layer together: its wide intermediate then stays in the second-level cache. */
-enum { MLP_ROWS = 96 };
-
 static const char *const kinds[] = {
     [LM_SITE_A] = "A", [LM_SITE_TC] = "TC", [LM_SITE_POST] = "mlp_post", [LM_SITE_M] = "M", [LM_SITE_R] = "R"};
 enum { KINDS = sizeof kinds / sizeof *kinds };
@@ -95,56 +92,56 @@ double lm_flops(const struct lm_config *c, const struct lm_site *sites, size_t n
 }
 
 /* Measure (a = NULL) or take a piece of scratch. */
-static void *piece(struct arena *a, size_t rows, size_t cols, size_t *need) {
-    size_t n, bytes = size_product(rows, cols, 1, &n) ? arena_need(n, sizeof(float)) : SIZE_MAX;
+static void *piece(struct arena *a, size_t rows, size_t cols, size_t elem, size_t *need) {
+    size_t n, bytes = size_product(rows, cols, 1, &n) ? arena_need(n, elem) : SIZE_MAX;
     *need = bytes > SIZE_MAX - *need ? SIZE_MAX : *need + bytes;
-    return a ? arena_take(a, n, sizeof(float)) : NULL;
+    return a ? arena_take(a, n, elem) : NULL;
 }
 
-static size_t pieces(struct lm_scratch *s, const struct lm_config *c, struct arena *a) {
-    size_t need = 0, q = c->H * c->Dh, work = attention_work_bytes(s->T, c->Dh);
-    s->x = piece(a, s->rows, c->D, &need);
-    s->h = piece(a, s->rows, c->D, &need);
-    s->delta = piece(a, s->rows, c->D, &need);
-    s->qkv = piece(a, s->rows, q + 2 * c->G * c->Dh, &need);
-    s->att = piece(a, s->rows, q, &need);
-    s->post = piece(a, s->post_rows, c->mlp, &need);
-    s->up = c->family == LM_LLAMA ? piece(a, MLP_ROWS, c->mlp, &need) : NULL;
-    s->work = piece(a, work / sizeof(float) + 1, 1, &need);
+static size_t pieces(struct lm_scratch *s, const struct lm_kernels *k, const struct lm_config *c, struct arena *a) {
+    size_t need = 0, q = c->H * c->Dh, elem = k->elem_bytes;
+    s->x = piece(a, s->rows, c->D, sizeof *s->x, &need);
+    s->h = piece(a, s->rows, c->D, elem, &need);
+    s->delta = piece(a, s->rows, c->D, elem, &need);
+    s->qkv = piece(a, s->rows, q + 2 * c->G * c->Dh, elem, &need);
+    s->att = piece(a, s->rows, q, elem, &need);
+    s->post = piece(a, s->post_rows, c->mlp, elem, &need);
+    s->up = c->family == LM_LLAMA ? piece(a, s->tile, c->mlp, elem, &need) : NULL;
+    s->work = piece(a, attention_work_bytes(s->T, c->Dh), 1, 1, &need);
     return need;
 }
 
-static struct lm_scratch sized(const struct lm_site *sites, size_t n_sites, size_t rows, size_t T) {
-    struct lm_scratch s = {.rows = rows, .T = T, .post_rows = rows < MLP_ROWS ? rows : MLP_ROWS};
+static struct lm_scratch sized(const struct lm_kernels *k, const struct lm_site *sites, size_t n_sites, size_t rows,
+                               size_t T) {
+    struct lm_scratch s = {.rows = rows, .T = T, .tile = rows < k->tile_rows ? rows : k->tile_rows};
+    s.post_rows = s.tile;
     for (size_t i = 0; i < n_sites; i++)
         if (sites[i].kind == LM_SITE_POST) s.post_rows = rows;
     return s;
 }
 
-size_t lm_scratch_bytes(const struct lm_config *c, const struct lm_site *sites, size_t n_sites, size_t rows, size_t T) {
-    struct lm_scratch s = sized(sites, n_sites, rows, T);
-    return pieces(&s, c, NULL);
+size_t lm_scratch_bytes(const struct lm_kernels *k, const struct lm_config *c, const struct lm_site *sites,
+                        size_t n_sites, size_t rows, size_t T) {
+    struct lm_scratch s = sized(k, sites, n_sites, rows, T);
+    return pieces(&s, k, c, NULL);
 }
 
-int lm_scratch_init(struct lm_scratch *s, const struct lm_config *c, const struct lm_site *sites, size_t n_sites,
-                    size_t rows, size_t T, struct err *e) {
-    *s = sized(sites, n_sites, rows, T);
-    int rc = arena_init(&s->mem, lm_scratch_bytes(c, sites, n_sites, rows, T), "model: working memory", e);
-    if (!rc) pieces(s, c, &s->mem);
+int lm_scratch_init(struct lm_scratch *s, const struct lm_kernels *k, const struct lm_config *c,
+                    const struct lm_site *sites, size_t n_sites, size_t rows, size_t T, struct err *e) {
+    *s = sized(k, sites, n_sites, rows, T);
+    int rc =
+        arena_init_in(&s->mem, k->memory, lm_scratch_bytes(k, c, sites, n_sites, rows, T), "model: working memory", e);
+    if (!rc) pieces(s, k, c, &s->mem);
     return rc;
 }
 
 void lm_scratch_free(struct lm_scratch *s) { arena_free(&s->mem); }
 
-static void add(size_t n, float *restrict x, const float *restrict d) {
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) x[i] += d[i];
-}
-
 struct pass {
     const struct lm_model *m;
     const struct lm_kernels *k;
     const struct lm_batch *b;
+    struct pass_place place;
     const struct lm_site *sites;
     size_t n_sites, M;
     const struct lm_hook *hook;
@@ -160,16 +157,15 @@ static int offer(const struct pass *p, size_t layer, enum lm_site_kind kind, con
 
 static int embed(const struct pass *p, float *x) {
     const struct lm_batch *b = p->b;
-    size_t D = p->m->c.D;
-    for (size_t r = 0; r < p->M; r++) {
-        int rc = st_to_f32(p->m->embed, (size_t)b->token[r] * D, D, x + r * D, p->e);
-        if (rc) return rc;
+    const struct lm_model *m = p->m;
+    if (p->k->embed) {
+        p->k->embed(&p->place, m->c.D, m->table, m->pos, x);
+        return 0;
     }
-    for (size_t i = 0; p->m->pos && i < b->n; i++) {
-        CHECK(b->start[i + 1] - b->start[i] <= p->m->T);
-        add((b->start[i + 1] - b->start[i]) * D, x + b->start[i] * D, p->m->pos);
-    }
-    return 0;
+    int rc = lm_embed(m, p->M, b->token, x, p->e);
+    for (size_t i = 0; !rc && m->pos && i < b->n; i++)
+        p->k->add((b->start[i + 1] - b->start[i]) * m->c.D, x + b->start[i] * m->c.D, m->pos);
+    return rc;
 }
 
 /* h := the normalised residual stream */
@@ -188,15 +184,11 @@ static void attend(const struct pass *p, const struct lm_layer *w, struct lm_scr
     size_t q = c->H * c->Dh, kv = c->G * c->Dh, ld = q + 2 * kv;
     norm(p, w->attn_norm, w->attn_norm_bias, s);
     k->linear(p->M, ld, c->D, s->h, c->D, w->qkv, LINEAR_PANEL * c->D, w->qkv_bias, s->qkv, ld);
-    for (size_t i = 0; i < p->b->n; i++) {
-        size_t first = p->b->start[i], T = p->b->start[i + 1] - first;
-        float *rows = s->qkv + first * ld;
-        CHECK(T <= s->T);
-        if (c->family == LM_LLAMA) k->rope(T, c->H + c->G, c->Dh, rows, ld, p->m->rope); /* q and k lie side by side */
-        struct attention a = {
-            T, c->H, c->G, c->Dh, rows, rows + q, rows + q + kv, ld, (float)(1 / sqrt((double)c->Dh))};
-        k->attention(&a, s->att + first * q, q, s->work);
-    }
+    if (c->family == LM_LLAMA) k->rope(&p->place, c->H + c->G, c->Dh, s->qkv, ld, p->m->rope); /* q, beside it k */
+    struct attention a = {
+        .H = c->H, .G = c->G, .Dh = c->Dh, .q = s->qkv, .ld = ld, .scale = (float)(1 / sqrt((double)c->Dh))};
+    a.k = lm_at(k, s->qkv, q), a.v = lm_at(k, s->qkv, q + kv);
+    k->attention(&p->place, &a, s->att, q, s->work);
     k->linear(p->M, c->D, q, s->att, q, w->o, LINEAR_PANEL * q, w->o_bias, s->delta, c->D);
 }
 
@@ -219,13 +211,13 @@ static void feed_in(const struct pass *p, const struct lm_layer *w, size_t rows,
 /* post from h, if `in`; delta := feed-forward output from post, if `out`. */
 static void feed_forward(const struct pass *p, const struct lm_layer *w, struct lm_scratch *s, bool in, bool out) {
     const struct lm_config *c = &p->m->c;
-    for (size_t r = 0; r < p->M; r += MLP_ROWS) {
-        size_t rows = p->M - r < MLP_ROWS ? p->M - r : MLP_ROWS;
-        float *post = s->post + (s->post_rows == s->rows ? r * c->mlp : 0);
-        if (in) feed_in(p, w, rows, s->h + r * c->D, post, s->up);
+    for (size_t r = 0; r < p->M; r += s->tile) {
+        size_t rows = p->M - r < s->tile ? p->M - r : s->tile;
+        float *post = lm_at(p->k, s->post, s->post_rows == s->rows ? r * c->mlp : 0);
+        if (in) feed_in(p, w, rows, lm_at(p->k, s->h, r * c->D), post, s->up);
         if (out)
             p->k->linear(rows, c->D, c->mlp, post, c->mlp, w->down, LINEAR_PANEL * c->mlp, w->down_bias,
-                         s->delta + r * c->D, c->D);
+                         lm_at(p->k, s->delta, r * c->D), c->D);
     }
 }
 
@@ -242,7 +234,7 @@ static int layers(const struct pass *p, size_t l, int from, size_t depth, enum l
             attend(p, w, s);
             if ((rc = offer(p, l, LM_SITE_A, s->delta)) || last == LM_SITE_A) continue;
         }
-        if (from <= LM_SITE_A) add(n, s->x, s->delta);
+        if (from <= LM_SITE_A) p->k->add(n, s->x, s->delta);
         if (from < LM_SITE_TC) {
             norm(p, w->mlp_norm, w->mlp_norm_bias, s);
             if ((rc = offer(p, l, LM_SITE_TC, s->h)) || last == LM_SITE_TC) continue;
@@ -252,7 +244,7 @@ static int layers(const struct pass *p, size_t l, int from, size_t depth, enum l
             if ((rc = offer(p, l, LM_SITE_POST, s->post)) || last == LM_SITE_POST) continue;
             if ((rc = offer(p, l, LM_SITE_M, s->delta)) || last == LM_SITE_M) continue;
         }
-        if (from < LM_SITE_R) add(n, s->x, s->delta);
+        if (from < LM_SITE_R) p->k->add(n, s->x, s->delta);
         rc = offer(p, l, LM_SITE_R, s->x);
     }
     return rc;
@@ -261,9 +253,12 @@ static int layers(const struct pass *p, size_t l, int from, size_t depth, enum l
 int lm_forward(const struct lm_model *m, const struct lm_kernels *k, const struct lm_batch *b,
                const struct lm_site *sites, size_t n_sites, struct lm_scratch *s, const struct lm_hook *hook,
                struct err *e) {
-    struct pass p = {m, k, b, sites, n_sites, b->start[b->n], hook, e};
+    struct pass p = {m, k, b, {0}, sites, n_sites, b->start[b->n], hook, e};
     size_t depth = lm_sites_depth(sites, n_sites);
     CHECK(depth >= 1 && depth <= m->n_layers && p.M <= s->rows && s->T <= m->T);
+    CHECK(m->mem.from == k->memory && s->mem.from == k->memory);
+    for (size_t i = 0; i < b->n; i++) CHECK(b->start[i + 1] - b->start[i] <= s->T);
+    k->place(b->n, b->start, b->token, &p.place);
     int rc = embed(&p, s->x);
     return rc ? rc : layers(&p, 0, BEGINNING, depth, last_kind(sites, n_sites, depth - 1), s);
 }
@@ -271,8 +266,9 @@ int lm_forward(const struct lm_model *m, const struct lm_kernels *k, const struc
 void lm_resume(const struct lm_model *m, const struct lm_kernels *k, const struct lm_batch *b,
                const struct lm_site *site, const float *x, const float *rows, struct lm_scratch *s) {
     struct pass p = {.m = m, .k = k, .b = b, .M = b->start[b->n]};
+    k->place(b->n, b->start, b->token, &p.place);
     float *const place[] = {s->delta, s->h, s->post, s->delta, s->x}; /* by enum lm_site_kind */
-    CHECK(m->n_layers == m->c.L && site->layer < m->c.L && p.M <= s->rows);
+    CHECK(k->slots == 1 && m->n_layers == m->c.L && site->layer < m->c.L && p.M <= s->rows);
     CHECK(site->kind != LM_SITE_POST || s->post_rows == s->rows);
     if (site->kind != LM_SITE_R) memcpy(s->x, x, p.M * m->c.D * sizeof *x);
     memcpy(place[site->kind], rows, p.M * lm_site_width(&m->c, site) * sizeof *rows);

@@ -6,9 +6,10 @@
  *   L<l>M   output of the feed-forward layer, before it is added
  *   L<l>TC  input of a transcoder: the normalised input of the feed-forward layer
  *   L<l>mlp_post  inside the feed-forward layer, [M, mlp]: gelu(m W_in + b_in), or silu(gate(m)) * up(m); a model of
- * one layer may leave L0 away, since the literature on gelu-1l calls it mlp_post Every row comes from its own sequence
- * alone and always by the same operations in the same order, so it does not depend on what else is in the batch, on the
- * sizes of batches, or on threads. Tests: tests/test_forward.c, tests/test_hooked.c */
+ * one layer may leave L0 away, since the literature on gelu-1l calls it mlp_post
+ * Every row comes from its own sequence
+ * alone and, on the host, always by the same operations in the same order, so it does not depend on what else is in the
+ * batch, on the sizes of batches, or on threads; on a GPU cuBLAS may round otherwise for another size of batch. Tests: tests/test_forward.c, tests/test_hooked.c */
 #ifndef SAEMILL_FORWARD_H
 #define SAEMILL_FORWARD_H
 
@@ -52,8 +53,8 @@ struct lm_batch {
     const int32_t *token; /* [start[n]] ids, each in [0, vocab): the caller has checked them */
 };
 
-/* Called once per site and batch with its rows [M, width], valid during the call. Non-zero ends the forward pass with
- * that value. */
+/* Called once per site and batch with its rows [M, width], in the back end's memory and valid during the call; fetch of
+ * the table brings them to the host, `wide` at L<l>R alone. Non-zero ends the forward pass with that value. */
 struct lm_hook {
     void *ctx;
     int (*at)(void *ctx, size_t site, const float *rows, size_t M, struct err *e);
@@ -64,22 +65,24 @@ struct lm_scratch {
     size_t rows, T; /* most rows of a batch, most positions of a sequence */
     float *x;       /* [rows, D] residual stream: while a hook is called, without what its site is still to add */
     float *h, *qkv, *att, *delta, *post, *up;
-    size_t post_rows; /* all rows when a site is mlp_post, else a tile of them */
+    size_t tile, post_rows; /* rows that go through the feed-forward layer together; rows of post: all when a site is
+                               mlp_post, else a tile */
     void *work;
     struct arena mem;
 };
 
 /* For batches of these sites. lm_scratch_bytes: SIZE_MAX on overflow. */
-size_t lm_scratch_bytes(const struct lm_config *c, const struct lm_site *sites, size_t n_sites, size_t rows, size_t T);
-int lm_scratch_init(struct lm_scratch *s, const struct lm_config *c, const struct lm_site *sites, size_t n_sites,
+size_t lm_scratch_bytes(const struct lm_kernels *k, const struct lm_config *c, const struct lm_site *sites, size_t n_sites, size_t rows, size_t T);
+int lm_scratch_init(struct lm_scratch *s, const struct lm_kernels *k, const struct lm_config *c, const struct lm_site *sites, size_t n_sites,
                     size_t rows, size_t T, struct err *e);
 void lm_scratch_free(struct lm_scratch *s);
 
 /* Run a batch up to the last site.
  *   m      loaded for at least lm_sites_depth layers, and s->T positions; read only
+ *   k      of the memory that m was loaded and s made for
  *   sites  [n_sites]; the hook gets their indices
  *   s      its rows and T are not exceeded
- * Threads: single-threaded; batches may run at once, each with its own scratch.
+ * Threads: single-threaded; with k->slots == 1 batches may run at once, each with its own scratch.
  * Returns 0, or what the hook returned. Weights are finite, but float32 can overflow: whoever keeps rows checks them.
  */
 int lm_forward(const struct lm_model *m, const struct lm_kernels *k, const struct lm_batch *b,
@@ -94,7 +97,8 @@ int lm_forward(const struct lm_model *m, const struct lm_kernels *k, const struc
  *   x      [M, D] the residual stream as a hook at the site finds it in its scratch; unused at L<l>R
  *   rows   [M, width] what the site gives, or what is to stand in its place
  *   s      s->x := the result, [M, D]
- * With what the hook was given, the result is that of the whole pass to the byte. Threads: as lm_forward. */
+ * With what the hook was given, the result is that of the whole pass to the byte. On the host alone (k->slots == 1).
+ * Threads: as lm_forward. */
 void lm_resume(const struct lm_model *m, const struct lm_kernels *k, const struct lm_batch *b,
                const struct lm_site *site, const float *x, const float *rows, struct lm_scratch *s);
 

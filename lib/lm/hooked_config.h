@@ -13,6 +13,6 @@
 #define HOOKED_MODEL_TYPE "hooked_transformer"
 
 /* Arguments and errors as lm_config_read; root is an object and *c is zero. */
-int hooked_config_read(const json_t *root, const char *path, struct lm_config *c, struct err *e);
+int hooked_config_read(const struct json_t *root, const char *path, struct lm_config *c, struct err *e);
 
 #endif

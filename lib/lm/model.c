@@ -103,27 +103,34 @@ int lm_open(struct lm_model *m, const char *dir, struct err *e) {
 }
 
 /* Loading. Both walks over the arena's pieces, measuring and taking, are one function, so that they cannot disagree. */
-static float *take(struct arena *a, size_t n, size_t *need) {
-    size_t bytes = arena_need(n, sizeof(float));
+static float *take(struct arena *a, size_t n, size_t elem_bytes, size_t *need) {
+    size_t bytes = arena_need(n, elem_bytes);
     *need = bytes > SIZE_MAX - *need ? SIZE_MAX : *need + bytes;
-    return a ? arena_take(a, n, sizeof(float)) : NULL;
+    return a ? arena_take(a, n, elem_bytes) : NULL;
 }
 
-static struct weights_layer take_layer(const struct lm_config *c, struct arena *a, size_t *need) {
+static float *vector(struct arena *a, size_t n, size_t *need) { return take(a, n, sizeof(float), need); }
+
+static struct weights_layer take_layer(const struct lm_config *c, size_t elem, struct arena *a, size_t *need) {
     size_t qkv = (c->H + 2 * c->G) * c->Dh, wide = linear_padded(c->mlp) * c->D, D = linear_padded(c->D);
     struct weights_layer p = {0};
-    if (c->norm != LM_NORM_PLAIN) p.attn_norm = take(a, c->D, need), p.mlp_norm = take(a, c->D, need);
-    if (c->norm == LM_NORM_LAYER) p.attn_norm_bias = take(a, c->D, need), p.mlp_norm_bias = take(a, c->D, need);
-    p.qkv = take(a, linear_padded(qkv) * c->D, need);
-    if (c->qkv_bias) p.qkv_bias = take(a, qkv, need);
-    p.o = take(a, D * c->H * c->Dh, need);
-    if (c->o_bias) p.o_bias = take(a, c->D, need);
-    if (c->family == LM_LLAMA) p.gate = take(a, wide, need);
-    if (c->family == LM_LLAMA && c->mlp_bias) p.gate_bias = take(a, c->mlp, need);
-    p.up = take(a, wide, need);
-    p.down = take(a, D * c->mlp, need);
-    if (c->mlp_bias) p.up_bias = take(a, c->mlp, need), p.down_bias = take(a, c->D, need);
+    if (c->norm != LM_NORM_PLAIN) p.attn_norm = vector(a, c->D, need), p.mlp_norm = vector(a, c->D, need);
+    if (c->norm == LM_NORM_LAYER) p.attn_norm_bias = vector(a, c->D, need), p.mlp_norm_bias = vector(a, c->D, need);
+    p.qkv = take(a, linear_padded(qkv) * c->D, elem, need);
+    if (c->qkv_bias) p.qkv_bias = vector(a, qkv, need);
+    p.o = take(a, D * c->H * c->Dh, elem, need);
+    if (c->o_bias) p.o_bias = vector(a, c->D, need);
+    if (c->family == LM_LLAMA) p.gate = take(a, wide, elem, need);
+    if (c->family == LM_LLAMA && c->mlp_bias) p.gate_bias = vector(a, c->mlp, need);
+    p.up = take(a, wide, elem, need);
+    p.down = take(a, D * c->mlp, elem, need);
+    if (c->mlp_bias) p.up_bias = vector(a, c->mlp, need), p.down_bias = vector(a, c->D, need);
     return p;
+}
+
+/* The embedding, if the back end has its own way with it. */
+static float *take_table(const struct lm_config *c, const struct lm_kernels *k, struct arena *a, size_t *need) {
+    return k->embed ? take(a, linear_padded(c->vocab) * c->D, k->elem_bytes, need) : NULL;
 }
 
 static size_t widest_row(const struct lm_config *c) {
@@ -131,18 +138,21 @@ static size_t widest_row(const struct lm_config *c) {
     return c->mlp > w ? c->mlp : w;
 }
 
-static size_t threads(void) { return (size_t)omp_get_max_threads(); }
+/* Converted rows before they are packed: a panel per thread. */
+static float *panels(size_t widest, struct err *e) {
+    return mem_array((size_t)omp_get_max_threads() * LINEAR_PANEL * widest, sizeof(float), "model: rows", e);
+}
 
 /* Floats of the positions: RoPE's table or W_pos. */
 static size_t position_width(const struct lm_config *c) { return c->family == LM_LLAMA ? c->Dh : c->D; }
 
-size_t lm_load_bytes(const struct lm_model *m, size_t n_layers, size_t T) {
+size_t lm_load_bytes(const struct lm_model *m, const struct lm_kernels *k, size_t n_layers, size_t T) {
     size_t need = 0, positions = 0, all;
-    take_layer(&m->c, NULL, &need);
+    take_layer(&m->c, k->elem_bytes, NULL, &need);
     if (!size_product(T, position_width(&m->c), 1, &positions) || !size_product(need, n_layers, 1, &all))
         return SIZE_MAX;
-    take(NULL, positions, &all);
-    take(NULL, threads() * LINEAR_PANEL * widest_row(&m->c), &all); /* one panel of converted rows per thread */
+    vector(NULL, positions, &all);
+    take_table(&m->c, k, NULL, &all);
     return all;
 }
 
@@ -163,17 +173,14 @@ static int load_positions(struct lm_model *m, size_t T, float *table, struct err
     return 0;
 }
 
-int lm_load(struct lm_model *m, size_t n_layers, size_t T, struct err *e) {
-    size_t need = 0, widest = widest_row(&m->c);
-    CHECK(n_layers >= 1 && n_layers <= m->c.L && T >= 1 && T <= m->c.max_T && !m->layer);
-    int rc = st_check_finite(m->embed, e);
-    if (rc || (rc = arena_init(&m->mem, lm_load_bytes(m, n_layers, T), "model: weights", e))) return rc;
-    if (!(m->layer = mem_array(n_layers, sizeof *m->layer, "model: layers", e))) return ERR_MEMORY;
-    m->n_layers = n_layers;
-    if ((rc = load_positions(m, T, take(&m->mem, T * position_width(&m->c), &need), e))) return rc;
-    struct weights_loader d = {m, family(&m->c), 0, take(&m->mem, threads() * LINEAR_PANEL * widest, &need), widest, e};
-    for (; d.layer < n_layers; d.layer++) {
-        struct weights_layer p = take_layer(&m->c, &m->mem, &need);
+static int load_all(struct lm_model *m, const struct weights_loader *first, float *table) {
+    struct weights_loader d = *first;
+    size_t need = 0;
+    int rc = 0;
+    if (table && (rc = weights_rows(&d, false, &d.f->embed, 1, table))) return rc;
+    m->table = table;
+    for (; d.layer < m->n_layers; d.layer++) {
+        struct weights_layer p = take_layer(&m->c, d.k->elem_bytes, &m->mem, &need);
         if ((rc = d.f->load_layer(&d, &p))) return rc;
         m->layer[d.layer] = (struct lm_layer){p.attn_norm, p.attn_norm_bias, p.qkv,           p.qkv_bias, p.o,
                                               p.o_bias,    p.mlp_norm,       p.mlp_norm_bias, p.gate,     p.gate_bias,
@@ -182,34 +189,49 @@ int lm_load(struct lm_model *m, size_t n_layers, size_t T, struct err *e) {
     return 0;
 }
 
-static struct weights_head take_head(const struct lm_config *c, struct arena *a, float **rows, size_t *need) {
+int lm_load(struct lm_model *m, const struct lm_kernels *k, size_t n_layers, size_t T, struct err *e) {
+    size_t need = 0;
+    CHECK(n_layers >= 1 && n_layers <= m->c.L && T >= 1 && T <= m->c.max_T && !m->layer);
+    int rc = st_check_finite(m->embed, e);
+    if (rc || (rc = arena_init_in(&m->mem, k->memory, lm_load_bytes(m, k, n_layers, T), "model: weights", e)))
+        return rc;
+    if (!(m->layer = mem_array(n_layers, sizeof *m->layer, "model: layers", e))) return ERR_MEMORY;
+    m->n_layers = n_layers;
+    if ((rc = load_positions(m, T, vector(&m->mem, T * position_width(&m->c), &need), e))) return rc;
+    struct weights_loader d = {m, k, family(&m->c), 0, panels(widest_row(&m->c), e), widest_row(&m->c), e};
+    if (!d.rows) return ERR_MEMORY;
+    rc = load_all(m, &d, take_table(&m->c, k, &m->mem, &need));
+    free(d.rows);
+    return rc;
+}
+
+static struct weights_head take_head(const struct lm_config *c, size_t elem, struct arena *a, size_t *need) {
     struct weights_head p = {0};
-    if (c->norm != LM_NORM_PLAIN) p.norm = take(a, c->D, need);
-    if (c->norm == LM_NORM_LAYER) p.norm_bias = take(a, c->D, need);
-    p.unembed = take(a, linear_padded(c->vocab) * c->D, need);
-    if (c->family == LM_HOOKED) p.bias = take(a, c->vocab, need);
-    *rows = take(a, threads() * LINEAR_PANEL * c->D, need);
+    if (c->norm != LM_NORM_PLAIN) p.norm = vector(a, c->D, need);
+    if (c->norm == LM_NORM_LAYER) p.norm_bias = vector(a, c->D, need);
+    p.unembed = take(a, linear_padded(c->vocab) * c->D, elem, need);
+    if (c->family == LM_HOOKED) p.bias = vector(a, c->vocab, need);
     return p;
 }
 
-size_t lm_head_bytes(const struct lm_model *m) {
+size_t lm_head_bytes(const struct lm_model *m, const struct lm_kernels *k) {
     size_t need = 0;
-    float *rows;
-    take_head(&m->c, NULL, &rows, &need);
+    take_head(&m->c, k->elem_bytes, NULL, &need);
     return need;
 }
 
-int lm_load_head(struct lm_model *m, struct err *e) {
+int lm_load_head(struct lm_model *m, const struct lm_kernels *k, struct err *e) {
     size_t need = 0;
-    float *rows;
     CHECK(!m->head.unembed);
-    int rc = arena_init(&m->head_mem, lm_head_bytes(m), "model: head", e);
+    int rc = arena_init_in(&m->head_mem, k->memory, lm_head_bytes(m, k), "model: head", e);
     if (rc) return rc;
-    struct weights_head p = take_head(&m->c, &m->head_mem, &rows, &need);
-    struct weights_loader d = {m, family(&m->c), 0, rows, m->c.D, e};
-    if ((rc = d.f->load_head(&d, &p))) return rc;
-    m->head = (struct lm_head){p.norm, p.norm_bias, p.unembed, p.bias};
-    return 0;
+    struct weights_head p = take_head(&m->c, k->elem_bytes, &m->head_mem, &need);
+    struct weights_loader d = {m, k, family(&m->c), 0, panels(m->c.D, e), m->c.D, e};
+    if (!d.rows) return ERR_MEMORY;
+    rc = d.f->load_head(&d, &p);
+    free(d.rows);
+    if (!rc) m->head = (struct lm_head){p.norm, p.norm_bias, p.unembed, p.bias};
+    return rc;
 }
 
 void lm_close(struct lm_model *m) {

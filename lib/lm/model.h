@@ -1,4 +1,4 @@
-/* model.h - a language model in a folder: config.json and its weights, checked, then held in float32.
+/* model.h - a language model in a folder: config.json and its weights, checked, then held as a back end wants them.
  *
  * Two families. Qwen2ForCausalLM and LlamaForCausalLM of Hugging Face are one network:
  *
@@ -18,14 +18,16 @@
 #ifndef SAEMILL_MODEL_H
 #define SAEMILL_MODEL_H
 
-#include <jansson.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "kernels/lm_kernels.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/file/safetensors.h"
+
+struct json_t; /* jansson's */
 
 enum lm_family { LM_LLAMA, LM_HOOKED };
 
@@ -59,13 +61,13 @@ struct lm_config {
  *   path  for messages
  *   c     overwritten
  * Errors: ERR_FORMAT (missing key, wrong type), ERR_RANGE, ERR_UNSUPPORTED: "path: key 'k': …". */
-int lm_config_read(const json_t *root, const char *path, struct lm_config *c, struct err *e);
+int lm_config_read(const struct json_t *root, const char *path, struct lm_config *c, struct err *e);
 
 /* frequency[i], i < Dh/2, radians per position: theta^(-2i/Dh), Su et al. 2021; with llama3 scaling, wavelengths above
  * original/low are stretched by factor, those below original/high are kept, and between the two is interpolated. */
 void lm_rope_frequencies(const struct lm_config *c, double *frequency);
 
-/* Weights of one layer; matrices packed for kernels/linear.h, what the model has not NULL. */
+/* Weights of one layer; matrices packed by the back end (kernels/pass.h), what the model has not NULL. */
 struct lm_layer {
     const float *attn_norm, *attn_norm_bias;      /* [D] */
     const float *qkv, *qkv_bias;                  /* [(H+2G)*Dh, D] q, then k, then v */
@@ -84,7 +86,8 @@ struct lm_head {
 struct lm_model {
     struct lm_config c;
     struct st *st;                 /* the mapped files */
-    const struct st_tensor *embed; /* [vocab, D], read row by row from the map */
+    const struct st_tensor *embed; /* [vocab, D], read row by row from the map; or */
+    const float *table;            /* [vocab, D] packed, with a back end that has its own embed; else NULL */
     size_t n_layers, T;            /* loaded layers; positions in rope or pos */
     struct lm_layer *layer;        /* [n_layers] */
     const float *rope;             /* rope_table of T positions; NULL in LM_HOOKED */
@@ -97,19 +100,23 @@ struct lm_model {
  * nothing is converted yet. After an error there is nothing to close. */
 int lm_open(struct lm_model *m, const char *dir, struct err *e);
 
-/* Bytes that lm_load(m, n_layers, T) takes; SIZE_MAX on overflow. */
-size_t lm_load_bytes(const struct lm_model *m, size_t n_layers, size_t T);
+/* Bytes that lm_load(m, k, n_layers, T) takes of the back end's memory; SIZE_MAX on overflow. */
+size_t lm_load_bytes(const struct lm_model *m, const struct lm_kernels *k, size_t n_layers, size_t T);
 
-/* Convert the first n_layers layers to packed float32 and make the RoPE table, or W_pos, for T positions.
+/* Convert and pack the first n_layers layers for a back end, and make the RoPE table, or W_pos, for T positions.
+ *   k         m is for tables of this memory from here on
  *   n_layers  1 .. c.L
  *   T         1 .. c.max_T
  * Errors: ERR_MEMORY; ERR_NUMERIC naming a tensor (of these layers, or the embedding) that holds NaN or Inf.
  * Threads: uses OpenMP; call it from serial code. The bytes do not depend on the number of threads. */
-int lm_load(struct lm_model *m, size_t n_layers, size_t T, struct err *e);
+int lm_load(struct lm_model *m, const struct lm_kernels *k, size_t n_layers, size_t T, struct err *e);
 
 /* The same for the head, once; lm_head_bytes is what it takes. lm_load may come before it or after. */
-size_t lm_head_bytes(const struct lm_model *m);
-int lm_load_head(struct lm_model *m, struct err *e);
+size_t lm_head_bytes(const struct lm_model *m, const struct lm_kernels *k);
+int lm_load_head(struct lm_model *m, const struct lm_kernels *k, struct err *e);
+
+/* x[r] := row token[r] of the embedding, from the file.   token [n] below vocab; x [n, D] f32 of the host */
+int lm_embed(const struct lm_model *m, size_t n, const int32_t *token, float *x, struct err *e);
 
 void lm_close(struct lm_model *m);
 

@@ -37,43 +37,51 @@ void rows_plan_free(struct rows_plan *p) {
     *p = (struct rows_plan){0};
 }
 
-/* What one thread holds. */
+/* A batch on its way: what it is computed from, and where its rows come to. */
+struct shipment {
+    const struct rows_batch *b; /* NULL: none */
+    size_t *start;              /* [most_rows + 1] */
+    int32_t *token;             /* [most_rows] */
+    char *out;                  /* of each site in turn its kept rows, in the output's type */
+};
+
+/* What one thread holds. With a device, a batch is written while the next one is computed: two shipments. */
 struct worker {
     const struct rows_job *j;
-    const struct rows_batch *b;
     struct st_writer *w;
     const int *handle; /* [n_sites] */
     struct lm_scratch s;
     struct arena mem;
-    size_t *start;  /* [most_rows + 1] */
-    int32_t *token; /* [most_rows] */
-    void *out;      /* [most_rows, widest] in the output's type */
+    struct shipment shipment[2];
+    int turn;
 };
 
-static size_t widest(const struct rows_job *j) {
-    size_t w = 0;
-    for (size_t i = 0; i < j->n_sites; i++)
-        if (lm_site_width(&j->m->c, &j->sites[i]) > w) w = lm_site_width(&j->m->c, &j->sites[i]);
-    return w;
+/* Bytes of a row of the sites before `site`; of all for n_sites. */
+static size_t bytes_before(const struct rows_job *j, size_t site) {
+    size_t width = 0;
+    for (size_t i = 0; i < site; i++) width += lm_site_width(&j->m->c, &j->sites[i]);
+    return width * st_dtype_bytes(j->dtype);
 }
 
 static size_t worker_bytes(const struct rows_job *j) {
-    size_t rows = j->plan->most_rows, n, sum = 0;
+    size_t rows = j->plan->most_rows, sum = 0;
     size_t part[] = {arena_need(rows + 1, sizeof(size_t)), arena_need(rows, sizeof(int32_t)),
-                     size_product(rows, widest(j), 1, &n) ? arena_need(n, st_dtype_bytes(j->dtype)) : SIZE_MAX};
+                     arena_need(rows, bytes_before(j, j->n_sites))};
     for (int i = 0; i < 3; i++) sum = part[i] > SIZE_MAX - sum ? SIZE_MAX : sum + part[i];
-    return sum;
+    return sum > SIZE_MAX / 2 ? SIZE_MAX : sum * (size_t)j->k->slots;
 }
 
+size_t rows_threads(const struct rows_job *j) { return j->k->slots == 1 ? (size_t)omp_get_max_threads() : 1; }
+
 size_t rows_thread_bytes(const struct rows_job *j) {
-    size_t a = worker_bytes(j), b = lm_scratch_bytes(&j->m->c, j->sites, j->n_sites, j->plan->most_rows, j->plan->T);
+    size_t b = lm_scratch_bytes(j->k, &j->m->c, j->sites, j->n_sites, j->plan->most_rows, j->plan->T);
+    size_t a = j->k->host == j->k->memory ? worker_bytes(j) : 0;
     return a > SIZE_MAX - b ? SIZE_MAX : a + b;
 }
 
 size_t rows_output_bytes(const struct rows_job *j) {
-    size_t width = 0, bytes, rows = j->plan->n_rows;
-    for (size_t i = 0; i < j->n_sites; i++) width += lm_site_width(&j->m->c, &j->sites[i]);
-    if (!size_product(width, st_dtype_bytes(j->dtype), rows, &bytes) || rows > (SIZE_MAX - bytes) / 16) return SIZE_MAX;
+    size_t bytes, rows = j->plan->n_rows;
+    if (!size_product(bytes_before(j, j->n_sites), rows, 1, &bytes) || rows > (SIZE_MAX - bytes) / 16) return SIZE_MAX;
     return bytes + 16 * rows;
 }
 
@@ -81,11 +89,14 @@ static int worker_init(struct worker *k, const struct rows_job *j, struct st_wri
                        struct err *e) {
     size_t rows = j->plan->most_rows;
     *k = (struct worker){.j = j, .w = w, .handle = handle};
-    int rc = lm_scratch_init(&k->s, &j->m->c, j->sites, j->n_sites, rows, j->plan->T, e);
-    if (rc || (rc = arena_init(&k->mem, worker_bytes(j), "collect: output buffer", e))) return rc;
-    k->start = arena_take(&k->mem, rows + 1, sizeof *k->start);
-    k->token = arena_take(&k->mem, rows, sizeof *k->token);
-    k->out = arena_take(&k->mem, rows * widest(j), st_dtype_bytes(j->dtype));
+    int rc = lm_scratch_init(&k->s, j->k, &j->m->c, j->sites, j->n_sites, rows, j->plan->T, e);
+    if (rc || (rc = arena_init_in(&k->mem, j->k->host, worker_bytes(j), "collect: output buffer", e))) return rc;
+    for (int i = 0; i < j->k->slots; i++) {
+        struct shipment *t = &k->shipment[i];
+        t->start = arena_take(&k->mem, rows + 1, sizeof *t->start);
+        t->token = arena_take(&k->mem, rows, sizeof *t->token);
+        t->out = arena_take(&k->mem, rows, bytes_before(j, j->n_sites));
+    }
     return 0;
 }
 
@@ -94,63 +105,92 @@ static void worker_free(struct worker *k) {
     arena_free(&k->mem);
 }
 
-/* n numbers in the output's type. Returns false if one of them is NaN or Inf, or becomes Inf. */
-static bool convert(enum st_dtype dtype, size_t n, const float *restrict x, void *out) {
+/* Is there NaN or Inf among n numbers of the output's type? */
+static bool spoilt(enum st_dtype dtype, size_t n, const void *x) {
+    const uint16_t *h = x;
+    const uint32_t *u = x;
     uint32_t bad = 0;
-    if (dtype == ST_F32)
-        memcpy(out, x, n * sizeof *x);
-    else {
-        uint16_t *restrict h = out;
-#pragma omp simd
-        for (size_t i = 0; i < n; i++) h[i] = st_f32_bf16(x[i]);
+    if (dtype == ST_BF16) {
 #pragma omp simd reduction(| : bad)
         for (size_t i = 0; i < n; i++) bad |= (h[i] & 0x7f80u) == 0x7f80u;
-    }
+    } else {
 #pragma omp simd reduction(| : bad)
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u;
-        memcpy(&u, &x[i], sizeof u);
-        bad |= (u & 0x7f800000u) == 0x7f800000u;
+        for (size_t i = 0; i < n; i++) bad |= (u[i] & 0x7f800000u) == 0x7f800000u;
     }
-    return !bad;
+    return bad;
 }
 
-/* The hook: drop the BOS rows, convert, write. The batch's kept rows are consecutive in the file. */
-static int keep_rows(void *ctx, size_t site, const float *rows, size_t M, struct err *e) {
+/* The hook: without the BOS rows, to the host. */
+static int fetch_rows(void *ctx, size_t site, const float *rows, size_t M, struct err *e) {
     struct worker *k = ctx;
     const struct rows_job *j = k->j;
-    size_t D = lm_site_width(&j->m->c, &j->sites[site]), elem = st_dtype_bytes(j->dtype), drop = !j->plan->keep_bos,
-           done = 0;
-    int rc;
-    CHECK(M == k->b->rows);
-    for (size_t i = 0; i < k->b->n; i++) {
-        size_t first = k->start[i] + drop, n = k->start[i + 1] - first;
-        const struct window *w = &j->plan->window[k->b->first + i];
-        if (!convert(j->dtype, n * D, rows + first * D, (char *)k->out + done * D * elem)) {
+    const struct shipment *t = &k->shipment[k->turn];
+    size_t D = lm_site_width(&j->m->c, &j->sites[site]), bytes = D * st_dtype_bytes(j->dtype),
+           drop = !j->plan->keep_bos;
+    bool wide = j->sites[site].kind == LM_SITE_R;
+    char *out = t->out + bytes_before(j, site) * t->b->kept;
+    (void)e;
+    CHECK(M == t->b->rows);
+    for (size_t i = 0; i < t->b->n; i++) {
+        size_t first = t->start[i] + drop, n = t->start[i + 1] - first;
+        const float *from = wide ? rows + first * D : lm_at(j->k, rows, first * D);
+        j->k->fetch(n * D, from, wide, j->dtype == ST_BF16, out);
+        out += n * bytes;
+    }
+    return 0;
+}
+
+static int check_rows(const struct worker *k, const struct shipment *t, size_t site, const char *out, struct err *e) {
+    const struct rows_job *j = k->j;
+    size_t D = lm_site_width(&j->m->c, &j->sites[site]), drop = !j->plan->keep_bos;
+    for (size_t i = 0; i < t->b->n; i++) {
+        size_t n = (t->start[i + 1] - t->start[i] - drop) * D;
+        const struct window *w = &j->plan->window[t->b->first + i];
+        if (spoilt(j->dtype, n, out)) {
             err_set(e, ERR_NUMERIC, "%s: %s: document %u, tokens %zu and on: NaN or Inf in the activations",
                     j->t->ids->path, j->sites[site].name, (unsigned)w->doc, w->first);
             return err_hint(e, "the weights are finite, so float32 or bf16 overflows on this text: leave the document "
                                "out, or try --dtype f32");
         }
-        done += n;
+        out += n * st_dtype_bytes(j->dtype);
     }
+    return 0;
+}
+
+/* Wait for a shipment, look at it, write it: a batch's kept rows are consecutive in the file. */
+static int unload(struct worker *k, int turn, struct err *e) {
+    const struct rows_job *j = k->j;
+    struct shipment t = k->shipment[turn];
+    if (!t.b) return 0;
+    k->shipment[turn].b = NULL;
+    int rc = j->k->await(turn, e);
+    for (size_t i = 0; !rc && i < j->n_sites; i++) {
+        size_t row = bytes_before(j, i + 1) - bytes_before(j, i);
+        const char *out = t.out + bytes_before(j, i) * t.b->kept;
+        if ((rc = check_rows(k, &t, i, out, e))) break;
 #pragma omp critical(rows_write)
-    rc = stw_write(k->w, k->handle[site], (uint64_t)k->b->out * D * elem, k->out, done * D * elem, e);
+        rc = stw_write(k->w, k->handle[i], (uint64_t)t.b->out * row, out, t.b->kept * row, e);
+    }
     return rc;
 }
 
 static int run_batch(struct worker *k, const struct rows_batch *b, struct err *e) {
     const struct rows_job *j = k->j;
-    struct lm_hook hook = {k, keep_rows};
-    struct lm_batch lb = {b->n, k->start, k->token};
-    k->b = b;
-    k->start[0] = 0;
+    struct shipment *t = &k->shipment[k->turn];
+    struct lm_hook hook = {k, fetch_rows};
+    struct lm_batch lb = {b->n, t->start, t->token};
+    t->b = b;
+    t->start[0] = 0;
     for (size_t i = 0; i < b->n; i++) {
         const struct window *w = &j->plan->window[b->first + i];
-        tokens_window_ids(j->t, w, k->token + k->start[i]);
-        k->start[i + 1] = k->start[i] + w->T;
+        tokens_window_ids(j->t, w, t->token + t->start[i]);
+        t->start[i + 1] = t->start[i] + w->T;
     }
-    return lm_forward(j->m, j->k, &lb, j->sites, j->n_sites, &k->s, &hook, e);
+    int rc = lm_forward(j->m, j->k, &lb, j->sites, j->n_sites, &k->s, &hook, e);
+    if (rc) return rc;
+    j->k->sent(k->turn);
+    k->turn = (k->turn + 1) % j->k->slots;
+    return unload(k, k->turn, e);
 }
 
 enum { TOKEN, POSITION, DOC, GROUP, LABELS };
@@ -200,7 +240,7 @@ static int declare(const struct rows_job *j, struct st_writer *w, int label[LABE
 static int run_all(const struct rows_job *j, struct worker *k, struct err *e) {
     atomic_int rc = 0;
     atomic_size_t done = 0;
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) num_threads((int)rows_threads(j))
     for (size_t i = 0; i < j->plan->n_batches; i++) {
         struct err mine = {0};
         if (atomic_load(&rc)) continue;
@@ -215,11 +255,16 @@ static int run_all(const struct rows_job *j, struct worker *k, struct err *e) {
             if (j->progress && !r) progress_show(j->progress, now, "");
         }
     }
-    return atomic_load(&rc);
+    if (atomic_load(&rc)) return atomic_load(&rc);
+    for (size_t i = 0; i < rows_threads(j); i++) { /* what a device still has on its way */
+        int r = unload(&k[i], !k[i].turn, e);
+        if (r) return r;
+    }
+    return 0;
 }
 
 int rows_collect(const struct rows_job *j, struct st_writer *w, struct err *e) {
-    size_t n = (size_t)omp_get_max_threads(), ready = 0;
+    size_t n = rows_threads(j), ready = 0;
     int label[LABELS], rc = 0, *site = mem_array(j->n_sites, sizeof *site, "collect: sites", e);
     struct worker *k = site ? mem_array(n, sizeof *k, "collect: threads", e) : NULL;
     if (!k) rc = ERR_MEMORY;

@@ -23,7 +23,7 @@ static int run_prefix(struct splice *s, const struct lm_batch *b, struct err *e)
     struct lm_scratch scratch;
     struct capture c = {s, &scratch, 0};
     struct lm_hook hook = {&c, keep};
-    int rc = lm_scratch_init(&scratch, &s->m->c, &s->site, 1, s->T, s->T, e);
+    int rc = lm_scratch_init(&scratch, s->k, &s->m->c, &s->site, 1, s->T, s->T, e);
     for (size_t i = 0; !rc && i < s->n; i++) {
         const size_t start[2] = {0, s->start[i + 1] - s->start[i]};
         struct lm_batch one = {1, start, b->token + s->start[i]};
@@ -91,7 +91,7 @@ int splice_work_init(struct splice_work *w, const struct splice *s, struct err *
                            arena_need(s->M, sizeof *w->nll)};
     *w = (struct splice_work){.tile = rows};
     int rc = arena_init(&w->mem, sum_of(part, 4), "splice: working memory", e);
-    if (rc || (rc = lm_scratch_init(&w->lm, c, &s->site, 1, rows, s->T, e)) ||
+    if (rc || (rc = lm_scratch_init(&w->lm, s->k, c, &s->site, 1, rows, s->T, e)) ||
         (rc = loss_scratch_init(&w->loss, c, e))) {
         splice_work_free(w);
         return rc;

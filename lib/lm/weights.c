@@ -48,48 +48,54 @@ int weights_rows(const struct weights_loader *d, bool in_layer, const char *cons
             const struct st_tensor *from = row_of(t, n, first + r, &within);
             failed |= !from || st_to_f32(from, within * cols, cols, to + r * cols, NULL) != 0;
         }
-        linear_pack(false, count, cols, to, cols, packed + first * cols);
+        d->k->pack(first, count, cols, to, packed);
     }
     CHECK(!failed); /* types and shapes were checked by lm_open */
     return 0;
 }
 
-/* Panel p of the packed form of a tensor taken as [heads, K, width]: each run of neighbouring outputs of one head lies
- * together in the file and in the panel, once for every input. */
-static int pack_panel(const struct st_tensor *t, size_t K, size_t p, size_t first, float *packed) {
-    size_t width = (size_t)t->shape[t->n_dims - 1], last = first + t->n_elems / K;
-    size_t n = p * LINEAR_PANEL > first ? p * LINEAR_PANEL : first,
-           end = (p + 1) * LINEAR_PANEL < last ? (p + 1) * LINEAR_PANEL : last;
+/* Outputs n .. end-1 of a tensor taken as [heads, K, width] as rows [end-n, K]: a run of neighbouring outputs of one
+ * head lies together in the file, once for every input. */
+static int rows_of_columns(const struct st_tensor *t, size_t K, size_t n, size_t end, float *rows) {
+    size_t width = (size_t)t->shape[t->n_dims - 1];
+    float part[LINEAR_PANEL];
     int failed = 0;
-    while (n < end) {
-        size_t head = (n - first) / width, column = (n - first) % width, run = width - column;
-        if (run > end - n) run = end - n;
-        for (size_t k = 0; k < K; k++)
-            failed |= st_to_f32(t, (head * K + k) * width + column, run,
-                                packed + (p * K + k) * LINEAR_PANEL + n % LINEAR_PANEL, NULL) != 0;
-        n += run;
+    for (size_t run; n < end; n += run, rows += run * K) {
+        size_t head = n / width, column = n % width;
+        run = width - column < end - n ? width - column : end - n;
+        for (size_t k = 0; k < K; k++) {
+            failed |= st_to_f32(t, (head * K + k) * width + column, run, part, NULL) != 0;
+            for (size_t j = 0; j < run; j++) rows[j * K + k] = part[j];
+        }
     }
     return failed;
 }
 
-static void pack_columns(const struct st_tensor *t, size_t K, size_t first, float *packed) {
-    size_t panels = linear_padded(first + t->n_elems / K) / LINEAR_PANEL;
+/* The tensor's outputs become outputs `first` and on. */
+static void pack_columns(const struct weights_loader *d, const struct st_tensor *t, size_t K, size_t first,
+                         float *packed) {
+    size_t count = t->n_elems / K, panels = linear_padded(count) / LINEAR_PANEL;
     int failed = 0;
 #pragma omp parallel for schedule(static) reduction(| : failed)
-    for (size_t p = first / LINEAR_PANEL; p < panels; p++) failed |= pack_panel(t, K, p, first, packed);
+    for (size_t p = 0; p < panels; p++) {
+        float *rows = d->rows + (size_t)omp_get_thread_num() * LINEAR_PANEL * d->widest;
+        size_t n = p * LINEAR_PANEL, end = n + LINEAR_PANEL < count ? n + LINEAR_PANEL : count;
+        failed |= rows_of_columns(t, K, n, end, rows);
+        d->k->pack(first + n, end - n, K, rows, packed);
+    }
     CHECK(!failed); /* types and shapes were checked by lm_open */
 }
 
 int weights_inputs(const struct weights_loader *d, bool in_layer, const char *name, float *packed) {
     const struct st_tensor *t;
     int rc = find_finite(d, in_layer, name, &t);
-    if (!rc) pack_columns(t, t->n_elems / (size_t)t->shape[t->n_dims - 1], 0, packed);
+    if (!rc) pack_columns(d, t, t->n_elems / (size_t)t->shape[t->n_dims - 1], 0, packed);
     return rc;
 }
 
 int weights_heads(const struct weights_loader *d, const char *name, size_t first, float *packed) {
     const struct st_tensor *t;
     int rc = find_finite(d, true, name, &t);
-    if (!rc) pack_columns(t, (size_t)t->shape[1], first, packed);
+    if (!rc) pack_columns(d, t, (size_t)t->shape[1], first, packed);
     return rc;
 }

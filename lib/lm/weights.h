@@ -1,4 +1,4 @@
-/* weights.h - inside lib/lm: what the two families of model.h call their tensors, and how these become packed float32.
+/* weights.h - inside lib/lm: what the two families of model.h call their tensors, and how these are packed.
  *
  * model.c walks over the tensors of either family by the tables here: weights_llama.c for Hugging Face's Qwen2 and
  * Llama, weights_hooked.c for TransformerLens. */
@@ -30,6 +30,7 @@ struct weights_head {
 
 struct weights_loader {
     const struct lm_model *m;
+    const struct lm_kernels *k;
     const struct weights_family *f;
     size_t layer;
     float *rows; /* [threads, LINEAR_PANEL, widest] converted rows before they are packed */

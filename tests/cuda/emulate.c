@@ -9,6 +9,7 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include "lib/base/bf16.h"
 #include "lib/base/err.h"
 
 enum { MOST_THREADS = 1024, STACK_BYTES = 1 << 16, SHARED_WORDS = 1 << 15 };
@@ -21,6 +22,10 @@ struct fiber {
     bool started, done;
     unsigned barriers, exchanges; /* how many it has come to */
     double slot[2];               /* what it shows to its warp: this exchange's and the last one's */
+    struct fragments {
+        uint32_t a[4], b[2];
+        const void *row;
+    } shown[2]; /* the same for the matrix units */
 };
 
 static struct fiber fiber[MOST_THREADS];
@@ -29,10 +34,12 @@ static unsigned n_threads, now;
 static jmp_buf scheduler;
 static void (*body)(void);
 
-float __bfloat162float(__nv_bfloat16 x) {
-    uint32_t bits = (uint32_t)x.bits << 16;
+float __bfloat162float(__nv_bfloat16 x) { return bf16_f32(x.bits); }
+__nv_bfloat16 __float2bfloat16_rn(float x) { return (__nv_bfloat16){bf16_of(x)}; }
+
+float __uint_as_float(uint32_t u) {
     float f;
-    memcpy(&f, &bits, sizeof f);
+    memcpy(&f, &u, sizeof f);
     return f;
 }
 
@@ -70,6 +77,52 @@ unsigned emulate_ballot(int on) {
     for (unsigned t = warp; t < end; t++)
         if (fiber[t].exchanges >= count && fiber[t].slot[count % 2] != 0) bits |= 1u << (t - warp);
     return bits;
+}
+
+/* Show these to the warp; what the others show. */
+static const struct fiber *exchange(struct fragments mine, unsigned *count) {
+    struct fiber *f = &fiber[now];
+    unsigned warp = now / 32 * 32, end = warp + 32 < n_threads ? warp + 32 : n_threads;
+    *count = ++f->exchanges;
+    f->shown[*count % 2] = mine;
+    while (!all_reached(warp, end, *count, false)) yield();
+    return fiber + warp;
+}
+
+static double half_of(uint32_t two, unsigned upper) { return (double)bf16_f32((uint16_t)(upper ? two >> 16 : two)); }
+
+/* mma.m16n8k16, row.col, as the PTX manual lays its fragments out: lane l holds of A rows l/4 and l/4+8, of B and C column l/4 or rows
+ * alike, in pairs of neighbours from 2 (l%4) on. */
+void emulate_mma(float c[4], const uint32_t a[4], const uint32_t b[2]) {
+    unsigned count, lane = now % 32;
+    struct fragments mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, NULL};
+    const struct fiber *warp = exchange(mine, &count);
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
+        double sum = (double)c[i];
+        for (unsigned k = 0; k < 16; k++) {
+            const struct fragments *of_a = &warp[row % 8 * 4 + k % 8 / 2].shown[count % 2],
+                                   *of_b = &warp[column * 4 + k % 8 / 2].shown[count % 2];
+            sum += half_of(of_a->a[row / 8 + k / 8 * 2], k % 2) * half_of(of_b->b[k / 8], k % 2);
+        }
+        c[i] = (float)sum;
+    }
+}
+
+/* ldmatrix.x4: lanes 8i .. 8i+7 say where the rows of matrix i are; each lane gets of each the pair it is to hold. */
+void emulate_ldmatrix(uint32_t r[4], const void *row, int transposed) {
+    unsigned count, lane = now % 32;
+    CHECK((uintptr_t)row % 16 == 0);
+    struct fragments mine = {.row = row};
+    const struct fiber *warp = exchange(mine, &count);
+    for (unsigned i = 0; i < 4; i++) {
+        uint16_t two[2];
+        for (unsigned j = 0; j < 2; j++) {
+            unsigned y = transposed ? lane % 4 * 2 + j : lane / 4, x = transposed ? lane / 4 : lane % 4 * 2 + j;
+            two[j] = ((const uint16_t *)warp[8 * i + y].shown[count % 2].row)[x];
+        }
+        r[i] = two[0] | (uint32_t)two[1] << 16;
+    }
 }
 
 static void start(void) {

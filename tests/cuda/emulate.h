@@ -23,7 +23,22 @@ typedef struct {
 } __nv_bfloat16;
 float __bfloat162float(__nv_bfloat16 x);
 
+typedef struct {
+    uint32_t x, y;
+} uint2;
+typedef struct {
+    uint32_t x, y, z, w;
+} uint4;
+typedef struct {
+    float x, y, z, w;
+} float4;
+__nv_bfloat16 __float2bfloat16_rn(float x);
+float __uint_as_float(uint32_t u);
+#define __bfloat16_as_ushort(x) ((x).bits)
+
 void emulate_barrier(void);
+void emulate_mma(float c[4], const uint32_t a[4], const uint32_t b[2]);
+void emulate_ldmatrix(uint32_t r[4], const void *row, int transposed);
 double emulate_shuffle(double v, unsigned source_lane);
 unsigned emulate_ballot(int on);
 void emulate_launch(void (*thread)(void), size_t blocks, size_t threads, size_t shared_bytes);
@@ -31,6 +46,7 @@ void emulate_launch(void (*thread)(void), size_t blocks, size_t threads, size_t 
 #define __syncthreads()            emulate_barrier()
 #define __shfl_down_sync(m, v, d)  ((__typeof__(v))emulate_shuffle((double)(v), threadIdx.x % 32 + (d)))
 #define __shfl_sync(m, v, lane)    ((__typeof__(v))emulate_shuffle((double)(v), (lane)))
+#define __shfl_xor_sync(m, v, d)   ((__typeof__(v))emulate_shuffle((double)(v), threadIdx.x % 32 ^ (d)))
 #define __ballot_sync(m, on)       emulate_ballot(on)
 #define __popc(x)                  __builtin_popcount(x)
 #define SHARED_DYNAMIC(type, name) type *name = (type *)emulate_shared

@@ -13,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/rng.h"
 #include "lib/sae/step.h"
+#include "tests/gpu/receipt.h"
 
 enum { MOST = 200, TIMES = 15 };
 
@@ -23,12 +24,12 @@ struct line {
 static struct line check[MOST], timing[MOST];
 static size_t n_checks, n_timings, n_failed;
 
-static void stop(const struct err *e) {
+void stop(const struct err *e) {
     fprintf(stderr, "receipt: %s\n%s%s\n", e->text, e->hint[0] ? "hint: " : "", e->hint);
     exit(e->code == ERR_NO_DEVICE ? 77 : 1);
 }
 
-static void checked(const char *name, const char *size, double value, double limit) {
+void checked(const char *name, const char *size, double value, double limit) {
     struct line *l = &check[n_checks++];
     CHECK(n_checks <= MOST);
     snprintf(l->name, sizeof l->name, "%s", name);
@@ -40,7 +41,7 @@ static void checked(const char *name, const char *size, double value, double lim
     fflush(stdout);
 }
 
-static void timed(const char *name, const char *size, double ms, double goal, const char *fmt, ...) {
+void timed(const char *name, const char *size, double ms, double goal, const char *fmt, ...) {
     struct line *l = &timing[n_timings++];
     va_list ap;
     CHECK(n_timings <= MOST);
@@ -63,7 +64,7 @@ static const struct sae_kernels *table(const char *name) {
     return k;
 }
 
-static double far(const float *a, const float *b, size_t n) {
+double far(const float *a, const float *b, size_t n) {
     double d = 0, m = 0;
     for (size_t i = 0; i < n; i++) {
         d += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
@@ -72,7 +73,7 @@ static double far(const float *a, const float *b, size_t n) {
     return isfinite(d) ? sqrt(d / (m > 0 ? m : 1)) : INFINITY;
 }
 
-static float *normals(uint64_t seed, size_t n, double sd) {
+float *normals(uint64_t seed, size_t n, double sd) {
     float *x = malloc(n * sizeof *x);
     CHECK(x);
 #pragma omp parallel for schedule(static)
@@ -232,6 +233,11 @@ static int rising(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+double median(double *x, size_t n) {
+    qsort(x, n, sizeof *x, rising);
+    return x[n / 2];
+}
+
 /* Median milliseconds of one part of a step, run alone on what a whole step has left. */
 struct part {
     struct trainer *tr;
@@ -272,8 +278,7 @@ static double median_ms(struct part *p, int which) {
         if (p->tr->k->finish(&e)) stop(&e);
         if (i >= 0) ms[i] = 1e3 * (clock_s() - t);
     }
-    qsort(ms, TIMES, sizeof *ms, rising);
-    return ms[TIMES / 2];
+    return median(ms, TIMES);
 }
 
 static double rate_of_product(const struct shape *s) {
@@ -334,7 +339,7 @@ static void times(const struct shape *s, double goal_ms) {
     timed("  sort to feature order", size, median_ms(&p, SORT), 0, "%.0f entries", n);
     ms = median_ms(&p, ADAM);
     timed("  gradients, Adam, projection", size, ms, 0, "%.0f GB/s", 1e-6 * (4 * n * D + 36 * F * D) / ms);
-    timed("  bias of the decoder", size, median_ms(&p, BIAS), 0, "");
+    timed("  bias of the decoder", size, median_ms(&p, BIAS), 0, "%zu columns", s->D);
     k.host->give(x);
     free(y);
     end(tr);
@@ -410,6 +415,7 @@ int main(int argc, char **argv) {
         if (!quick) one_step("cuda-f32", "cpu", &real, dense, 1e-3);
         if (!quick) one_step("cuda", "cpu", &wide, dense, 0.1);
     }
+    lm_checks(quick);
     gradients("cuda-f32");
     const struct shape small = {256, 4096, 1024, 50, 0.02, SAE_JUMPRELU, 0};
     training(quick ? &odd : &small, quick ? 6 : 200, "cuda-f32", 1e-2);
@@ -420,6 +426,7 @@ int main(int argc, char **argv) {
         times(&qwen, 2.2);
         times(&llama, 5.0);
         crossing(&qwen);
+        lm_times();
     }
     printf("%zu checks, %zu failed, %.0f s\n", n_checks, n_failed, clock_s() - start_s);
     return record(argv[1 + quick], argv[2 + quick], device, clock_s() - start_s) || n_failed ? 1 : 0;

@@ -1,0 +1,25 @@
+/* receipt.h - between the parts of the receipt: receipt.c (training), receipt_lm.c (a language model's forward pass). */
+#ifndef SAEMILL_RECEIPT_GPU_H
+#define SAEMILL_RECEIPT_GPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+
+_Noreturn void stop(const struct err *e); /* status 77 where there is no GPU */
+
+/* A line of the receipt: an error and what it may be; milliseconds, a goal (0: none) and a remark. */
+void checked(const char *name, const char *size, double value, double limit);
+void timed(const char *name, const char *size, double ms, double goal, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
+double far(const float *a, const float *b, size_t n);   /* |a - b| / |b|; Inf when a holds NaN */
+float *normals(uint64_t seed, size_t n, double sd);      /* malloc'd */
+double median(double *x, size_t n);                      /* sorts x */
+
+void lm_checks(bool quick);
+void lm_times(void);
+
+#endif

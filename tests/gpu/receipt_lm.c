@@ -1,0 +1,399 @@
+/* receipt_lm.c - the operations of a forward pass against their definitions, whole models of random weights beside the CPU, and how
+ * fast a Qwen2-7B-shaped one gives activations. Models are made here, not read: the receipt needs no JSON library. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cuda.h"
+#include "kernels/gelu.h"
+#include "kernels/layernorm.h"
+#include "kernels/linear.h"
+#include "kernels/rmsnorm.h"
+#include "kernels/rope.h"
+#include "kernels/swiglu.h"
+#include "lib/base/bf16.h"
+#include "lib/base/clock.h"
+#include "lib/lm/forward.h"
+#include "tests/gpu/receipt.h"
+
+static struct lm_kernels table(const char *name) {
+    struct lm_kernels k;
+    struct err e;
+    if (lm_kernels_get(name, &k, &e)) stop(&e);
+    return k;
+}
+
+/* ---- one operation at a time ---- */
+
+/* Normal numbers that the back end can hold exactly. */
+static float *numbers(const struct lm_kernels *k, uint64_t seed, size_t n) {
+    float *x = normals(seed, n, 1);
+    for (size_t i = 0; i < n && k->elem_bytes == 2; i++) x[i] = bf16_f32(bf16_of(x[i]));
+    return x;
+}
+
+/* In the back end's memory, as held or as float32. */
+static float *held(const struct lm_kernels *k, size_t n, const float *x) {
+    float *y = k->memory->take(n * k->elem_bytes);
+    CHECK(y);
+    k->pack(0, 1, n, x, y);
+    return y;
+}
+static float *wide(const struct lm_kernels *k, size_t n, const float *x) {
+    float *y = k->memory->take(n * sizeof *y);
+    CHECK(y);
+    memcpy(y, x, n * sizeof *y);
+    return y;
+}
+
+static float *fetched(const struct lm_kernels *k, size_t n, const float *x, bool is_wide) {
+    float *out = k->host->take(n * sizeof *out);
+    struct err e;
+    CHECK(out);
+    k->fetch(n, x, is_wide, false, out);
+    k->sent(0);
+    if (k->await(0, &e)) stop(&e);
+    return out;
+}
+
+/* Compare what the back end has in y with want [n]; both are released. */
+static void compare(const struct lm_kernels *k, const char *op, const char *size, size_t n, float *y, bool is_wide, float *want) {
+    char name[64];
+    float *got = fetched(k, n, y, is_wide);
+    snprintf(name, sizeof name, "%s: %s", k->name, op);
+    checked(name, size, far(got, want, n), k->elem_bytes == 2 && !is_wide ? 4e-3 : strcmp(k->name, "cuda-tf32") ? 1e-5 : 2e-3);
+    k->host->give(got), k->memory->give(y);
+    free(want);
+}
+
+static void linear_case(const struct lm_kernels *k, size_t M, size_t N, size_t K, bool with_bias) {
+    char size[48];
+    float *x = numbers(k, 1, M * K), *W = numbers(k, 2, N * K), *bias = numbers(k, 3, N), *want = malloc(M * N * sizeof *want);
+    float *packed = calloc(linear_padded(N) * K, sizeof *packed), *hx = held(k, M * K, x), *hW = held(k, N * K, W), *hb = wide(k, N, bias);
+    float *y = k->memory->take(M * N * k->elem_bytes);
+    CHECK(want && packed && y);
+    linear_pack_rows(0, N, K, W, packed);
+    linear_cpu(M, N, K, x, K, packed, LINEAR_PANEL * K, with_bias ? bias : NULL, want, N);
+    k->linear(M, N, K, hx, K, hW, LINEAR_PANEL * K, with_bias ? hb : NULL, y, N);
+    snprintf(size, sizeof size, "%zu x %zu x %zu", M, N, K);
+    compare(k, with_bias ? "product and bias" : "product", size, M * N, y, false, want);
+    k->memory->give(hx), k->memory->give(hW), k->memory->give(hb);
+    free(x), free(W), free(bias), free(packed);
+}
+
+static void norm_case(const struct lm_kernels *k, size_t M, size_t D, bool layer) {
+    char size[48];
+    float *x = normals(4, M * D, 3), *w = normals(5, D, 1), *b = normals(6, D, 1), *want = malloc(M * D * sizeof *want);
+    float *hx = wide(k, M * D, x), *hw = wide(k, D, w), *hb = wide(k, D, b), *y = k->memory->take(M * D * k->elem_bytes);
+    CHECK(want && y);
+    if (layer) {
+        layernorm_ref(M, D, x, w, b, 1e-5f, want);
+        k->layernorm(M, D, hx, hw, hb, 1e-5f, y);
+    } else {
+        rmsnorm_ref(M, D, x, w, 1e-6f, want);
+        k->rmsnorm(M, D, hx, hw, 1e-6f, y);
+    }
+    snprintf(size, sizeof size, "%zu x %zu", M, D);
+    compare(k, layer ? "LayerNorm" : "RMSNorm", size, M * D, y, false, want);
+    k->memory->give(hx), k->memory->give(hw), k->memory->give(hb);
+    free(x), free(w), free(b);
+}
+
+/* Sequences of 1, T/2, T and 3 positions. */
+static void sequence_case(const struct lm_kernels *k, size_t T, size_t H, size_t G, size_t Dh) {
+    const size_t start[5] = {0, 1, 1 + T / 2, 1 + T / 2 + T, 4 + T / 2 + T}, M = start[4], ld = (H + 2 * G) * Dh;
+    char size[48];
+    struct lm_kernels ref = table("ref");
+    struct pass_place here, there;
+    double frequency[128];
+    int32_t *token = calloc(M, sizeof *token);
+    float *x = numbers(k, 7, M * ld), *rows = malloc(M * ld * sizeof *rows), *want = malloc(M * H * Dh * sizeof *want);
+    float *angles = malloc(T * Dh * sizeof *angles);
+    void *work = malloc(attention_work_bytes(T, Dh) + 64);
+    CHECK(token && rows && want && angles && work && Dh / 2 <= 128);
+    for (size_t i = 0; i < Dh / 2; i++) frequency[i] = pow(1e4, -2.0 * (double)i / (double)Dh);
+    rope_table(T, Dh / 2, frequency, angles);
+    ref.place(4, start, token, &here), k->place(4, start, token, &there);
+    snprintf(size, sizeof size, "T %zu, %zu/%zu heads of %zu", T, H, G, Dh);
+
+    struct attention a = {.H = H, .G = G, .Dh = Dh, .q = x, .k = x + H * Dh, .v = x + (H + G) * Dh, .ld = ld};
+    a.scale = (float)(1 / sqrt((double)Dh));
+    ref.attention(&here, &a, want, H * Dh, work);
+    float *hx = held(k, M * ld, x), *y = k->memory->take(M * H * Dh * k->elem_bytes);
+    CHECK(y);
+    a.q = hx, a.k = lm_at(k, hx, H * Dh), a.v = lm_at(k, hx, (H + G) * Dh);
+    k->attention(&there, &a, y, H * Dh, NULL);
+    compare(k, "attention", size, M * H * Dh, y, false, want);
+
+    memcpy(rows, x, M * ld * sizeof *rows);
+    float *ht = wide(k, T * Dh, angles);
+    ref.rope(&here, H + G, Dh, rows, ld, angles);
+    k->rope(&there, H + G, Dh, hx, ld, ht);
+    compare(k, "RoPE", size, M * ld, hx, false, rows);
+    k->memory->give(ht);
+    free(x), free(token), free(angles), free(work);
+}
+
+static void small_cases(const struct lm_kernels *k, size_t n) {
+    char size[48];
+    float *x = numbers(k, 8, n), *u = numbers(k, 9, n), *want[3];
+    for (int i = 0; i < 3; i++) CHECK((want[i] = malloc(n * sizeof(float))));
+    for (int i = 0; i < 3; i++) memcpy(want[i], x, n * sizeof *x);
+    swiglu_ref(n, want[0], u), gelu_ref(n, want[1]), pass_add_host(n, want[2], u);
+    float *g = held(k, n, x), *h = held(k, n, x), *s = wide(k, n, x), *hu = held(k, n, u);
+    k->swiglu(n, g, hu), k->gelu(n, h), k->add(n, s, hu);
+    snprintf(size, sizeof size, "%zu", n);
+    compare(k, "SwiGLU", size, n, g, false, want[0]);
+    compare(k, "GELU", size, n, h, false, want[1]);
+    compare(k, "residual sum", size, n, s, true, want[2]);
+    k->memory->give(hu);
+    free(x), free(u);
+}
+
+/* ---- whole models ---- */
+
+/* The CPU's way to the embedding, which in the programs is the model's file (lib/lm/embed.c). */
+static const float *embedding;
+int lm_embed(const struct lm_model *m, size_t n, const int32_t *token, float *x, struct err *e) {
+    (void)e;
+    for (size_t r = 0; r < n; r++) memcpy(x + r * m->c.D, embedding + (size_t)token[r] * m->c.D, m->c.D * sizeof *x);
+    return 0;
+}
+
+/* All layers of a random model share one set of weights: on the way through the layers they leave the caches all the same. */
+struct model {
+    struct lm_model m;
+    struct lm_layer layer[32];
+    float *taken[24];
+    size_t n;
+};
+
+static float *part(struct model *r, const struct lm_kernels *k, uint64_t seed, size_t N, size_t K, double sd) {
+    float *x = normals(seed, N * K, sd), *y;
+    if (K == 1) y = wide(k, N, x);
+    else {
+        CHECK(y = k->memory->take(linear_padded(N) * K * k->elem_bytes));
+#pragma omp parallel for schedule(static)
+        for (size_t n = 0; n < N; n += LINEAR_PANEL)
+            k->pack(n, N - n < LINEAR_PANEL ? N - n : LINEAR_PANEL, K, x + n * K, y);
+    }
+    free(x);
+    return r->taken[r->n++] = y;
+}
+
+static struct model *random_model(const struct lm_kernels *k, const struct lm_config *c, size_t T) {
+    struct model *r = calloc(1, sizeof *r);
+    size_t q = c->H * c->Dh, qkv = q + 2 * c->G * c->Dh;
+    double in = 1 / sqrt((double)c->D), frequency[128];
+    CHECK(r && c->L <= 32);
+    struct lm_layer w = {.attn_norm = part(r, k, 1, c->D, 1, 1), .mlp_norm = part(r, k, 2, c->D, 1, 1)};
+    w.qkv = part(r, k, 3, qkv, c->D, in), w.qkv_bias = part(r, k, 4, qkv, 1, 0.1);
+    w.o = part(r, k, 5, c->D, q, 0.3 / sqrt((double)q)), w.up = part(r, k, 6, c->mlp, c->D, in);
+    w.down = part(r, k, 7, c->D, c->mlp, 0.3 / sqrt((double)c->mlp));
+    if (c->family == LM_LLAMA) w.gate = part(r, k, 8, c->mlp, c->D, in);
+    if (c->norm == LM_NORM_LAYER) w.attn_norm_bias = part(r, k, 9, c->D, 1, 0.1), w.mlp_norm_bias = part(r, k, 10, c->D, 1, 0.1);
+    for (size_t l = 0; l < c->L; l++) r->layer[l] = w;
+    r->m = (struct lm_model){.c = *c, .n_layers = c->L, .T = T, .layer = r->layer, .mem.from = k->memory};
+    if (k->embed) r->m.table = part(r, k, 11, c->vocab, c->D, 1);
+    if (c->family == LM_HOOKED) r->m.pos = part(r, k, 12, T * c->D, 1, 0.3);
+    else {
+        float *angles = malloc(T * c->Dh * sizeof *angles);
+        CHECK(angles && c->Dh / 2 <= 128);
+        for (size_t i = 0; i < c->Dh / 2; i++) frequency[i] = pow(1e6, -2.0 * (double)i / (double)c->Dh);
+        rope_table(T, c->Dh / 2, frequency, angles);
+        r->m.rope = r->taken[r->n++] = wide(k, T * c->Dh, angles);
+        free(angles);
+    }
+    return r;
+}
+
+static void model_free(struct model *r, const struct lm_kernels *k) {
+    for (size_t i = 0; i < r->n; i++) k->memory->give(r->taken[i]);
+    free(r);
+}
+
+/* Where a hook brings the rows of its sites, one after the other. */
+struct basket {
+    const struct lm_kernels *k;
+    const struct lm_config *c;
+    const struct lm_site *sites;
+    bool bf16;
+    char *at;
+};
+
+static int bring(void *ctx, size_t site, const float *rows, size_t M, struct err *e) {
+    struct basket *b = ctx;
+    size_t n = M * lm_site_width(b->c, &b->sites[site]);
+    (void)e;
+    b->k->fetch(n, rows, b->sites[site].kind == LM_SITE_R, b->bf16, b->at);
+    b->at += n * (b->bf16 ? 2 : 4);
+    return 0;
+}
+
+static void batch_of(size_t n, size_t T, size_t vocab, size_t *start, int32_t *token) {
+    for (size_t i = 0; i <= n; i++) start[i] = i * T;
+    for (size_t i = 0; i < n * T; i++) token[i] = (int32_t)(i * 2654435761u % vocab);
+}
+
+/* All sites of the first and last layer, n sequences of T; *rows is malloc'd. Returns how many numbers. */
+static size_t activations(const char *backend, const struct lm_config *c, size_t n, size_t T, float **rows) {
+    struct lm_kernels k = table(backend);
+    struct model *r = random_model(&k, c, T);
+    struct lm_site sites[10];
+    size_t start[16], n_sites = 0, total = 0, M = n * T;
+    int32_t *token = malloc(M * sizeof *token);
+    struct lm_scratch s;
+    struct err e;
+    for (size_t l = 0; l < c->L; l += c->L > 1 ? c->L - 1 : 1)
+        for (int kind = LM_SITE_A; kind <= LM_SITE_R; kind++) sites[n_sites++] = (struct lm_site){.layer = l, .kind = (enum lm_site_kind)kind};
+    for (size_t i = 0; i < n_sites; i++) total += M * lm_site_width(c, &sites[i]);
+    float *out = k.host->take(total * sizeof *out);
+    CHECK(token && out && n < 16);
+    batch_of(n, T, c->vocab, start, token);
+    if (lm_scratch_init(&s, &k, c, sites, n_sites, M, T, &e)) stop(&e);
+    struct basket basket = {&k, c, sites, false, (char *)out};
+    struct lm_hook hook = {&basket, bring};
+    const struct lm_batch b = {n, start, token};
+    if (lm_forward(&r->m, &k, &b, sites, n_sites, &s, &hook, &e)) stop(&e);
+    k.sent(0);
+    if (k.await(0, &e)) stop(&e);
+    CHECK(*rows = malloc(total * sizeof **rows));
+    memcpy(*rows, out, total * sizeof *out);
+    lm_scratch_free(&s), model_free(r, &k), k.host->give(out);
+    free(token);
+    return total;
+}
+
+static void model_case(const char *name, const struct lm_config *c, size_t n, size_t T) {
+    char line[64], size[48];
+    float *want, *table_rows = normals(11, c->vocab * c->D, 1), *got, *again;
+    embedding = table_rows;
+    snprintf(size, sizeof size, "%zu x %zu tokens, D %zu", n, T, c->D);
+    size_t total = activations("cpu", c, n, T, &want);
+    const struct {
+        const char *backend;
+        double limit; /* bf16: 2^-9 a stored number, some ten of them in a row in a layer */
+    } runs[] = {{"cuda-f32", 1e-5}, {"cuda-tf32", 5e-3}, {"cuda", 3e-2}};
+    for (int i = 0; i < 3; i++) {
+        activations(runs[i].backend, c, n, T, &got), activations(runs[i].backend, c, n, T, &again);
+        snprintf(line, sizeof line, "%s: %s, all sites", runs[i].backend, name);
+        checked(line, size, far(got, want, total), runs[i].limit);
+        snprintf(line, sizeof line, "%s: %s, bytes of two runs", runs[i].backend, name);
+        checked(line, size, memcmp(got, again, total * sizeof *got) ? 1 : 0, 0);
+        free(got), free(again);
+    }
+    free(want), free(table_rows);
+}
+
+void lm_checks(bool quick) {
+    static const char *const backend[] = {"cuda-f32", "cuda-tf32", "cuda"};
+    for (int i = 0; i < 3; i++) {
+        struct lm_kernels k = table(backend[i]);
+        linear_case(&k, 7, 33, 21, true), linear_case(&k, 65, 40, 64, false);
+        norm_case(&k, 5, 37, false), norm_case(&k, 3, 130, true);
+        small_cases(&k, 1001);
+        sequence_case(&k, 9, 2, 1, 6), sequence_case(&k, 70, 4, 2, 64), sequence_case(&k, 130, 2, 2, 128);
+        if (quick) continue;
+        linear_case(&k, 256, 4608, 3584, true), linear_case(&k, 128, 3584, 18944, false);
+        norm_case(&k, 300, 3584, false), norm_case(&k, 300, 4096, true);
+        small_cases(&k, 18944 * 64);
+        sequence_case(&k, 700, 28, 4, 128), sequence_case(&k, 300, 14, 2, 64);
+    }
+    const struct lm_config gated = {.family = LM_LLAMA, .norm = LM_NORM_RMS, .L = 2, .D = 36, .H = 2, .G = 1, .Dh = 64, .mlp = 50,
+                                    .vocab = 97, .max_T = 80, .norm_eps = 1e-6f, .qkv_bias = true};
+    const struct lm_config hooked = {.family = LM_HOOKED, .norm = LM_NORM_LAYER, .L = 1, .D = 33, .H = 3, .G = 3, .Dh = 7, .mlp = 70,
+                                     .vocab = 50, .max_T = 80, .norm_eps = 1e-5f};
+    model_case("gated model", &gated, 3, 21), model_case("gelu model", &hooked, 2, 19);
+    if (quick) return;
+    const struct lm_config wide = {.family = LM_LLAMA, .norm = LM_NORM_RMS, .L = 2, .D = 3584, .H = 28, .G = 4, .Dh = 128, .mlp = 18944,
+                                   .vocab = 1000, .max_T = 300, .norm_eps = 1e-6f, .qkv_bias = true};
+    model_case("Qwen2-7B's layers", &wide, 2, 150);
+}
+
+/* ---- times ---- */
+
+enum { TIMES = 7, SEQUENCES = 8, LENGTH = 1024, ROWS = SEQUENCES * LENGTH };
+
+struct pass_parts {
+    const struct lm_kernels *k;
+    const struct lm_config *c;
+    struct model *r;
+    struct lm_scratch s;
+    struct pass_place place;
+    struct lm_batch b;
+    struct lm_site site;
+    void *out;
+    enum { WHOLE, NORM, QKV, ROPE, ATTENTION, UP, SWIGLU, DOWN, ADD, PARTS } which;
+};
+
+static void run_part(struct pass_parts *p) {
+    const struct lm_kernels *k = p->k;
+    const struct lm_config *c = p->c;
+    const struct lm_layer *w = p->r->layer;
+    size_t q = c->H * c->Dh, kv = c->G * c->Dh, ld = q + 2 * kv, M = ROWS;
+    struct lm_scratch *s = &p->s;
+    struct err e;
+    struct basket basket = {k, c, &p->site, true, p->out};
+    struct lm_hook hook = {&basket, bring};
+    struct attention a = {.H = c->H, .G = c->G, .Dh = c->Dh, .q = s->qkv, .k = lm_at(k, s->qkv, q), .v = lm_at(k, s->qkv, q + kv),
+                          .ld = ld, .scale = 0.088f};
+    switch (p->which) {
+        case NORM: k->rmsnorm(M, c->D, s->x, w->attn_norm, c->norm_eps, s->h); break;
+        case QKV: k->linear(M, ld, c->D, s->h, c->D, w->qkv, LINEAR_PANEL * c->D, w->qkv_bias, s->qkv, ld); break;
+        case ROPE: k->rope(&p->place, c->H + c->G, c->Dh, s->qkv, ld, p->r->m.rope); break;
+        case ATTENTION: k->attention(&p->place, &a, s->att, q, s->work); break;
+        case UP: k->linear(M, c->mlp, c->D, s->h, c->D, w->up, LINEAR_PANEL * c->D, NULL, s->up, c->mlp); break;
+        case SWIGLU: k->swiglu(M * c->mlp, s->post, s->up); break;
+        case DOWN: k->linear(M, c->D, c->mlp, s->post, c->mlp, w->down, LINEAR_PANEL * c->mlp, NULL, s->delta, c->D); break;
+        case ADD: k->add(M * c->D, s->x, s->delta); break;
+        default:
+            if (lm_forward(&p->r->m, k, &p->b, &p->site, 1, s, &hook, &e)) stop(&e);
+    }
+}
+
+static double part_ms(struct pass_parts *p, int which) {
+    double ms[TIMES];
+    struct err e;
+    p->which = which;
+    for (int i = -2; i < TIMES; i++) {
+        double t = clock_s();
+        run_part(p);
+        p->k->sent(0);
+        if (p->k->await(0, &e)) stop(&e);
+        if (i >= 0) ms[i] = 1e3 * (clock_s() - t);
+    }
+    return median(ms, TIMES);
+}
+
+void lm_times(void) {
+    const struct lm_config c = {.family = LM_LLAMA, .norm = LM_NORM_RMS, .L = 22, .D = 3584, .H = 28, .G = 4, .Dh = 128, .mlp = 18944,
+                                .vocab = 152064, .max_T = LENGTH, .norm_eps = 1e-6f, .qkv_bias = true};
+    struct lm_kernels k = table("cuda");
+    struct pass_parts p = {.k = &k, .c = &c, .r = random_model(&k, &c, LENGTH), .site = {.layer = 21, .kind = LM_SITE_R, .name = "L21R"}};
+    static size_t start[SEQUENCES + 1];
+    static int32_t token[ROWS];
+    struct err e;
+    char size[48];
+    batch_of(SEQUENCES, LENGTH, c.vocab, start, token);
+    p.b = (struct lm_batch){SEQUENCES, start, token};
+    if (lm_scratch_init(&p.s, &k, &c, &p.site, 1, ROWS, LENGTH, &e)) stop(&e);
+    CHECK(p.out = k.host->take((size_t)ROWS * c.D * 2));
+    snprintf(size, sizeof size, "%d x %d tokens, layers 0..21", SEQUENCES, LENGTH);
+    double ms = part_ms(&p, WHOLE), flops = SEQUENCES * lm_flops(&c, &p.site, 1, LENGTH);
+    timed("collect, Qwen2-7B's shape, to L21R", size, ms, 0, "%.0f tok/s, %.0f TFLOP/s", 1e3 * ROWS / ms, 1e-9 * flops / ms);
+    static const char *const name[PARTS] = {[NORM] = "  RMSNorm", [QKV] = "  q, k, v and bias", [ROPE] = "  RoPE",
+                                            [ATTENTION] = "  attention", [UP] = "  up (as gate)", [SWIGLU] = "  SwiGLU",
+                                            [DOWN] = "  down", [ADD] = "  residual sum"};
+    const double M = ROWS, D = (double)c.D, mlp = (double)c.mlp, ld = (double)((c.H + 2 * c.G) * c.Dh);
+    const double bytes[PARTS] = {[NORM] = 6 * M * D, [ROPE] = 4 * M * (ld - 512), [SWIGLU] = 6 * M * mlp, [ADD] = 10 * M * D};
+    const double work[PARTS] = {[QKV] = 2 * M * D * ld, [ATTENTION] = 4 * D * M * (LENGTH + 1) / 2, [UP] = 2 * M * D * mlp, [DOWN] = 2 * M * D * mlp};
+    k.place(p.b.n, p.b.start, p.b.token, &p.place);
+    for (int i = NORM; i < PARTS; i++) {
+        ms = part_ms(&p, i);
+        if (work[i] > 0) timed(name[i], "one layer", ms, 0, "%.0f TFLOP/s", 1e-9 * work[i] / ms);
+        else timed(name[i], "one layer", ms, 0, "%.0f GB/s", 1e-6 * bytes[i] / ms);
+    }
+    k.host->give(p.out);
+    lm_scratch_free(&p.s), model_free(p.r, &k);
+}
