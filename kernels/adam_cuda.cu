@@ -16,6 +16,7 @@ struct adam_args {
     struct sae_arrays g, p, v, m;
     struct adam o;
     uint32_t *steps_idle;
+    void *half_enc, *half_dec; /* [F,D] bf16 copies to be kept up, or NULL */
 };
 
 /* Sums over a feature's entries, a warp a feature. */
@@ -51,17 +52,26 @@ __global__ static void bias_join(size_t D, size_t slices, const double *partial,
     }
 }
 
+/* Where a second row of D numbers begins in shared memory: at a multiple of 16 bytes. */
+#define padded(D) (((D) + 3) / 4 * 4)
+
 __device__ static inline void gather(const struct adam_args *a, float *enc, float *dec, const int half) {
     const size_t f = blockIdx.x, D = a->D, i0 = a->first[f], i1 = a->first[f + 1];
-    for (size_t d = threadIdx.x; d < D; d += blockDim.x) {
-        float e = 0, c = 0;
+    for (size_t d = 4 * threadIdx.x; d < D; d += 4 * blockDim.x) {
+        float e[4] = {0, 0, 0, 0}, c[4] = {0, 0, 0, 0}, x[4], g[4];
         for (size_t i = i0; i < i1; i++) {
             const size_t at = a->entry[i], from = (size_t)a->row[i] * D + d;
-            e += a->dpre[at] * cuda_load(a->xc, from, half);
-            c += a->z[at] * cuda_load(a->G, from, half);
+            cuda_load4(x, a->xc, from, D - d, half);
+            cuda_load4(g, a->G, from, D - d, half);
+            for (int j = 0; j < 4; j++) {
+                e[j] += a->dpre[at] * x[j];
+                c[j] += a->z[at] * g[j];
+            }
         }
-        enc[d] = e, dec[d] = c;
+        cuda_store4(enc, d, D - d, e, 0);
+        cuda_store4(dec, d, D - d, c, 0);
     }
+    __syncthreads(); /* columns are others' from here on */
 }
 
 /* enc, dec [D] hold the gradients; each thread reads and writes its own columns only. */
@@ -77,6 +87,7 @@ __device__ static inline void update(const struct adam_args *a, const float *enc
         float w = wd[d], first = me ? me[d] : 0, second = ve[d], e = we[d];
         adam_scalar(&a->o, root, enc[d], &e, me ? &first : NULL, &second);
         we[d] = e, ve[d] = second;
+        if (a->half_enc) cuda_store(a->half_enc, f * D + d, e, 1);
         if (me) me[d] = first;
         first = md ? md[d] : 0, second = vd[d];
         adam_scalar(&a->o, root, dec[d] - (float)along * w, &w, md ? &first : NULL, &second);
@@ -86,7 +97,10 @@ __device__ static inline void update(const struct adam_args *a, const float *enc
     }
     norm2 = cuda_block_sum(norm2, room);
     const float scale = (float)(1 / sqrt(norm2));
-    for (size_t d = threadIdx.x; d < D; d += blockDim.x) wd[d] = dec[d] * scale;
+    for (size_t d = threadIdx.x; d < D; d += blockDim.x) {
+        wd[d] = dec[d] * scale;
+        if (a->half_dec) cuda_store(a->half_dec, f * D + d, dec[d] * scale, 1);
+    }
     if (threadIdx.x) return;
     adam_scalar(&a->o, root, a->g_b[f], a->p.b_enc + f, a->m.b_enc ? a->m.b_enc + f : NULL, a->v.b_enc + f);
     adam_scalar(&a->o, root, a->g_theta[f], a->p.theta + f, a->m.theta ? a->m.theta + f : NULL, a->v.theta + f);
@@ -96,21 +110,21 @@ __device__ static inline void update(const struct adam_args *a, const float *enc
 __global__ static void update_f32(const struct adam_args a) {
     __shared__ double room[32];
     SHARED_DYNAMIC(float, enc);
-    gather(&a, enc, enc + a.D, 0);
-    update(&a, enc, enc + a.D, room);
+    gather(&a, enc, enc + padded(a.D), 0);
+    update(&a, enc, enc + padded(a.D), room);
 }
 
 __global__ static void update_bf16(const struct adam_args a) {
     __shared__ double room[32];
     SHARED_DYNAMIC(float, enc);
-    gather(&a, enc, enc + a.D, 1);
-    update(&a, enc, enc + a.D, room);
+    gather(&a, enc, enc + padded(a.D), 1);
+    update(&a, enc, enc + padded(a.D), room);
 }
 
 __global__ static void update_dense(const struct adam_args a) {
     __shared__ double room[32];
     SHARED_DYNAMIC(float, enc);
-    float *dec = enc + a.D;
+    float *dec = enc + padded(a.D);
     for (size_t d = threadIdx.x; d < a.D; d += blockDim.x) {
         enc[d] = a.g.W_enc[blockIdx.x * a.D + d];
         dec[d] = a.g.W_dec[blockIdx.x * a.D + d];
@@ -135,12 +149,12 @@ void adam_sparse_cuda(size_t D, size_t F, size_t B, const float *xc, const float
     struct adam_args a = {D,        F,           xc,        G,          by->first,
                           by->row,  by->entry,   z,         dpre,       sums,
                           sums + F, (uint32_t *)(sums + 2 * F), *p, *p, *v,
-                          *m,       *o,          steps_idle};
+                          *m,       *o,          steps_idle, NULL,   NULL};
     LAUNCH(entry_sums, cuda_blocks(F, CUDA_THREADS / 32), CUDA_THREADS, 0, F, by->first, by->entry, z, dpre, dtheta, sums, sums + F,
            (uint32_t *)(sums + 2 * F));
     bias(D, F, sums, p->W_enc, gb_dec);
     if (cuda_precision() != CUDA_BF16) {
-        LAUNCH(update_f32, F, CUDA_THREADS, 2 * D * sizeof(float), a);
+        LAUNCH(update_f32, F, CUDA_THREADS, 2 * padded(D) * sizeof(float), a);
         return;
     }
     char *half = (char *)cuda_scratch(CUDA_SCRATCH_X, 2 * B * D * 2);
@@ -148,12 +162,15 @@ void adam_sparse_cuda(size_t D, size_t F, size_t B, const float *xc, const float
     cuda_to_bf16(xc, half, B * D);
     cuda_to_bf16(G, half + B * D * 2, B * D);
     a.xc = half, a.G = half + B * D * 2;
-    LAUNCH(update_bf16, F, CUDA_THREADS, 2 * D * sizeof(float), a);
+    a.half_enc = cuda_half_to_write(CUDA_W_ENC, p->W_enc, F * D), a.half_dec = cuda_half_to_write(CUDA_W_DEC, p->W_dec, F * D);
+    LAUNCH(update_bf16, F, CUDA_THREADS, 2 * padded(D) * sizeof(float), a);
 }
 
 void adam_dense_cuda(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o, struct sae_arrays *p,
                      struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle) {
-    struct adam_args a = {D, F, NULL, NULL, NULL, NULL, NULL, NULL, NULL, g->b_enc, g->theta, fired, *g, *p, *v, *m, *o, steps_idle};
+    struct adam_args a = {D, F, NULL, NULL, NULL, NULL, NULL, NULL, NULL, g->b_enc, g->theta, fired, *g, *p, *v, *m, *o, steps_idle, NULL, NULL};
     bias(D, F, g->b_enc, p->W_enc, gb_dec);
-    LAUNCH(update_dense, F, CUDA_THREADS, 2 * D * sizeof(float), a);
+    if (cuda_precision() == CUDA_BF16)
+        a.half_enc = cuda_half_to_write(CUDA_W_ENC, p->W_enc, F * D), a.half_dec = cuda_half_to_write(CUDA_W_DEC, p->W_dec, F * D);
+    LAUNCH(update_dense, F, CUDA_THREADS, 2 * padded(D) * sizeof(float), a);
 }

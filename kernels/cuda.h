@@ -27,7 +27,7 @@
         }                                                                                                                   \
     } while (0)
 #define SHARED_DYNAMIC(type, name)                                                                                          \
-    extern __shared__ unsigned long long shared_bytes_of_the_block[];                                                       \
+    extern __shared__ __align__(16) unsigned long long shared_bytes_of_the_block[];                                                       \
     type *name = (type *)shared_bytes_of_the_block
 #endif
 
@@ -85,7 +85,7 @@ void cuda_describe(char out[256]);                        /* "NVIDIA H200, 139.8
 
 /* Scratch number `which`, at least `bytes`, kept for the next call; NULL (and the error noted) when there is none. */
 enum { CUDA_SCRATCH_A, CUDA_SCRATCH_B, CUDA_SCRATCH_PRE, CUDA_SCRATCH_COUNTS, CUDA_SCRATCH_SLICES, CUDA_SCRATCH_SUMS,
-       CUDA_SCRATCH_FEATURE, CUDA_SCRATCH_X, CUDA_SCRATCHES };
+       CUDA_SCRATCH_FEATURE, CUDA_SCRATCH_X, CUDA_SCRATCH_W_ENC, CUDA_SCRATCH_W_DEC, CUDA_SCRATCHES };
 void *cuda_scratch(int which, size_t bytes);
 
 int gemm_cuda_start(struct err *e);
@@ -94,12 +94,20 @@ int gemm_cuda_start(struct err *e);
 void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const float *A, size_t lda, const float *B, size_t ldb,
                float beta, float *C, size_t ldc);
 
-/* The same, beta 0 or 1, with operands and result as the forward pass holds them: bf16 in CUDA_BF16, else float32. */
+/* The same with operands that are bf16 already in CUDA_BF16, float32 otherwise; the result is so too, or float32 if `wide`. */
 void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *A, size_t lda, const void *B, size_t ldb, float beta,
-                    void *C, size_t ldc);
+                    void *C, size_t ldc, bool wide);
 
 /* out[i] := bf16(x[i]), to nearest, ties to even.   out: scratch, 2 bytes each */
 void cuda_to_bf16(const float *x, void *out, size_t n);
+
+/* The bf16 copy of an SAE's weights W [n]: made when it is not there, and kept, so that evaluation makes it once. Who changes the weights
+ * on the device changes the copy (cuda_half_to_write: the whole of it must be written); who changes them on the host does so before
+ * their first use. Memory given back takes the copies with it. NULL when there is no memory. */
+enum { CUDA_W_ENC, CUDA_W_DEC };
+const void *cuda_half(int which, const float *W, size_t n);
+void *cuda_half_to_write(int which, const float *W, size_t n);
+void cuda_halves_forget(void);
 
 /* ---- the operations; contracts as those of _ref ---- */
 

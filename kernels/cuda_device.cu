@@ -102,6 +102,7 @@ static void *take_managed(size_t bytes) {
 
 static void give_managed(void *p) {
     cudaDeviceSynchronize();
+    cuda_halves_forget();
     cudaFree(p);
 }
 

@@ -16,8 +16,8 @@
 
 /* Every scratch at its largest, and two batches as stored and as float32: encode_cuda.cu, adam_cuda.cu, gemm_cuda.cu, cuda_upload. */
 static size_t scratch_bytes(size_t B, size_t D, size_t F) {
-    const size_t dense_rows = 512, copies = 2 * ((B * D > dense_rows * F ? B * D : dense_rows * F) + F * D + 2 * B * D);
-    return copies + 4 * B * F + (128 + 3) * 4 * F + 96 * B + 512 * D + 16 * B * D;
+    const size_t dense_rows = 512, copies = 2 * ((B * D > dense_rows * F ? B * D : dense_rows * F) + 3 * F * D + 2 * B * D);
+    return copies + 4 * B * F + B * F / 8 + (128 + 3) * 4 * F + 96 * B + 512 * D + 16 * B * D;
 }
 
 /* Device, stream and cuBLAS, for products of that precision; the back end's name for good. */

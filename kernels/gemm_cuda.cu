@@ -86,7 +86,7 @@ void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, cons
 }
 
 void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *A, size_t lda, const void *B, size_t ldb, float beta,
-                    void *C, size_t ldc) {
+                    void *C, size_t ldc, bool wide) {
     const cudaDataType type = cuda_precision() == CUDA_BF16 ? CUDA_R_16BF : CUDA_R_32F;
-    if (M && N) product(ta, tb, M, N, K, 1, A, lda, B, ldb, type, beta, C, ldc, type);
+    if (M && N) product(ta, tb, M, N, K, 1, A, lda, B, ldb, type, beta, C, ldc, wide ? CUDA_R_32F : type);
 }

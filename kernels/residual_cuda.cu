@@ -1,6 +1,6 @@
 /* residual_cuda.cu - reconstruction, residual, losses and the gradient at every entry; see residual.h.
  *
- * A block a row. First each thread owns columns and adds the decoder rows of the active entries, in the order of the entries; then each
+ * A block a row. First each thread owns columns, four neighbours at a time, and adds the decoder rows of the active entries, in the order of the entries; then each
  * warp owns entries and takes the dot product of the residual (in shared memory) with a decoder row. W_dec is gathered twice, the
  * second time mostly from the second-level cache; in CUDA_BF16 from a bf16 copy, which halves the bytes. */
 #include "kernels/cuda.h"
@@ -34,21 +34,27 @@ __device__ static inline void activate_row(const struct residual_args *a, size_t
 __device__ static inline double decode_row(const struct residual_args *a, size_t i0, size_t i1, float *r, double *room, const int half) {
     const size_t b = blockIdx.x, D = a->D;
     double loss = 0;
-    for (size_t d = threadIdx.x; d < D; d += blockDim.x) {
-        float v = a->b_dec[d] - a->x[b * D + d];
+    for (size_t d = 4 * threadIdx.x; d < D; d += 4 * blockDim.x) {
+        float v[4], w[4][4];
+        cuda_load4(v, a->b_dec, d, D - d, 0);
+        cuda_load4(w[0], a->x, b * D + d, D - d, 0);
+        for (int j = 0; j < 4; j++) v[j] -= w[0][j];
         size_t i = i0;
         for (; i + 4 <= i1; i += 4) { /* four loads under way at once; added in order */
-            float w0 = cuda_load(a->W, (size_t)a->feat[i] * D + d, half), w1 = cuda_load(a->W, (size_t)a->feat[i + 1] * D + d, half);
-            float w2 = cuda_load(a->W, (size_t)a->feat[i + 2] * D + d, half), w3 = cuda_load(a->W, (size_t)a->feat[i + 3] * D + d, half);
-            v += a->z[i] * w0;
-            v += a->z[i + 1] * w1;
-            v += a->z[i + 2] * w2;
-            v += a->z[i + 3] * w3;
+            for (int e = 0; e < 4; e++) cuda_load4(w[e], a->W, (size_t)a->feat[i + e] * D + d, D - d, half);
+            for (int e = 0; e < 4; e++)
+                for (int j = 0; j < 4; j++) v[j] += a->z[i + e] * w[e][j];
         }
-        for (; i < i1; i++) v += a->z[i] * cuda_load(a->W, (size_t)a->feat[i] * D + d, half);
-        loss += (double)v * (double)v;
-        r[d] = 2.0f / (float)a->B * v;
-        a->G[b * D + d] = r[d];
+        for (; i < i1; i++) {
+            cuda_load4(w[0], a->W, (size_t)a->feat[i] * D + d, D - d, half);
+            for (int j = 0; j < 4; j++) v[j] += a->z[i] * w[0][j];
+        }
+        for (int j = 0; j < 4; j++) {
+            loss += (double)v[j] * (double)v[j]; /* what is beyond D is 0 */
+            v[j] *= 2.0f / (float)a->B;
+        }
+        cuda_store4(r, d, D - d, v, 0);
+        cuda_store4(a->G, b * D + d, D - d, v, 0);
     }
     return cuda_block_sum(loss, room); /* its barrier also ends the writing of r */
 }
@@ -61,7 +67,12 @@ __device__ static inline void residual_row(const struct residual_args *a, float 
     double loss = decode_row(a, i0, i1, r, room, half);
     for (size_t i = i0 + threadIdx.x / 32; i < i1; i += warps) {
         float g = 0;
-        for (size_t d = lane; d < D; d += 32) g += r[d] * cuda_load(a->W, (size_t)a->feat[i] * D + d, half);
+        for (size_t d = 4 * lane; d < D; d += 128) {
+            float u[4], w[4];
+            cuda_load4(u, r, d, D - d, 0);
+            cuda_load4(w, a->W, (size_t)a->feat[i] * D + d, D - d, half);
+            for (int j = 0; j < 4; j++) g += u[j] * w[j];
+        }
         g = cuda_warp_sum(g);
         if (lane == 0)
             residual_entry(&a->rule, a->rule.lambda / (float)a->B, a->pre[i], a->rule.jump ? a->theta[a->feat[i]] : 0.0f, g, &a->dpre[i],
@@ -94,8 +105,7 @@ void residual_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_
         LAUNCH(residual_f32, B, CUDA_THREADS, D * sizeof(float), args);
         return;
     }
-    args.W = cuda_scratch(CUDA_SCRATCH_B, F * D * 2);
+    args.W = cuda_half(CUDA_W_DEC, W_dec, F * D);
     if (!args.W) return;
-    cuda_to_bf16(W_dec, (void *)args.W, F * D);
     LAUNCH(residual_bf16, B, CUDA_THREADS, D * sizeof(float), args);
 }

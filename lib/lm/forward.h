@@ -9,7 +9,8 @@
  * one layer may leave L0 away, since the literature on gelu-1l calls it mlp_post
  * Every row comes from its own sequence
  * alone and, on the host, always by the same operations in the same order, so it does not depend on what else is in the
- * batch, on the sizes of batches, or on threads; on a GPU cuBLAS may round otherwise for another size of batch. Tests: tests/test_forward.c, tests/test_hooked.c */
+ * batch, on the sizes of batches, or on threads; on a GPU cuBLAS may round otherwise for another size of batch. Tests:
+ * tests/test_forward.c, tests/test_hooked.c */
 #ifndef SAEMILL_FORWARD_H
 #define SAEMILL_FORWARD_H
 
@@ -72,9 +73,10 @@ struct lm_scratch {
 };
 
 /* For batches of these sites. lm_scratch_bytes: SIZE_MAX on overflow. */
-size_t lm_scratch_bytes(const struct lm_kernels *k, const struct lm_config *c, const struct lm_site *sites, size_t n_sites, size_t rows, size_t T);
-int lm_scratch_init(struct lm_scratch *s, const struct lm_kernels *k, const struct lm_config *c, const struct lm_site *sites, size_t n_sites,
-                    size_t rows, size_t T, struct err *e);
+size_t lm_scratch_bytes(const struct lm_kernels *k, const struct lm_config *c, const struct lm_site *sites,
+                        size_t n_sites, size_t rows, size_t T);
+int lm_scratch_init(struct lm_scratch *s, const struct lm_kernels *k, const struct lm_config *c,
+                    const struct lm_site *sites, size_t n_sites, size_t rows, size_t T, struct err *e);
 void lm_scratch_free(struct lm_scratch *s);
 
 /* Run a batch up to the last site.

@@ -28,9 +28,9 @@ struct rows_plan {
 
 /* Cut the corpus.
  *   T         most positions of a window, at least 2
- *   batch     fill batches up to this many positions (at least one window each); with a host's table it has no influence on the rows
- *   keep_bos  keep the rows of the BOS that begins each window (without a BOS in the tokens, all rows are kept)
- * Errors: ERR_MEMORY. rows_plan_free releases. */
+ *   batch     fill batches up to this many positions (at least one window each); with a host's table it has no
+ * influence on the rows keep_bos  keep the rows of the BOS that begins each window (without a BOS in the tokens, all
+ * rows are kept) Errors: ERR_MEMORY. rows_plan_free releases. */
 int rows_plan(struct rows_plan *p, const struct tokens *t, size_t T, size_t batch, bool keep_bos, struct err *e);
 void rows_plan_free(struct rows_plan *p);
 
@@ -52,7 +52,8 @@ size_t rows_output_bytes(const struct rows_job *j);
 
 /* Declare the tensors in w, compute, write. The caller opened w, set its metadata, and commits or aborts it.
  * Threads: uses OpenMP, a batch per thread; call it from serial code. Same bytes for every number of threads and, on
- * the host, every batch size. Errors: ERR_MEMORY, ERR_IO, ERR_NUMERIC naming site, document and position of a row with NaN or Inf. */
+ * the host, every batch size. Errors: ERR_MEMORY, ERR_IO, ERR_NUMERIC naming site, document and position of a row with
+ * NaN or Inf. */
 int rows_collect(const struct rows_job *j, struct st_writer *w, struct err *e);
 
 #endif

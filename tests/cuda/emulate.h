@@ -12,10 +12,11 @@ struct emulate_index {
     unsigned x, y, z;
 };
 extern struct emulate_index threadIdx, blockIdx, blockDim, gridDim;
-extern unsigned long long emulate_shared[];
+extern unsigned long long emulate_shared[] __attribute__((aligned(64)));
 
 #define __global__
 #define __device__
+#define __host__
 #define __shared__ static
 
 typedef struct {
@@ -48,6 +49,7 @@ void emulate_launch(void (*thread)(void), size_t blocks, size_t threads, size_t 
 #define __shfl_sync(m, v, lane)    ((__typeof__(v))emulate_shuffle((double)(v), (lane)))
 #define __shfl_xor_sync(m, v, d)   ((__typeof__(v))emulate_shuffle((double)(v), threadIdx.x % 32 ^ (d)))
 #define __ballot_sync(m, on)       emulate_ballot(on)
+#define __ffs(x)                   __builtin_ffs(x)
 #define __popc(x)                  __builtin_popcount(x)
 #define SHARED_DYNAMIC(type, name) type *name = (type *)emulate_shared
 

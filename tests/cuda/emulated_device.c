@@ -18,7 +18,15 @@ int gemm_cuda_start(struct err *e) {
     return 0;
 }
 enum cuda_precision cuda_precision(void) { return precision; }
-const struct memory *cuda_memory(void) { return &memory_host; }
+static void *take(size_t bytes) { return memory_host.take(bytes); }
+static void give(void *p) {
+    cuda_halves_forget();
+    memory_host.give(p);
+}
+const struct memory *cuda_memory(void) {
+    static const struct memory emulated = {take, give};
+    return &emulated;
+}
 const struct memory *cuda_host_memory(void) { return &memory_host; }
 size_t cuda_memory_bytes(void) { return mem_physical_bytes(); }
 void cuda_arrived(int slot) { (void)slot; }
@@ -78,14 +86,17 @@ static float *wide(const void *x, size_t n) {
 }
 
 void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *A, size_t lda, const void *B, size_t ldb, float beta,
-                    void *C, size_t ldc) {
+                    void *C, size_t ldc, bool wide_out) {
     if (!M || !N) return;
     const size_t n_c = (M - 1) * ldc + N;
-    float *a = wide(A, ((ta ? K : M) - 1) * lda + (ta ? M : K)), *b = wide(B, ((tb ? N : K) - 1) * ldb + (tb ? K : N)), *c = wide(C, n_c);
+    float *a = wide(A, ((ta ? K : M) - 1) * lda + (ta ? M : K)), *b = wide(B, ((tb ? N : K) - 1) * ldb + (tb ? K : N)), *c = malloc(n_c * sizeof *c);
+    const bool half = precision == CUDA_BF16 && !wide_out;
+    CHECK(c);
+    for (size_t i = 0; i < n_c; i++) c[i] = half ? bf16_f32(((uint16_t *)C)[i]) : ((float *)C)[i];
     gemm_ref(ta, tb, M, N, K, 1, a, lda, b, ldb, beta, c, ldc);
     for (size_t m = 0; m < M; m++)
         for (size_t i = m * ldc; i < m * ldc + N; i++)
-            if (precision == CUDA_BF16) ((uint16_t *)C)[i] = bf16_of(c[i]);
+            if (half) ((uint16_t *)C)[i] = bf16_of(c[i]);
             else ((float *)C)[i] = c[i];
     free(a), free(b), free(c);
 }

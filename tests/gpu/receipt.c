@@ -406,12 +406,14 @@ int main(int argc, char **argv) {
     cuda_describe(device);
     printf("%s; commit %s\n", device, argv[2 + quick]);
     const struct shape odd = {33, 300, 57, 20, 0.1, SAE_JUMPRELU, 0}, odder = {7, 41, 3, 10, 0.1, SAE_RELU, 0.9};
+    const struct shape long_row = {8, 2500, 9, 40, 0.1, SAE_JUMPRELU, 0};
     const struct shape real = {3584, 16384, 96, 64, 0.002, SAE_JUMPRELU, 0}, wide = {4096, 32768, 33, 64, 0.002, SAE_JUMPRELU, 0};
     for (int dense = 0; dense < 2; dense++) {
         one_step("cuda-f32", "ref", &odd, dense, 1e-4);
         one_step("cuda-f32", "ref", &odder, dense, 1e-4);
         one_step("cuda-tf32", "ref", &odd, dense, 2e-2);
         one_step("cuda", "ref", &odd, dense, 0.1); /* bf16: 2^-8 an operand; thresholds that are crossed add to it */
+        if (!dense) one_step("cuda-f32", "ref", &long_row, dense, 1e-4);
         if (!quick) one_step("cuda-f32", "cpu", &real, dense, 1e-3);
         if (!quick) one_step("cuda", "cpu", &wide, dense, 0.1);
     }
