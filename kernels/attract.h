@@ -15,9 +15,13 @@
 enum { ATTRACT_LANES = 16 };
 
 /*   row    [n+1] edges of point i are row[i] .. row[i+1]-1; each a multiple of ATTRACT_LANES: rows are filled up with
- * edges of weight 0 to the point itself col    [row[n]] j of each edge p      [row[n]] f32 weight of each edge xy [n,2]
- * f32 points ax,ay  [n]    f32 (ref: f64), overwritten Threads: starts its own; every point's sum belongs to one
- * thread, so the bytes do not depend on their number, nor on isa. */
+ *          edges of weight 0 to the point itself
+ *   col    [row[n]] j of each edge
+ *   p      [row[n]] f32 weight of each edge
+ *   xy     [n,2] f32 points
+ *   ax,ay  [n] f32 (ref: f64), overwritten
+ * Threads: starts its own; every point's sum belongs to one thread, so the bytes do not depend on their number, nor on
+ * isa. */
 void attract_ref(size_t n, const size_t *row, const int32_t *col, const float *p, const float *xy, double *ax,
                  double *ay);
 void attract_cpu(size_t n, const size_t *row, const int32_t *col, const float *p, const float *xy, float *ax, float *ay,

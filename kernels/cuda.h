@@ -134,6 +134,9 @@ void batch_b_dec_cuda(size_t B, size_t D, const float *G, double *gb_dec, const 
 void batch_total_cuda(size_t B, const struct sae_row_sums *sums, struct batch_totals *t);
 size_t batch_count_cuda(size_t n, const uint32_t *counts);
 size_t batch_idle_cuda(size_t F, const uint32_t *steps_idle, uint32_t window);
+void measure_cuda(size_t B, size_t D, const float *x, const struct active *a, const float *W_dec, const float *b_dec,
+                  const double *mean, const double *group_mean, const int32_t *group, float *y, double *e_mean,
+                  struct measure_row *row);
 
 void linear_pack_cuda(size_t first, size_t n, size_t K, const float *W, float *packed);
 void linear_cuda(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel, const float *bias,

@@ -23,8 +23,8 @@ struct lm_kernels {
     bool batch_matters;           /* a row's rounding depends on the size of its batch */
     void (*pack)(size_t first, size_t n, size_t K, const float *W, float *packed);
     void (*place)(size_t n, const size_t *start, const int32_t *token, struct pass_place *p);
-    /* x[r] := table[token[r]] (+ pos[position[r]]); NULL: rows are read from the model's file.   table [vocab, D]
-     * packed */
+    /* x[r] := table[token[r]] (+ pos[position[r]]); NULL: rows are read from the model's file.
+     * table [vocab, D] packed */
     void (*embed)(const struct pass_place *p, size_t D, const float *table, const float *pos, float *x);
     void (*linear)(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
                    const float *bias, float *y, size_t ldy);
@@ -47,7 +47,9 @@ static inline float *lm_at(const struct lm_kernels *k, const float *p, size_t n)
 }
 
 /*   backend  "ref", "cpu"; where nvcc was there at build time also "cuda" (bf16, sums in float32), "cuda-tf32" and
- * "cuda-f32" t        [1] overwritten Errors: ERR_UNSUPPORTED that names the back end; ERR_NO_DEVICE as cuda_open. */
+ *            "cuda-f32"
+ *   t        [1] overwritten
+ * Errors: ERR_UNSUPPORTED that names the back end; ERR_NO_DEVICE as cuda_open. */
 int lm_kernels_get(const char *backend, struct lm_kernels *t, struct err *e);
 
 #endif

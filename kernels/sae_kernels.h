@@ -11,6 +11,7 @@
 #include "kernels/dense.h"
 #include "kernels/encode.h"
 #include "kernels/gemm.h"
+#include "kernels/measure.h"
 #include "kernels/residual.h"
 
 struct sae_kernels {
@@ -45,6 +46,7 @@ struct sae_kernels {
     __typeof__(&batch_total) total;
     __typeof__(&batch_count) count;
     __typeof__(&batch_idle) idle;
+    __typeof__(&measure) measure;
 };
 
 /* The table of "ref" or "cpu", or NULL for another name. Lives as long as the program. */

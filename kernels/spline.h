@@ -15,9 +15,11 @@
 enum { SPLINE_ORDER = 6, SPLINE_WIDTH = 8, SPLINE_RECORD = 4 * SPLINE_WIDTH };
 
 /* What a point does to the mesh: its first node on each axis, and four rows of 8 numbers (the last two 0): weights
- * along x, their derivatives in u, weights along y, their derivatives. x, y    [m] f32 coordinates          x0, y0  the
- * origin; inv_h  nodes per unit cell    [m,2] i32, overwritten: first node on x and y. u = (x - x0) inv_h +
- * SPLINE_ORDER must be in [6, 2^23) record  [m,SPLINE_RECORD] f32, overwritten */
+ * along x, their derivatives in u, weights along y, their derivatives.
+ *   x, y    [m] f32 coordinates
+ *   x0, y0  the origin; inv_h  nodes per unit
+ *   cell    [m,2] i32, overwritten: first node on x and y. u = (x - x0) inv_h + SPLINE_ORDER must be in [6, 2^23)
+ *   record  [m,SPLINE_RECORD] f32, overwritten */
 void spline_weights_ref(size_t m, const float *x, const float *y, float x0, float y0, float inv_h, int32_t *cell,
                         float *record);
 void spline_weights_cpu(size_t m, const float *x, const float *y, float x0, float y0, float inv_h, int32_t *cell,

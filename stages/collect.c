@@ -1,6 +1,5 @@
 /* collect.c - tokens -> activations: one [N,width] tensor per site, with token, position, document and group of every
- * row.
- */
+ * row. */
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>

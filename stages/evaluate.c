@@ -38,8 +38,12 @@ struct run {
     size_t n_groups;
     char *record;
     struct latents in;
-    float *y; /* [LATENTS_BATCH,D] reconstructions */
     struct metrics *metrics;
+    struct arena mem; /* of the back end, for one batch: */
+    float *y;         /* [LATENTS_BATCH,D] reconstructions */
+    double *mean, *group_mean, *e_mean; /* [D], [n_groups,D] of metrics; [D] */
+    int32_t *batch_group;               /* [LATENTS_BATCH] */
+    struct measure_row *row;            /* [LATENTS_BATCH] */
     struct progress progress;
 };
 
@@ -91,26 +95,44 @@ static int check(const struct settings *s, struct run *r, struct err *e) {
 }
 
 static int allocate(struct run *r, struct err *e) {
-    r->y = mem_array(LATENTS_BATCH, r->sae.D * sizeof *r->y, "evaluate: rows", e);
-    return r->y ? metrics_init(&r->metrics, r->sae.D, r->sae.F, r->n_groups, e) : ERR_MEMORY;
+    size_t D = r->sae.D, B = LATENTS_BATCH, means = arena_need(D, sizeof(double)), table;
+    if (!size_product(r->n_groups, D, 1, &table))
+        return err_set(e, ERR_MEMORY, "evaluate: %zu groups of width %zu", r->n_groups, D);
+    size_t need = arena_need(B, D * sizeof *r->y) + 2 * means + arena_need(table, sizeof(double)) +
+                  arena_need(B, sizeof *r->batch_group) + arena_need(B, sizeof *r->row);
+    int rc = arena_init_in(&r->mem, r->in.encoder.k->memory, need, "evaluate: one batch", e);
+    if (rc) return rc;
+    r->y = arena_take(&r->mem, B, D * sizeof *r->y);
+    r->mean = arena_take(&r->mem, D, sizeof *r->mean);
+    r->e_mean = arena_take(&r->mem, D, sizeof *r->e_mean);
+    r->group_mean = arena_take(&r->mem, table, sizeof *r->group_mean);
+    r->batch_group = arena_take(&r->mem, B, sizeof *r->batch_group);
+    r->row = arena_take(&r->mem, B, sizeof *r->row);
+    return metrics_init(&r->metrics, D, r->sae.F, r->n_groups, e);
 }
 
 /* --- the two passes --- */
 
 static int batch_add(struct run *r, size_t b0, size_t B, struct err *e) {
     const int32_t *group = r->group ? r->group + b0 : NULL;
-    const struct active *a = r->in.active;
-    size_t D = r->sae.D;
+    const struct encoder *n = &r->in.encoder;
     int rc = encoder_run(&r->in.encoder, B, e);
     if (rc) return rc;
-#pragma omp parallel for schedule(static)
-    for (size_t b = 0; b < B; b++)
-        sae_decode_row(&r->sae, a->row[b + 1] - a->row[b], a->feat + a->row[b], a->pre + a->row[b], r->y + b * D);
-    rc = metrics_add(r->metrics, B, r->in.x, r->y, a, group);
+    if (group) memcpy(r->batch_group, group, B * sizeof *group);
+    n->k->measure(B, n->sae.D, n->x, &n->active, n->sae.W_dec, n->sae.b_dec, r->mean, r->group_mean, r->batch_group,
+                  r->y, r->e_mean, r->row);
+    if ((rc = n->k->finish(e))) return rc;
+    rc = metrics_add(r->metrics, B, r->row, r->e_mean, &n->active, group);
     return rc ? err_set(e, rc, "evaluate: no memory for the sums of %zu groups", r->n_groups) : 0;
 }
 
-static int measure(struct run *r, struct err *e) {
+static void means_done(struct run *r) {
+    metrics_means_end(r->metrics);
+    memcpy(r->mean, metrics_mean(r->metrics), r->sae.D * sizeof *r->mean);
+    memcpy(r->group_mean, metrics_group_mean(r->metrics), r->n_groups * r->sae.D * sizeof *r->mean);
+}
+
+static int both_passes(struct run *r, struct err *e) {
     int rc = 0;
     progress_start(&r->progress, PROG, "rows", 2 * r->in.N);
     for (int pass = 0; pass < 2 && !rc; pass++) {
@@ -121,7 +143,7 @@ static int measure(struct run *r, struct err *e) {
             if (!rc) rc = pass ? batch_add(r, b0, B, e) : metrics_means(r->metrics, B, r->in.x, group);
             progress_show(&r->progress, (size_t)pass * r->in.N + b0 + B, pass ? "reconstructing" : "means");
         }
-        if (!pass) metrics_means_end(r->metrics);
+        if (!rc && !pass) means_done(r);
     }
     progress_end(&r->progress, 2 * r->in.N, "");
     return rc;
@@ -245,7 +267,7 @@ static int output(const struct settings *s, const struct run *r, struct metrics_
 static void run_free(struct run *r) {
     metrics_free(r->metrics);
     latents_close(&r->in);
-    free(r->y);
+    arena_free(&r->mem);
     json_decref(r->groups);
     json_decref(r->train);
     free(r->group);
@@ -279,7 +301,7 @@ int main(int argc, char **argv) {
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 
     if (!rc) rc = allocate(&r, &e);
-    if (!rc) rc = measure(&r, &e);
+    if (!rc) rc = both_passes(&r, &e);
     if (!rc) rc = output(&s, &r, &m, &e);
 
     double spent_s = clock_s() - start_s;

@@ -1,8 +1,9 @@
 /* normalise.c - one site's rows in one seeded global permutation, and the scalar that normalises them.
  *
- *   --norm unit     scale = 1 / sqrt(mean |x|^2): unit mean squared norm     (Gemma Scope, Lieberum et al. 2024,
- * section 3.1)
- *   --norm sqrt_d   scale = sqrt(D) / mean |x|                               (Llama Scope, He et al. 2024; SAELens)
+ *   --norm unit     scale = 1 / sqrt(mean |x|^2): unit mean squared norm
+ *                   (Gemma Scope, Lieberum et al. 2024, section 3.1)
+ *   --norm sqrt_d   scale = sqrt(D) / mean |x|
+ *                   (Llama Scope, He et al. 2024; SAELens)
  * Rows are written as they are, in their own dtype; whoever reads them multiplies by the scale of the metadata. */
 #include <math.h>
 #include <omp.h>

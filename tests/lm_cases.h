@@ -12,6 +12,7 @@
 #include "lib/base/outfile.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/safetensors.h"
+#include "tests/emulated.h"
 
 /* Skips the test where the back end is not: a GPU, or the emulated one. */
 static inline void case_need(const char *backend) {
@@ -20,11 +21,6 @@ static inline void case_need(const char *backend) {
     if (!lm_kernels_get(backend, &k, &e)) return;
     print_message("SKIP: %s\n", e.text);
     skip();
-}
-
-/* test_X_emulated runs what is about the GPU alone. */
-static inline void case_emulated(int argc, char **argv) {
-    if (argc && strstr(argv[0], "_emulated")) cmocka_set_test_filter("*cuda*");
 }
 
 /* The table of "cpu". */

@@ -53,6 +53,9 @@ static void set_free(struct set *s) {
 static void run(const struct set *s, size_t rows, struct metrics_result *r, struct metrics_group *g, uint64_t *count) {
     struct err e;
     struct metrics *m;
+    struct measure_row *row = calloc(rows, sizeof *row);
+    double *e_mean = calloc(s->D, sizeof *e_mean);
+    assert_true(row && e_mean);
     assert_int_equal(metrics_init(&m, s->D, s->F, G, &e), 0);
     for (size_t b = 0; b < s->N; b += rows)
         assert_int_equal(metrics_means(m, s->N - b < rows ? s->N - b : rows, s->x + b * s->D, s->group + b), 0);
@@ -60,10 +63,12 @@ static void run(const struct set *s, size_t rows, struct metrics_result *r, stru
     for (size_t b = 0; b < s->N; b += rows) {
         struct active part = s->a;
         part.row += b;
-        assert_int_equal(
-            metrics_add(m, s->N - b < rows ? s->N - b : rows, s->x + b * s->D, s->y + b * s->D, &part, s->group + b),
-            0);
+        size_t B = s->N - b < rows ? s->N - b : rows;
+        measure_rows(B, s->D, s->x + b * s->D, s->y + b * s->D, metrics_mean(m), metrics_group_mean(m), s->group + b, e_mean,
+                     row);
+        assert_int_equal(metrics_add(m, B, row, e_mean, &part, s->group + b), 0);
     }
+    free(row), free(e_mean);
     metrics_end(m, r, g);
     if (count) memcpy(count, metrics_counts(m), s->F * sizeof *count);
     metrics_free(m);
@@ -270,15 +275,18 @@ static void refused(void **state) {
     struct active a = {.B = 2, .row = row};
     assert_int_equal(metrics_init(&m, 2, 5, G, &e), 0);
     assert_int_equal(metrics_means(m, 2, x, bad), ERR_RANGE), assert_int_equal(metrics_means(m, 2, x, low), ERR_RANGE);
-    assert_int_equal(metrics_add(m, 2, x, x, &a, bad), ERR_RANGE);
+    struct measure_row rows[2];
+    memset(rows, 0, sizeof rows);
+    const double e_mean[2] = {0};
+    assert_int_equal(metrics_add(m, 2, rows, e_mean, &a, bad), ERR_RANGE);
     for (long n = 0; n < 2; n++) {
         mem_fail_after(n);
-        int rc = metrics_add(m, 2, x, x, &a, NULL);
+        int rc = metrics_add(m, 2, rows, e_mean, &a, NULL);
         mem_fail_after(-1);
         assert_int_equal(rc, ERR_MEMORY);
     }
     metrics_free(m);
-    for (long n = 0; n < 9; n++) {
+    for (long n = 0; n < 8; n++) {
         mem_fail_after(n);
         int rc = metrics_init(&m, 2, 5, G, &e);
         mem_fail_after(-1);

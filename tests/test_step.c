@@ -14,6 +14,7 @@
 #include "lib/file/safetensors.h"
 #include "lib/sae/encoder.h"
 #include "lib/sae/step.h"
+#include "tests/emulated.h"
 
 #define FIXTURES "tests/fixtures/train/"
 
@@ -407,12 +408,13 @@ static void cuda_converts_batches(void **state) {
     assert_true(full.loss_reconstruction == half.loss_reconstruction && full.l0 == half.l0);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(pytorch_jumprelu), cmocka_unit_test(pytorch_relu),
                                        cmocka_unit_test(finite_differences), cmocka_unit_test(same_bytes),
                                        cmocka_unit_test(momentum_against_ref),
                                        cmocka_unit_test(cuda_pytorch), cmocka_unit_test(cuda_momentum_against_ref),
                                        cmocka_unit_test(cuda_bf16_stays_near), cmocka_unit_test(cuda_same_bytes),
                                        cmocka_unit_test(cuda_converts_batches), cmocka_unit_test(cuda_encodes_as_ref)};
+    case_emulated(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

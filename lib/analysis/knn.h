@@ -1,12 +1,13 @@
 /* knn.h - exact nearest neighbours in Euclidean distance, by brute force.
  *
- *   neighbours of i: the k rows j != i with the smallest (|x_i - x_j|^2, j), the distance as pairscan_distance computes
- * it in double, so ties (duplicate rows) go to the lower index and equal rows have distance 0. A float32 product finds
- * a shortlist: a pair is kept while its distance less the product's error bound, |g - <x_i,x_j>| <= (D+8) 2^-24
- * |x_i||x_j|                Higham 2002, "Accuracy and Stability", equation 3.5 is within the k-th smallest distance
- * plus bound. So no true neighbour is lost (recall 1.0), and the shortlist, ranked again in double, is hardly longer
- * than k. Reducing the dimension first would lose most neighbours of SAE decoders (recall 0.3 with 50 principal
- * components), so nothing here does. Tests: tests/test_knn.c */
+ *   neighbours of i: the k rows j != i with the smallest (|x_i - x_j|^2, j),
+ * the distance as pairscan_distance computes it in double, so ties (duplicate rows) go to the lower index and equal
+ * rows have distance 0. A float32 product finds a shortlist: a pair is kept while its distance less the product's error
+ * bound,
+ *   |g - <x_i,x_j>| <= (D+8) 2^-24 |x_i||x_j|                Higham 2002, "Accuracy and Stability", equation 3.5
+ * is within the k-th smallest distance plus bound. So no true neighbour is lost (recall 1.0), and the shortlist, ranked
+ * again in double, is hardly longer than k. Reducing the dimension first would lose most neighbours of SAE decoders
+ * (recall 0.3 with 50 principal components), so nothing here does. Tests: tests/test_knn.c */
 #ifndef SAEMILL_KNN_H
 #define SAEMILL_KNN_H
 

@@ -7,9 +7,9 @@
  *
  *   token   s is the row's token:  llr_g(t) = log[ (c_gt + p_t) / (C_g + 1)  /  p_t ],   p_t = mean_g c_gt / C_g
  *           One row spread like P is added to each language, so that a token never seen in it stays finite.
- *   share   s is "a row of this set"; by Bayes, P(s|g)/P(s) = P(g|s)/P(g), the language's share of the set over 1/G. Of
- * m rows with share w_g in the language, each row weighted by 1/C_g: llr_share = log[ (m w_g + 1/G) / (m + 1)  *  G ]
- * one row at the base rate is added
+ *   share   s is "a row of this set"; by Bayes, P(s|g)/P(s) = P(g|s)/P(g), the language's share of the set over 1/G.
+ *           Of m rows with share w_g in the language, each row weighted by 1/C_g:
+ *           llr_share = log[ (m w_g + 1/G) / (m + 1)  *  G ]      one row at the base rate is added
  *
  * Both are at most log G: no set can be more in a language than wholly.
  * A feature's score: by token, the mean of llr_g over the rows it fires on, weighted by activation z and by row,

@@ -32,9 +32,10 @@ void overlap_measure(const struct knn *a, const struct knn *b, double *share, ui
 
 /* How near a row's neighbours lie in a projection: the mean, over rows i and their k neighbours j, of the share of the
  * n - 2 other rows that are strictly nearer to i in the projection than j is (half of those at equal distance). 0: no
- * row comes between; 1/2: chance, for neighbours drawn at random from the n - 1 other rows. score  [n,stride] f32,
- * finite; read only; the first `dims` columns are the projection, 1 <= dims <= stride (CHECK) g      neighbours; n > 2
- * (CHECK) Threads: its own; sums of whole numbers, so the same bytes for any number. */
+ * row comes between; 1/2: chance, for neighbours drawn at random from the n - 1 other rows.
+ *   score  [n,stride] f32, finite; read only; the first `dims` columns are the projection, 1 <= dims <= stride (CHECK)
+ *   g      neighbours; n > 2 (CHECK)
+ * Threads: its own; sums of whole numbers, so the same bytes for any number. */
 double overlap_between(const float *score, size_t stride, size_t dims, const struct knn *g);
 
 #endif

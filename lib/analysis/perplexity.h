@@ -2,8 +2,8 @@
  *
  *   p_(j|i) = exp(-beta_i d_ij^2) / sum_l exp(-beta_i d_il^2)   over the k neighbours of i, beta_i such that
  *   entropy  H_i = -sum_j p_(j|i) log p_(j|i) = log perplexity
- *   p_ij = (p_(j|i) + p_(i|j)) / (2n)                  van der Maaten 2014, "Accelerating t-SNE", equations 6 and 7, k
- * = 3 perplexity Tests: tests/test_tsne.c (entropy of every row; sums; symmetry; ties) */
+ *   p_ij = (p_(j|i) + p_(i|j)) / (2n)   van der Maaten 2014, "Accelerating t-SNE", equations 6 and 7, k = 3 perplexity
+ * Tests: tests/test_tsne.c (entropy of every row; sums; symmetry; ties) */
 #ifndef SAEMILL_PERPLEXITY_H
 #define SAEMILL_PERPLEXITY_H
 

@@ -1,13 +1,13 @@
 /* tsne.h - t-SNE: points in the plane whose neighbour weights Q match P.
  *
  *   KL(P||Q) = sum p_ij log(p_ij / q_ij),   q_ij = 1 / (Z (1 + |y_i - y_j|^2))
- *   dKL/dy_i = 4 sum_j (e p_ij - q_ij) (y_i - y_j) / (1 + |y_i - y_j|^2)         van der Maaten and Hinton 2008,
- * equation 5 Gradient descent with momentum and per-coordinate gains: gain += 0.2 where gradient and update disagree in
- * sign, else times 0.8, at least 0.01. The first 250 steps multiply P by the exaggeration e (12) with momentum 0.5, the
- * rest have 0.8; update and gains start afresh at the switch. Learning rate max(n / e / 4, 50): all as
- * scikit-learn 1.9. Ours: a map that the exaggeration has shrunk below the spread of the start (rms 1e-4) gets that spread again at
- * the switch. Attraction: kernels/attract.h. Repulsion: all pairs (kernels/repulse.h) for few points, tsne_mesh.h
- * for many. The same bytes for any number of threads. Tests: tests/test_tsne.c */
+ *   dKL/dy_i = 4 sum_j (e p_ij - q_ij) (y_i - y_j) / (1 + |y_i - y_j|^2)   van der Maaten and Hinton 2008, equation 5
+ * Gradient descent with momentum and per-coordinate gains: gain += 0.2 where gradient and update disagree in sign, else
+ * times 0.8, at least 0.01. The first 250 steps multiply P by the exaggeration e (12) with momentum 0.5, the rest have
+ * 0.8; update and gains start afresh at the switch. Learning rate max(n / e / 4, 50): all as scikit-learn 1.9. Ours: a
+ * map that the exaggeration has shrunk below the spread of the start (rms 1e-4) gets that spread again at the switch.
+ * Attraction: kernels/attract.h. Repulsion: all pairs (kernels/repulse.h) for few points, tsne_mesh.h for many. The
+ * same bytes for any number of threads. Tests: tests/test_tsne.c */
 #ifndef SAEMILL_TSNE_H
 #define SAEMILL_TSNE_H
 
@@ -34,8 +34,9 @@ struct tsne_options {
 };
 
 /* Start: the first two principal components, scaled so that the first has standard deviation 1e-4; or, with random,
- * normal numbers of that size from the seed (which rows without variance get too). x [n,D] f32, finite;  start [n,2]
- * f32, overwritten Errors: those of pca_scores. */
+ * normal numbers of that size from the seed (which rows without variance get too).
+ *   x [n,D] f32, finite;  start [n,2] f32, overwritten
+ * Errors: those of pca_scores. */
 int tsne_start(const float *x, size_t n, size_t D, uint64_t seed, bool random, float *start, struct err *e);
 
 /* Move the points.

@@ -25,7 +25,8 @@ int tsne_mesh_new(struct tsne_mesh **out, size_t n, float h, enum isa isa, struc
 void tsne_mesh_free(struct tsne_mesh *m);
 
 /* Forces and Z, as repulse_cpu gives them exactly. Starts its own threads; the bytes do not depend on their number.
- * Plans transforms (FFTW's planner keeps global state): call from one thread at a time in a process. x, y    [n] f32
+ * Plans transforms (FFTW's planner keeps global state): call from one thread at a time in a process.
+ *   x, y    [n] f32
  *   fx, fy  [n] f32, overwritten;   Z [1]
  * Errors: ERR_NUMERIC when a point is not finite or the points span more than 4000 h, ERR_MEMORY. */
 int tsne_mesh_repulse(struct tsne_mesh *m, const float *x, const float *y, float *fx, float *fy, double *Z,

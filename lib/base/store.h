@@ -1,10 +1,13 @@
 /* store.h - the content store: every artifact once, under the hash of its content.
  *
  *   <root>/cas/<32 digits>      a file or folder; files are read-only and have mtime 1 (GNU Make -L then sees the
- * links' dates) <root>/ac/<32 digits>       key -> receipt of the run that made its result (receipt.h) <root>/wip/<32
- * digits>      working folder of a run under way, or of one that was killed: the same key resumes there <root>/lock/<32
- * digits>     one run per key at a time; <root>/lock/slot.<n>: so many runs at a time <root>/inputs/<32 digits>   hash
- * of a raw input with the dates and sizes it was true for <root>/times/<stage>        how long the last run took, in ms
+ *                               links' dates)
+ *   <root>/ac/<32 digits>       key -> receipt of the run that made its result (receipt.h)
+ *   <root>/wip/<32 digits>      working folder of a run under way, or of one that was killed: the same key resumes
+ *                               there
+ *   <root>/lock/<32 digits>     one run per key at a time; <root>/lock/slot.<n>: so many runs at a time
+ *   <root>/inputs/<32 digits>   hash of a raw input with the dates and sizes it was true for
+ *   <root>/times/<stage>        how long the last run took, in ms
  *
  * Locks are flock(2): they end with the process, however it ends. Tests: tests/test_memo.c */
 #ifndef SAEMILL_STORE_H
@@ -28,8 +31,8 @@ void store_close(struct store *s);
 /* <root>/<kind>/<name> */
 void store_path(const struct store *s, const char *kind, const char *name, char path[PATH_MAX]);
 
-/* Wait for a lock; *fd is to be closed to release it (children that inherit it hold it too). try: 1 when it is taken.
- */
+/* Wait for a lock; *fd is to be closed to release it (children that inherit it hold it too).
+ * try: 1 when it is taken. */
 int store_lock(const struct store *s, const char *name, int *fd, struct err *e);
 int store_try_lock(const struct store *s, const char *name, int *fd, struct err *e);
 
@@ -39,8 +42,9 @@ int store_text(const char *path, const char *text, size_t n_bytes, struct err *e
 
 /* What an input is now, by content.
  *   path   a link into a store's cas (answered by its name), or a raw file or folder: hashed, and remembered for as
- * long as path, size, mtime, ctime and inode of every file in it stay state  [33] changes whenever the input does;
- * compare it before and after a run. NULL if not wanted Errors: ERR_IO. */
+ *          long as path, size, mtime, ctime and inode of every file in it stay
+ *   state  [33] changes whenever the input does; compare it before and after a run. NULL if not wanted
+ * Errors: ERR_IO. */
 int store_hash_input(const struct store *s, const char *path, char hex[HASH_HEX], char state[HASH_HEX], struct err *e);
 int store_state(const char *path, char state[HASH_HEX], struct err *e);
 

@@ -1,10 +1,12 @@
 /* corpus.h - documents from text files, one after another.
  *
  *   .txt     the whole file is one document
- *   .jsonl   one JSON object a line: "text" needed; "id", "language", "split" ("train" or "heldout") optional; blank lines are
- * skipped either with .zst or .gz behind it (zstd, zlib) The group of a file (its language) is the name of the folder
- * it lies in. Bytes are handed out as they are: invalid UTF-8 in .txt is the tokenizer's business; in .jsonl it is
- * ERR_FORMAT with the line. Tests: tests/test_corpus.c; fuzz target tests/fuzz/fuzz_corpus.c */
+ *   .jsonl   one JSON object a line: "text" needed; "id", "language", "split" ("train" or "heldout") optional; blank
+ *            lines are skipped
+ *   either with .zst or .gz behind it (zstd, zlib)
+ * The group of a file (its language) is the name of the folder it lies in.
+ * Bytes are handed out as they are: invalid UTF-8 in .txt is the tokenizer's business; in .jsonl it is ERR_FORMAT with
+ * the line. Tests: tests/test_corpus.c; fuzz target tests/fuzz/fuzz_corpus.c */
 #ifndef SAEMILL_CORPUS_H
 #define SAEMILL_CORPUS_H
 

@@ -1,16 +1,15 @@
 /* forward.h - activations of a language model at named sites, for sequences packed one after another.
  *
  * Sites, l counted from 0 (the network is in model.h):
- *   L<l>R   residual stream after layer l
- *   L<l>A   attention output of layer l: after the output projection, before it is added
- *   L<l>M   output of the feed-forward layer, before it is added
- *   L<l>TC  input of a transcoder: the normalised input of the feed-forward layer
+ *   L<l>R         residual stream after layer l
+ *   L<l>A         attention output of layer l: after the output projection, before it is added
+ *   L<l>M         output of the feed-forward layer, before it is added
+ *   L<l>TC        input of a transcoder: the normalised input of the feed-forward layer
  *   L<l>mlp_post  inside the feed-forward layer, [M, mlp]: gelu(m W_in + b_in), or silu(gate(m)) * up(m); a model of
- * one layer may leave L0 away, since the literature on gelu-1l calls it mlp_post
- * Every row comes from its own sequence
- * alone and, on the host, always by the same operations in the same order, so it does not depend on what else is in the
- * batch, on the sizes of batches, or on threads; on a GPU cuBLAS may round otherwise for another size of batch. Tests:
- * tests/test_forward.c, tests/test_hooked.c */
+ *                 one layer may leave L0 away, since the literature on gelu-1l calls it mlp_post
+ * Every row comes from its own sequence alone and, on the host, always by the same operations in the same order, so it
+ * does not depend on what else is in the batch, on the sizes of batches, or on threads; on a GPU cuBLAS may round
+ * otherwise for another size of batch. Tests: tests/test_forward.c, tests/test_hooked.c */
 #ifndef SAEMILL_FORWARD_H
 #define SAEMILL_FORWARD_H
 

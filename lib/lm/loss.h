@@ -37,8 +37,8 @@ void loss_targets(const struct lm_batch *b, int32_t *target);
  *   x       [M, D] f32, the residual stream after the last layer; read only
  *   target  [M] ids below vocab, or -1 for none
  *   nll     [M] overwritten; 0 where there is no target
- * Edge: NaN or Inf in x gives NaN.   Threads: single-threaded; rows may be divided, each thread with its own scratch.
- */
+ * Edge: NaN or Inf in x gives NaN.
+ * Threads: single-threaded; rows may be divided, each thread with its own scratch. */
 void loss_rows(const struct lm_model *m, const struct lm_kernels *k, size_t M, const float *x, const int32_t *target,
                struct loss_scratch *s, double *nll);
 

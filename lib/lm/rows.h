@@ -29,8 +29,9 @@ struct rows_plan {
 /* Cut the corpus.
  *   T         most positions of a window, at least 2
  *   batch     fill batches up to this many positions (at least one window each); with a host's table it has no
- * influence on the rows keep_bos  keep the rows of the BOS that begins each window (without a BOS in the tokens, all
- * rows are kept) Errors: ERR_MEMORY. rows_plan_free releases. */
+ *             influence on the rows
+ *   keep_bos  keep the rows of the BOS that begins each window (without a BOS in the tokens, all rows are kept)
+ * Errors: ERR_MEMORY. rows_plan_free releases. */
 int rows_plan(struct rows_plan *p, const struct tokens *t, size_t T, size_t batch, bool keep_bos, struct err *e);
 void rows_plan_free(struct rows_plan *p);
 

@@ -26,8 +26,8 @@ struct directions {
 void directions_options(struct directions_source *s, struct opt *table);
 
 /* Read the rows: those of an SAE's decoder, all or (--features live) those that fire in some chunk of cooccur's file;
- * or all rows of one tensor. The messages begin with `prog`. directions_free releases, also after an error. Errors:
- * ERR_USAGE for options that do not go together; ERR_NUMERIC for a tensor with NaN; those of the readers. */
+ * or all rows of one tensor. The messages begin with `prog`. directions_free releases, also after an error.
+ * Errors: ERR_USAGE for options that do not go together; ERR_NUMERIC for a tensor with NaN; those of the readers. */
 int directions_read(const char *prog, const struct directions_source *s, struct directions *out, struct err *e);
 void directions_free(struct directions *d);
 

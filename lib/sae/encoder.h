@@ -1,7 +1,7 @@
 /* encoder.h - rows through an SAE's encoder, on any back end: what evaluate, cooccur and others do with a trained SAE.
  *
- * Rows, parameters and entries lie in the back end's memory, which the host can read too. Tests: tests/test_saefile.c
- */
+ * Rows, parameters and entries lie in the back end's memory, which the host can read too.
+ * Tests: tests/test_saefile.c */
 #ifndef SAEMILL_ENCODER_H
 #define SAEMILL_ENCODER_H
 
@@ -23,8 +23,8 @@ struct encoder {
 int encoder_open(struct encoder *n, const struct sae *sae, const char *backend, size_t batch, struct err *e);
 void encoder_close(struct encoder *n);
 
-/* Encode the first B rows of n->x into n->active; room for entries grows when it must. Errors: ERR_MEMORY,
- * ERR_NO_DEVICE. */
+/* Encode the first B rows of n->x into n->active; room for entries grows when it must.
+ * Errors: ERR_MEMORY, ERR_NO_DEVICE. */
 int encoder_run(struct encoder *n, size_t B, struct err *e);
 
 #endif

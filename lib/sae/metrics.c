@@ -25,7 +25,7 @@ struct metrics {
     uint64_t n_means, n;   /* rows of the first and of the second pass */
     double *mean;          /* [D] of x */
     double *group_mean;    /* [G,D]; sums until metrics_means_end */
-    double *e_mean, *call; /* [D] of e so far; of one call */
+    double *e_mean;        /* [D] of e so far */
     uint64_t *group_n;     /* [G] rows of the first pass */
     uint64_t *count;       /* [F] rows in which the feature fired */
     uint64_t *l0_rows;     /* [F+1] rows with that many active features */
@@ -41,13 +41,12 @@ int metrics_init(struct metrics **out, size_t D, size_t F, size_t n_groups, stru
     bool fits = size_product(n_groups, D, 1, &table);
     m->mean = mem_array(D, sizeof *m->mean, "metrics: means", e);
     m->e_mean = mem_array(D, sizeof *m->e_mean, "metrics: means", e);
-    m->call = mem_array(D, sizeof *m->call, "metrics: means", e);
     m->group_mean = mem_array(fits ? table : SIZE_MAX, sizeof *m->group_mean, "metrics: means of groups", e);
     m->group_n = mem_array(n_groups, sizeof *m->group_n, "metrics: groups", e);
     m->group = mem_array(n_groups, sizeof *m->group, "metrics: groups", e);
     m->count = mem_array(F, sizeof *m->count, "metrics: counts", e);
     m->l0_rows = mem_array(F + 1, sizeof *m->l0_rows, "metrics: counts", e);
-    if (m->mean && m->e_mean && m->call && m->group_mean && m->group_n && m->group && m->count && m->l0_rows) return 0;
+    if (m->mean && m->e_mean && m->group_mean && m->group_n && m->group && m->count && m->l0_rows) return 0;
     metrics_free(m);
     *out = NULL;
     return ERR_MEMORY;
@@ -55,7 +54,7 @@ int metrics_init(struct metrics **out, size_t D, size_t F, size_t n_groups, stru
 
 void metrics_free(struct metrics *m) {
     if (!m) return;
-    void *owned[] = {m->mean, m->e_mean, m->call, m->group_mean, m->group_n, m->group, m->count, m->l0_rows};
+    void *owned[] = {m->mean, m->e_mean, m->group_mean, m->group_n, m->group, m->count, m->l0_rows};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);
     free(m);
 }
@@ -96,34 +95,7 @@ void metrics_means_end(struct metrics *m) {
     }
 }
 
-/* m->call := mean of e over the rows of this call. */
-static void call_mean(struct metrics *m, size_t B, const float *x, const float *y) {
-    size_t D = m->D, slices = (D + SLICE - 1) / SLICE;
-#pragma omp parallel for schedule(static)
-    for (size_t s = 0; s < slices; s++) {
-        size_t d0 = s * SLICE, d1 = d0 + SLICE < D ? d0 + SLICE : D;
-        for (size_t d = d0; d < d1; d++) m->call[d] = 0;
-        for (size_t b = 0; b < B; b++)
-            for (size_t d = d0; d < d1; d++) m->call[d] += (double)x[b * D + d] - (double)y[b * D + d];
-        for (size_t d = d0; d < d1; d++) m->call[d] /= (double)B;
-    }
-}
-
-struct row { /* squared norms and products of one row */
-    double e2, e2_centred, x2, dev2, group_dev2, y2, xy;
-};
-
-static struct row row_norms(const struct metrics *m, const float *x, const float *y, const double *group_mean) {
-    struct row r = {0};
-    for (size_t d = 0; d < m->D; d++) {
-        double xd = x[d], yd = y[d], e = xd - yd, ec = e - m->call[d], dev = xd - m->mean[d], own = xd - group_mean[d];
-        r.e2 += e * e, r.e2_centred += ec * ec, r.x2 += xd * xd, r.dev2 += dev * dev, r.group_dev2 += own * own;
-        r.y2 += yd * yd, r.xy += xd * yd;
-    }
-    return r;
-}
-
-static void row_add(struct sums *s, struct group_sums *g, const struct row *r, size_t l0, const float *z) {
+static void row_add(struct sums *s, struct group_sums *g, const struct measure_row *r, size_t l0, const float *z) {
     s->e2 += r->e2, s->e2_centred += r->e2_centred, s->x2 += r->x2, s->dev2 += r->dev2, s->y2 += r->y2, s->xy += r->xy;
     if (r->dev2 > 0) s->ratio += 1 - r->e2 / r->dev2, s->n_ratio++;
     if (r->x2 > 0 && r->y2 > 0)
@@ -147,20 +119,23 @@ static void group_join(struct group_sums *a, const struct group_sums *b) {
 }
 
 /* Two sets of residuals, each summed about its own mean, become one (Chan, Golub and LeVeque 1983, eq. 2.1). */
-static void residual_join(struct metrics *m, size_t B) {
+static void residual_join(struct metrics *m, size_t B, const double *e_mean) {
     double na = (double)m->n, nb = (double)B, apart = 0;
     for (size_t d = 0; d < m->D; d++) {
-        double delta = m->call[d] - m->e_mean[d];
+        double delta = e_mean[d] - m->e_mean[d];
         apart += delta * delta;
         m->e_mean[d] += delta * nb / (na + nb);
     }
     m->sum.e2_centred += apart * na * nb / (na + nb);
 }
 
-int metrics_add(struct metrics *m, size_t B, const float *x, const float *y, const struct active *a,
-                const int32_t *group) {
+const double *metrics_mean(const struct metrics *m) { return m->mean; }
+const double *metrics_group_mean(const struct metrics *m) { return m->group_mean; }
+
+int metrics_add(struct metrics *m, size_t B, const struct measure_row *row, const double *e_mean,
+                const struct active *a, const int32_t *group) {
     if (!B) return 0;
-    size_t blocks = (B + BLOCK - 1) / BLOCK, table, D = m->D, G = m->G;
+    size_t blocks = (B + BLOCK - 1) / BLOCK, table, G = m->G;
     int rc = check_groups(m, B, group);
     if (rc) return rc;
     if (!size_product(blocks, G, 1, &table)) return ERR_MEMORY;
@@ -168,19 +143,17 @@ int metrics_add(struct metrics *m, size_t B, const float *x, const float *y, con
     struct group_sums *gpart = mem_array(table, sizeof *gpart, "metrics: blocks", NULL);
     rc = part && gpart ? 0 : ERR_MEMORY;
     if (!rc) {
-        call_mean(m, B, x, y);
 #pragma omp parallel for schedule(static)
         for (size_t k = 0; k < blocks; k++)
             for (size_t b = k * BLOCK; b < (k + 1) * BLOCK && b < B; b++) {
                 size_t g = group ? (size_t)group[b] : 0;
-                struct row r = row_norms(m, x + b * D, y + b * D, m->group_mean + g * D);
-                row_add(&part[k], &gpart[k * G + g], &r, a->row[b + 1] - a->row[b], a->pre + a->row[b]);
+                row_add(&part[k], &gpart[k * G + g], &row[b], a->row[b + 1] - a->row[b], a->pre + a->row[b]);
             }
         for (size_t k = 0; k < blocks; k++) {
             sums_join(&m->sum, &part[k]);
             for (size_t g = 0; g < G; g++) group_join(&m->group[g], &gpart[k * G + g]);
         }
-        residual_join(m, B);
+        residual_join(m, B, e_mean);
         for (size_t b = 0; b < B; b++) m->l0_rows[a->row[b + 1] - a->row[b]]++;
         for (size_t i = a->row[0]; i < a->row[B]; i++) m->count[a->feat[i]]++;
         m->n += B;

@@ -43,8 +43,10 @@ void sae_decode_row(const struct sae *s, size_t n, const unsigned *feat, const f
  * With C = 1/scale (Gemma Scope, appendix A):
  *     b_enc' = C (b_enc - W_enc b_dec),   b_dec' = C b_dec,   theta' = C theta,   W_enc, W_dec unchanged
  * so that on raw x the same features fire, z' = C z_n and x^' = C x^_n. Sums in double, one rounding to float32 at the
- * end. s      [1]  in: training form; out: inference form scale       > 0 and finite: what normalise wrote beside the
- * rows; 1 folds the pre-encoder bias alone Returns 0, or ERR_RANGE for another scale (s unchanged). Allocates nothing.
+ * end.
+ *   s      [1]  in: training form; out: inference form
+ *   scale       > 0 and finite: what normalise wrote beside the rows; 1 folds the pre-encoder bias alone
+ * Returns 0, or ERR_RANGE for another scale (s unchanged). Allocates nothing.
  * Test: tests/test_saefile.c */
 int sae_fold(struct sae *s, double scale);
 

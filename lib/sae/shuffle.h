@@ -4,10 +4,10 @@
  * The permutation is evaluated point by point (lib/base/rng.h), so there is no table, and each row's place is known
  * before any other row is read. If everything fits in memory, rows are placed there and written once. Otherwise, two
  * passes (a bucket sort on disk; cf. Sanders 1998, "Random permutations on distributed, external and hierarchical
- * memory"): the output is cut into ranges
- * ("buckets") that fit in memory; rows are read in order and appended to the range they belong to; then each range is
- * read, put in order and written back. So the data is read once in order, and written, read back and written once more.
- * The bytes do not depend on the memory given nor on threads. Tests: tests/test_shuffle.c */
+ * memory"): the output is cut into ranges ("buckets") that fit in memory; rows are read in order and appended to the
+ * range they belong to; then each range is read, put in order and written back. So the data is read once in order, and
+ * written, read back and written once more. The bytes do not depend on the memory given nor on threads.
+ * Tests: tests/test_shuffle.c */
 #ifndef SAEMILL_SHUFFLE_H
 #define SAEMILL_SHUFFLE_H
 

@@ -1,11 +1,12 @@
 /* walk.h - random walks through the space of activations, and what an SAE makes of the places they come to.
  *
- *   x_t = x_(t-1) + s u_t,   |u_t| = 1        loss_t = |x_t - sae(x_t)|^2,  cosine_t = <x_t, x_0> / |x_t||x_0|,
- * distance_t = |x_t - x_0| after Baig and Mak, section 6. The u_t are independent and of mean 0 (isotropic: a
- * normalised Gaussian; features: a random feature's decoder direction with a random sign), so E <u_i, u_j> = 0 for i !=
- * j and E |x_t - x_0|^2 = t s^2 whatever the dimension. In D dimensions the cross terms of an isotropic walk have
- * variance 1/D each, so that distance_t^2 varies by a share of about sqrt(2/D) only: the curve is smooth since D is
- * large, not since the steps were not random. Tests: tests/test_walk.c */
+ *   x_t = x_(t-1) + s u_t,   |u_t| = 1
+ *   loss_t = |x_t - sae(x_t)|^2,   cosine_t = <x_t, x_0> / |x_t||x_0|,   distance_t = |x_t - x_0|
+ * after Baig and Mak, section 6. The u_t are independent and of mean 0 (isotropic: a normalised Gaussian; features: a
+ * random feature's decoder direction with a random sign), so E <u_i, u_j> = 0 for i != j and E |x_t - x_0|^2 = t s^2
+ * whatever the dimension. In D dimensions the cross terms of an isotropic walk have variance 1/D each, so that
+ * distance_t^2 varies by a share of about sqrt(2/D) only: the curve is smooth since D is large, not since the steps
+ * were not random. Tests: tests/test_walk.c */
 #ifndef SAEMILL_WALK_H
 #define SAEMILL_WALK_H
 

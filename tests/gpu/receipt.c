@@ -158,6 +158,53 @@ static void one_step(const char *backend, const char *against, const struct shap
     free(x);
 }
 
+/* Reconstructions and the sums of evaluation, entries drawn by chance. */
+static void measures(const char *backend, size_t D, size_t F, size_t B, size_t per_row) {
+    enum { GROUPS = 3 };
+    const struct sae_kernels *k = table(backend), *cpu = table("cpu");
+    const size_t n = B * per_row;
+    struct arena m, host;
+    struct active a[2];
+    float *x[2], *W[2], *b_dec[2], *y[2];
+    double *mean[2], *own[2], *e_mean[2], worst = 0;
+    int32_t *group[2];
+    struct measure_row *row[2];
+    struct err e;
+    char name[64], size[48];
+    const size_t need = active_need(B, n) + 2 * arena_need(B * D, 4) + arena_need(F * D, 4) + arena_need(D, 4) + 2 * arena_need(D, 8) +
+                        arena_need(GROUPS * D, 8) + arena_need(B, 4) + arena_need(B, sizeof **row);
+    if (arena_init_in(&m, k->memory, need, "receipt", &e) || arena_init(&host, need, "receipt", &e)) stop(&e);
+    for (int i = 0; i < 2; i++) {
+        struct arena *from = i ? &host : &m;
+        active_take(&a[i], B, n, from);
+        x[i] = arena_take(from, B * D, 4), y[i] = arena_take(from, B * D, 4), W[i] = arena_take(from, F * D, 4);
+        b_dec[i] = arena_take(from, D, 4), mean[i] = arena_take(from, D, 8), e_mean[i] = arena_take(from, D, 8);
+        own[i] = arena_take(from, GROUPS * D, 8), group[i] = arena_take(from, B, 4), row[i] = arena_take(from, B, sizeof **row);
+        for (size_t j = 0; j < B * D; j++) x[i][j] = (float)rng_normal(61, 0, j);
+        for (size_t j = 0; j < F * D; j++) W[i][j] = (float)rng_normal(62, 0, j) / 8;
+        for (size_t j = 0; j < D; j++) b_dec[i][j] = (float)rng_normal(63, 0, j), mean[i][j] = rng_normal(64, 0, j);
+        for (size_t j = 0; j < GROUPS * D; j++) own[i][j] = rng_normal(65, 0, j);
+        for (size_t b = 0; b < B; b++) group[i][b] = (int32_t)(b % GROUPS), a[i].row[b + 1] = (b + 1) * per_row - b % per_row * (b + 1 < B);
+        for (size_t j = 0; j < n; j++) a[i].feat[j] = (uint32_t)(rng_uniform(66, 0, j) * (double)F), a[i].pre[j] = (float)rng_uniform(67, 0, j);
+    }
+    const struct sae_kernels *by[2] = {k, cpu};
+    for (int i = 0; i < 2; i++) {
+        by[i]->measure(B, D, x[i], &a[i], W[i], b_dec[i], mean[i], own[i], group[i], y[i], e_mean[i], row[i]);
+        if (by[i]->finish(&e)) stop(&e);
+    }
+    for (size_t b = 0; b < B; b++) {
+        const double got[] = {row[0][b].e2, row[0][b].e2_centred, row[0][b].x2, row[0][b].y2, row[0][b].dev2, row[0][b].group_dev2};
+        const double want[] = {row[1][b].e2, row[1][b].e2_centred, row[1][b].x2, row[1][b].y2, row[1][b].dev2, row[1][b].group_dev2};
+        for (int j = 0; j < 6; j++) worst = fmax(worst, fabs(got[j] / want[j] - 1));
+        worst = fmax(worst, fabs(row[0][b].xy - row[1][b].xy) / (row[1][b].x2 + row[1][b].y2));
+    }
+    for (size_t d = 0; d < D; d++) worst = fmax(worst, fabs(e_mean[0][d] - e_mean[1][d]));
+    snprintf(name, sizeof name, "%s: evaluation's sums", backend);
+    snprintf(size, sizeof size, "D %zu F %zu B %zu", D, F, B);
+    checked(name, size, fmax(worst, far(y[0], y[1], B * D)), 1e-5);
+    arena_free(&m), arena_free(&host);
+}
+
 /* d loss / d parameter by central differences of the back end's own loss, for ReLU with lambda 0 where nothing jumps. */
 static void gradients(const char *backend) {
     const struct shape s = {24, 96, 32, 30, 0.1, SAE_RELU, 0};
@@ -417,6 +464,8 @@ int main(int argc, char **argv) {
         if (!quick) one_step("cuda-f32", "cpu", &real, dense, 1e-3);
         if (!quick) one_step("cuda", "cpu", &wide, dense, 0.1);
     }
+    measures("cuda-f32", 33, 300, 57, 20), measures("cuda", 37, 50, 130, 7);
+    if (!quick) measures("cuda", 3584, 16384, 200, 64);
     lm_checks(quick);
     gradients("cuda-f32");
     const struct shape small = {256, 4096, 1024, 50, 0.02, SAE_JUMPRELU, 0};
