@@ -47,19 +47,21 @@ SHARED_INLINE void adam_scalar(const struct adam *o, float root_correct2, float 
  *   p, v, m      parameters and moments, updated in place (b_dec is not touched here); m->W_enc NULL when beta1 = 0
  *   gb_dec [D]   f64   out: - sum_f gb_enc[f] W_enc[f] with the old W_enc
  *   steps_idle [F] u32 steps since the feature was last active; updated */
-void adam_sparse_ref(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by, const float *z,
-                     const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
+void adam_sparse_ref(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by,
+                     const float *z, const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
                      struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);
-void adam_sparse_cpu(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by, const float *z,
-                     const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
+void adam_sparse_cpu(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by,
+                     const float *z, const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
                      struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);
 
 /* The same from gradients that were formed densely.
  *   g          gradients [F,D], [F,D], [F], -, [F]; W_dec's is projected in place
  *   fired [F]  u32, rows in which the feature was active */
 void adam_dense_ref(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o,
-                    struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);
+                    struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
+                    uint32_t *steps_idle);
 void adam_dense_cpu(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o,
-                    struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);
+                    struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
+                    uint32_t *steps_idle);
 
 #endif

@@ -85,8 +85,8 @@ static void add_blocks(size_t D, size_t blocks, const double *part, double *gb_d
         for (size_t d = 0; d < D; d++) gb_dec[d] += part[k * D + d];
 }
 
-void adam_sparse_cpu(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by, const float *z,
-                     const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
+void adam_sparse_cpu(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by,
+                     const float *z, const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
                      struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle) {
     (void)B;
     size_t blocks = (F + BLOCK - 1) / BLOCK;
@@ -119,7 +119,8 @@ void adam_sparse_cpu(size_t D, size_t F, size_t B, const float *xc, const float 
 }
 
 void adam_dense_cpu(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o,
-                    struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle) {
+                    struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
+                    uint32_t *steps_idle) {
     size_t blocks = (F + BLOCK - 1) / BLOCK;
     double *part = mem_array(blocks * D, sizeof *part, "adam", NULL);
     CHECK(part);

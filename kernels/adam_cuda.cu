@@ -20,8 +20,8 @@ struct adam_args {
 };
 
 /* Sums over a feature's entries, a warp a feature. */
-__global__ static void entry_sums(size_t F, const size_t *first, const uint32_t *entry, const float *z, const float *dpre,
-                                  const float *dtheta, float *g_b, float *g_theta, uint32_t *fired) {
+__global__ static void entry_sums(size_t F, const size_t *first, const uint32_t *entry, const float *z,
+                                  const float *dpre, const float *dtheta, float *g_b, float *g_theta, uint32_t *fired) {
     const size_t f = (blockIdx.x * (size_t)blockDim.x + threadIdx.x) / 32, lane = threadIdx.x % 32;
     if (f >= F) return; /* a whole warp */
     float b = 0, t = 0, n = 0;
@@ -35,7 +35,8 @@ __global__ static void entry_sums(size_t F, const size_t *first, const uint32_t 
 }
 
 /* partial[s*D + d] = - sum of g_b[f] W_enc[f,d] over the features of slice s */
-__global__ static void bias_slices(size_t D, size_t F, size_t per, const float *g_b, const float *W_enc, double *partial) {
+__global__ static void bias_slices(size_t D, size_t F, size_t per, const float *g_b, const float *W_enc,
+                                   double *partial) {
     const size_t d = blockIdx.x % ((D + blockDim.x - 1) / blockDim.x) * blockDim.x + threadIdx.x;
     const size_t s = blockIdx.x / ((D + blockDim.x - 1) / blockDim.x), f1 = (s + 1) * per < F ? (s + 1) * per : F;
     if (d >= D) return;
@@ -141,17 +142,17 @@ static void bias(size_t D, size_t F, const float *g_b, const float *W_enc, doubl
     LAUNCH(bias_join, tiles, CUDA_THREADS, 0, D, slices, partial, gb_dec);
 }
 
-void adam_sparse_cuda(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by, const float *z,
-                      const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p, struct sae_arrays *v,
-                      struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle) {
+void adam_sparse_cuda(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by,
+                      const float *z, const float *dpre, const float *dtheta, const struct adam *o,
+                      struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
+                      uint32_t *steps_idle) {
     float *sums = (float *)cuda_scratch(CUDA_SCRATCH_FEATURE, 3 * F * sizeof(float));
     if (!sums) return;
-    struct adam_args a = {D,        F,           xc,        G,          by->first,
-                          by->row,  by->entry,   z,         dpre,       sums,
-                          sums + F, (uint32_t *)(sums + 2 * F), *p, *p, *v,
-                          *m,       *o,          steps_idle, NULL,   NULL};
-    LAUNCH(entry_sums, cuda_blocks(F, CUDA_THREADS / 32), CUDA_THREADS, 0, F, by->first, by->entry, z, dpre, dtheta, sums, sums + F,
-           (uint32_t *)(sums + 2 * F));
+    struct adam_args a = {
+        D,  F,  xc, G,  by->first, by->row,    by->entry, z,   dpre, sums, sums + F, (uint32_t *)(sums + 2 * F),
+        *p, *p, *v, *m, *o,        steps_idle, NULL,      NULL};
+    LAUNCH(entry_sums, cuda_blocks(F, CUDA_THREADS / 32), CUDA_THREADS, 0, F, by->first, by->entry, z, dpre, dtheta,
+           sums, sums + F, (uint32_t *)(sums + 2 * F));
     bias(D, F, sums, p->W_enc, gb_dec);
     if (cuda_precision() != CUDA_BF16) {
         LAUNCH(update_f32, F, CUDA_THREADS, 2 * padded(D) * sizeof(float), a);
@@ -162,15 +163,19 @@ void adam_sparse_cuda(size_t D, size_t F, size_t B, const float *xc, const float
     cuda_to_bf16(xc, half, B * D);
     cuda_to_bf16(G, half + B * D * 2, B * D);
     a.xc = half, a.G = half + B * D * 2;
-    a.half_enc = cuda_half_to_write(CUDA_W_ENC, p->W_enc, F * D), a.half_dec = cuda_half_to_write(CUDA_W_DEC, p->W_dec, F * D);
+    a.half_enc = cuda_half_to_write(CUDA_W_ENC, p->W_enc, F * D),
+    a.half_dec = cuda_half_to_write(CUDA_W_DEC, p->W_dec, F * D);
     LAUNCH(update_bf16, F, CUDA_THREADS, 2 * padded(D) * sizeof(float), a);
 }
 
-void adam_dense_cuda(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o, struct sae_arrays *p,
-                     struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle) {
-    struct adam_args a = {D, F, NULL, NULL, NULL, NULL, NULL, NULL, NULL, g->b_enc, g->theta, fired, *g, *p, *v, *m, *o, steps_idle, NULL, NULL};
+void adam_dense_cuda(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o,
+                     struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
+                     uint32_t *steps_idle) {
+    struct adam_args a = {D,        F,     NULL, NULL, NULL, NULL, NULL, NULL,       NULL, g->b_enc,
+                          g->theta, fired, *g,   *p,   *v,   *m,   *o,   steps_idle, NULL, NULL};
     bias(D, F, g->b_enc, p->W_enc, gb_dec);
     if (cuda_precision() == CUDA_BF16)
-        a.half_enc = cuda_half_to_write(CUDA_W_ENC, p->W_enc, F * D), a.half_dec = cuda_half_to_write(CUDA_W_DEC, p->W_dec, F * D);
+        a.half_enc = cuda_half_to_write(CUDA_W_ENC, p->W_enc, F * D),
+        a.half_dec = cuda_half_to_write(CUDA_W_DEC, p->W_dec, F * D);
     LAUNCH(update_dense, F, CUDA_THREADS, 2 * padded(D) * sizeof(float), a);
 }

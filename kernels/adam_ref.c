@@ -15,13 +15,13 @@ static void update(const struct adam *o, double g, float *p, float *m, float *v)
     }
     double second = b2 * (double)*v + (double)o->rest2 * g * g;
     *v = (float)second;
-    *p = (float)((double)*p - (double)o->lr / (double)o->correct1 * first /
-                                  (sqrt(second / (double)o->correct2) + (double)o->eps));
+    *p = (float)((double)*p -
+                 (double)o->lr / (double)o->correct1 * first / (sqrt(second / (double)o->correct2) + (double)o->eps));
 }
 
 static void feature(size_t D, size_t f, const double *g_enc, const double *g_dec, double g_b, double g_theta, int fired,
-                    const struct adam *o, struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
-                    uint32_t *steps_idle) {
+                    const struct adam *o, struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m,
+                    double *gb_dec, uint32_t *steps_idle) {
     float *we = p->W_enc + f * D, *wd = p->W_dec + f * D;
     double along = 0, norm2 = 0;
     for (size_t d = 0; d < D; d++) along += g_dec[d] * (double)wd[d];
@@ -39,8 +39,8 @@ static void feature(size_t D, size_t f, const double *g_enc, const double *g_dec
     steps_idle[f] = fired ? 0 : steps_idle[f] + 1;
 }
 
-void adam_sparse_ref(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by, const float *z,
-                     const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
+void adam_sparse_ref(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by,
+                     const float *z, const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
                      struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle) {
     (void)B;
     double *g = mem_array(2 * D, sizeof *g, "adam", NULL);
@@ -64,13 +64,15 @@ void adam_sparse_ref(size_t D, size_t F, size_t B, const float *xc, const float 
 }
 
 void adam_dense_ref(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o,
-                    struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle) {
+                    struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
+                    uint32_t *steps_idle) {
     double *row = mem_array(2 * D, sizeof *row, "adam", NULL);
     CHECK(row);
     memset(gb_dec, 0, D * sizeof *gb_dec);
     for (size_t f = 0; f < F; f++) {
         for (size_t d = 0; d < D; d++) row[d] = (double)g->W_enc[f * D + d], row[D + d] = (double)g->W_dec[f * D + d];
-        feature(D, f, row, row + D, (double)g->b_enc[f], (double)g->theta[f], fired[f] > 0, o, p, v, m, gb_dec, steps_idle);
+        feature(D, f, row, row + D, (double)g->b_enc[f], (double)g->theta[f], fired[f] > 0, o, p, v, m, gb_dec,
+                steps_idle);
     }
     free(row);
 }

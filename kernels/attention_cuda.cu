@@ -9,7 +9,12 @@
 
 #include "kernels/mma_cuda.h"
 
-enum { WARPS = 4, TILE_THREADS = 32 * WARPS, KEYS = 64, PAD = 8 }; /* PAD: rows of shared memory that start in other banks */
+enum {
+    WARPS = 4,
+    TILE_THREADS = 32 * WARPS,
+    KEYS = 64,
+    PAD = 8
+}; /* PAD: rows of shared memory that start in other banks */
 
 struct attention_args {
     size_t H, G, Dh, ld, ldo;
@@ -20,7 +25,8 @@ struct attention_args {
 };
 
 /* Rows first .. first+KEYS-1 of [T, Dh], ld apart, into shared memory, ld_shared apart; zeros from T on. */
-__device__ static inline void load_tile(const __nv_bfloat16 *from, size_t ld, size_t first, size_t T, int Dh, __nv_bfloat16 *to) {
+__device__ static inline void load_tile(const __nv_bfloat16 *from, size_t ld, size_t first, size_t T, int Dh,
+                                        __nv_bfloat16 *to) {
     const int pieces = Dh / 8, ld_shared = Dh + PAD;
     for (int i = (int)threadIdx.x; i < KEYS * pieces; i += TILE_THREADS) {
         const int r = i / pieces, c = i % pieces * 8;
@@ -73,7 +79,8 @@ __device__ static inline void attend_tile(const struct attention_args *a, __nv_b
         for (int n = 0; n < KEYS / 8; n++)
 #pragma unroll
             for (int j = 0; j < 4; j++) {
-                const size_t row = tile.row + (size_t)(warp * 16 + lane / 4 + j / 2 * 8), key = first + (size_t)(n * 8 + lane % 4 * 2 + j % 2);
+                const size_t row = tile.row + (size_t)(warp * 16 + lane / 4 + j / 2 * 8),
+                             key = first + (size_t)(n * 8 + lane % 4 * 2 + j % 2);
                 score[n][j] = key <= row ? score[n][j] * a->scale : -INFINITY;
                 most[j / 2] = fmaxf(most[j / 2], score[n][j]);
             }
@@ -99,11 +106,13 @@ __device__ static inline void attend_tile(const struct attention_args *a, __nv_b
         for (int s = 0; s < KEYS / 16; s++) { /* 16 keys: two tiles of scores are the left operand as they lie */
             uint32_t p[4];
             p[0] = cuda_pair(score[2 * s][0], score[2 * s][1]), p[1] = cuda_pair(score[2 * s][2], score[2 * s][3]);
-            p[2] = cuda_pair(score[2 * s + 1][0], score[2 * s + 1][1]), p[3] = cuda_pair(score[2 * s + 1][2], score[2 * s + 1][3]);
+            p[2] = cuda_pair(score[2 * s + 1][0], score[2 * s + 1][1]),
+            p[3] = cuda_pair(score[2 * s + 1][2], score[2 * s + 1][3]);
 #pragma unroll
             for (int n = 0; n < 2 * steps; n += 2) {
                 uint32_t b[4];
-                mma_load_columns(b, values + (s * 16 + lane / 8 % 2 * 8 + lane % 8) * ld_shared + n * 8 + lane / 16 * 8);
+                mma_load_columns(b,
+                                 values + (s * 16 + lane / 8 % 2 * 8 + lane % 8) * ld_shared + n * 8 + lane / 16 * 8);
                 mma_add(out[n], p, b);
                 mma_add(out[n + 1], p, b + 2);
             }
@@ -114,7 +123,8 @@ __device__ static inline void attend_tile(const struct attention_args *a, __nv_b
         const size_t row = tile.row + (size_t)(warp * 16 + lane / 4 + r * 8);
         sum[r] += __shfl_xor_sync(0xffffffffu, sum[r], 1);
         sum[r] += __shfl_xor_sync(0xffffffffu, sum[r], 2);
-        __nv_bfloat16 *to = (__nv_bfloat16 *)a->out + (tile.first + row) * a->ldo + head * (size_t)Dh + (size_t)(lane % 4 * 2);
+        __nv_bfloat16 *to =
+            (__nv_bfloat16 *)a->out + (tile.first + row) * a->ldo + head * (size_t)Dh + (size_t)(lane % 4 * 2);
 #pragma unroll
         for (int n = 0; n < 2 * steps; n++)
             if (row < T) *(uint32_t *)(to + n * 8) = cuda_pair(out[n][2 * r] / sum[r], out[n][2 * r + 1] / sum[r]);
@@ -136,7 +146,8 @@ __global__ static void attention_rows(const struct attention_args a, int half) {
     __shared__ double room[32];
     SHARED_DYNAMIC(float, p);
     const struct pass_tile tile = a.tile[blockIdx.x / a.H];
-    const size_t head = blockIdx.x % a.H, group = head / (a.H / a.G), start = (size_t)tile.first * a.ld, kv = start + group * a.Dh;
+    const size_t head = blockIdx.x % a.H, group = head / (a.H / a.G), start = (size_t)tile.first * a.ld,
+                 kv = start + group * a.Dh;
     const size_t end = tile.row + PASS_TILE < tile.T ? tile.row + PASS_TILE : tile.T;
     for (size_t i = tile.row; i < end; i++) {
         const size_t q = start + i * a.ld + head * a.Dh;
@@ -144,7 +155,8 @@ __global__ static void attention_rows(const struct attention_args a, int half) {
         float top = -INFINITY;
         for (size_t j = threadIdx.x; j <= i; j += blockDim.x) {
             float s = 0;
-            for (size_t d = 0; d < a.Dh; d++) s += cuda_load(a.q, q + d, half) * cuda_load(a.k, kv + j * a.ld + d, half);
+            for (size_t d = 0; d < a.Dh; d++)
+                s += cuda_load(a.q, q + d, half) * cuda_load(a.k, kv + j * a.ld + d, half);
             p[j] = s * a.scale;
         }
         __syncthreads();
@@ -171,7 +183,10 @@ void attention_cuda(const struct pass_place *p, const struct attention *in, floa
     (void)work;
     for (size_t i = 0; i < p->n; i++)
         if (p->start[i + 1] - p->start[i] > T) T = p->start[i + 1] - p->start[i];
-    if (half && in->Dh == 64) LAUNCH(attention_64, p->n_tiles * in->H, TILE_THREADS, 2 * KEYS * (64 + PAD) * 2, a);
-    else if (half && in->Dh == 128) LAUNCH(attention_128, p->n_tiles * in->H, TILE_THREADS, 2 * KEYS * (128 + PAD) * 2, a);
-    else LAUNCH(attention_rows, p->n_tiles * in->H, CUDA_THREADS, T * sizeof(float), a, half);
+    if (half && in->Dh == 64)
+        LAUNCH(attention_64, p->n_tiles * in->H, TILE_THREADS, 2 * KEYS * (64 + PAD) * 2, a);
+    else if (half && in->Dh == 128)
+        LAUNCH(attention_128, p->n_tiles * in->H, TILE_THREADS, 2 * KEYS * (128 + PAD) * 2, a);
+    else
+        LAUNCH(attention_rows, p->n_tiles * in->H, CUDA_THREADS, T * sizeof(float), a, half);
 }

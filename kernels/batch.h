@@ -24,7 +24,8 @@ void batch_spread(size_t n, size_t F, const float *row, float *out);
  *   G       [B,D] f32
  *   gb_dec  [D] f64
  *   b_dec, v [D] f32; m [D] f32 or NULL (beta1 = 0) */
-void batch_b_dec(size_t B, size_t D, const float *G, double *gb_dec, const struct adam *o, float *b_dec, float *m, float *v);
+void batch_b_dec(size_t B, size_t D, const float *G, double *gb_dec, const struct adam *o, float *b_dec, float *m,
+                 float *v);
 
 /* Sums over the rows, in row order; *t is the host's. A device is waited for here. */
 void batch_total(size_t B, const struct sae_row_sums *sums, struct batch_totals *t);

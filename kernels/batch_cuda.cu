@@ -11,13 +11,12 @@ __global__ static void bounds(size_t F, const float *theta, const struct sae_rul
     EACH(f, F) low[f] = rule.jump ? theta[f] - 0.5f * rule.epsilon : 0.0f;
 }
 
-__global__ static void spread(size_t n, size_t F, const float *row, float *out) {
-    EACH(i, n * F) out[i] = row[i % F];
-}
+__global__ static void spread(size_t n, size_t F, const float *row, float *out) { EACH(i, n * F) out[i] = row[i % F]; }
 
 /* partial[s*D + d] = sum of G[b,d] over the rows of slice s */
 __global__ static void column_slices(size_t B, size_t D, size_t per, const float *G, double *partial) {
-    const size_t tiles = (D + blockDim.x - 1) / blockDim.x, d = blockIdx.x % tiles * blockDim.x + threadIdx.x, s = blockIdx.x / tiles;
+    const size_t tiles = (D + blockDim.x - 1) / blockDim.x, d = blockIdx.x % tiles * blockDim.x + threadIdx.x,
+                 s = blockIdx.x / tiles;
     const size_t b1 = (s + 1) * per < B ? (s + 1) * per : B;
     if (d >= D) return;
     double sum = 0;
@@ -25,8 +24,8 @@ __global__ static void column_slices(size_t B, size_t D, size_t per, const float
     partial[s * D + d] = sum;
 }
 
-__global__ static void update_b_dec(size_t D, size_t slices, const double *partial, double *gb_dec, const struct adam o, float *b_dec,
-                                    float *m, float *v) {
+__global__ static void update_b_dec(size_t D, size_t slices, const double *partial, double *gb_dec, const struct adam o,
+                                    float *b_dec, float *m, float *v) {
     EACH(d, D) {
         double sum = gb_dec[d];
         for (size_t s = 0; s < slices; s++) sum += partial[s * D + d];
@@ -38,7 +37,8 @@ __global__ static void update_b_dec(size_t D, size_t slices, const double *parti
 __global__ static void total(size_t B, const struct sae_row_sums *sums, double *out) {
     __shared__ double room[32];
     double loss = 0, penalty = 0, l0 = 0;
-    for (size_t b = threadIdx.x; b < B; b += blockDim.x) loss += sums[b].loss, penalty += sums[b].penalty, l0 += sums[b].l0;
+    for (size_t b = threadIdx.x; b < B; b += blockDim.x)
+        loss += sums[b].loss, penalty += sums[b].penalty, l0 += sums[b].l0;
     loss = cuda_block_sum(loss, room), penalty = cuda_block_sum(penalty, room), l0 = cuda_block_sum(l0, room);
     if (threadIdx.x) return;
     out[0] = loss, out[1] = penalty, out[2] = l0;
@@ -65,7 +65,8 @@ void batch_spread_cuda(size_t n, size_t F, const float *row, float *out) {
     LAUNCH(spread, cuda_blocks(n * F, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, F, row, out);
 }
 
-void batch_b_dec_cuda(size_t B, size_t D, const float *G, double *gb_dec, const struct adam *o, float *b_dec, float *m, float *v) {
+void batch_b_dec_cuda(size_t B, size_t D, const float *G, double *gb_dec, const struct adam *o, float *b_dec, float *m,
+                      float *v) {
     const size_t slices = B < SLICES ? B : SLICES, per = cuda_blocks(B, slices), tiles = cuda_blocks(D, CUDA_THREADS);
     double *partial = (double *)cuda_scratch(CUDA_SCRATCH_SUMS, slices * D * sizeof(double));
     if (!partial) return;
@@ -88,4 +89,6 @@ static size_t count_of(size_t n, const uint32_t *counts, uint32_t at_least, int 
 }
 
 size_t batch_count_cuda(size_t n, const uint32_t *counts) { return count_of(n, counts, 0, 0); }
-size_t batch_idle_cuda(size_t F, const uint32_t *steps_idle, uint32_t window) { return count_of(F, steps_idle, window, 1); }
+size_t batch_idle_cuda(size_t F, const uint32_t *steps_idle, uint32_t window) {
+    return count_of(F, steps_idle, window, 1);
+}

@@ -24,14 +24,18 @@ enum { BITMUL_B = 4 }; /* vectors at a time */
  *   y     [F,4]        f64, overwritten
  *   v     [F,4]        f32, read only
  * Threads: calls on disjoint outputs may run at once; none are started here. */
-void bitmul_gather_ref(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u, size_t ldu, double *restrict y);
-void bitmul_gather_cpu(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u, size_t ldu, double *restrict y);
-void bitmul_scatter_ref(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *v, double *restrict u, size_t ldu);
-void bitmul_scatter_cpu(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *v, double *restrict u, size_t ldu);
+void bitmul_gather_ref(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u, size_t ldu,
+                       double *restrict y);
+void bitmul_gather_cpu(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u, size_t ldu,
+                       double *restrict y);
+void bitmul_scatter_ref(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *v, double *restrict u,
+                        size_t ldu);
+void bitmul_scatter_cpu(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *v, double *restrict u,
+                        size_t ldu);
 
 /* The same with the instructions named by the caller (POPCOUNT_AVX512 needs only AVX-512F here). For tests. */
-void bitmul_gather_isa(enum popcount_isa isa, size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u, size_t ldu,
-                       double *restrict y);
+void bitmul_gather_isa(enum popcount_isa isa, size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u,
+                       size_t ldu, double *restrict y);
 void bitmul_scatter_isa(enum popcount_isa isa, size_t F, size_t W, const uint64_t *bits, size_t ld, const float *v,
                         double *restrict u, size_t ldu);
 

@@ -70,9 +70,12 @@ __attribute__((target("avx512f"))) static void lanes_avx512(size_t n, const uint
 
 static void lanes(enum popcount_isa isa, size_t n, const uint64_t *row, const float *u, size_t ldu,
                   float acc[BITMUL_B][LANES]) {
-    if (isa == POPCOUNT_AVX512) lanes_avx512(n, row, u, ldu, acc);
-    else if (isa == POPCOUNT_AVX2) lanes_avx2(n, row, u, ldu, acc);
-    else lanes_plain(n, row, u, ldu, acc);
+    if (isa == POPCOUNT_AVX512)
+        lanes_avx512(n, row, u, ldu, acc);
+    else if (isa == POPCOUNT_AVX2)
+        lanes_avx2(n, row, u, ldu, acc);
+    else
+        lanes_plain(n, row, u, ldu, acc);
 }
 #else
 static void lanes(enum popcount_isa isa, size_t n, const uint64_t *row, const float *u, size_t ldu,
@@ -82,8 +85,8 @@ static void lanes(enum popcount_isa isa, size_t n, const uint64_t *row, const fl
 }
 #endif
 
-void bitmul_gather_isa(enum popcount_isa isa, size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u, size_t ldu,
-                       double *restrict y) {
+void bitmul_gather_isa(enum popcount_isa isa, size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u,
+                       size_t ldu, double *restrict y) {
     for (size_t f = 0; f < F; f++) {
         double sum[BITMUL_B] = {0};
         for (size_t w = 0; w < W; w += PANEL_WORDS) {
@@ -153,13 +156,18 @@ __attribute__((target("avx512f"))) static void word_avx512(size_t n, const uint6
         for (size_t q = 0; q < 4; q++) _mm512_storeu_ps(&acc[b][16 * q], s[b][q]);
 }
 
-static void word(enum popcount_isa isa, size_t n, const uint64_t *bits, size_t ld, const float *v, float acc[BITMUL_B][64]) {
-    if (isa == POPCOUNT_AVX512) word_avx512(n, bits, ld, v, acc);
-    else if (isa == POPCOUNT_AVX2) word_avx2(n, bits, ld, v, acc);
-    else word_plain(n, bits, ld, v, acc);
+static void word(enum popcount_isa isa, size_t n, const uint64_t *bits, size_t ld, const float *v,
+                 float acc[BITMUL_B][64]) {
+    if (isa == POPCOUNT_AVX512)
+        word_avx512(n, bits, ld, v, acc);
+    else if (isa == POPCOUNT_AVX2)
+        word_avx2(n, bits, ld, v, acc);
+    else
+        word_plain(n, bits, ld, v, acc);
 }
 #else
-static void word(enum popcount_isa isa, size_t n, const uint64_t *bits, size_t ld, const float *v, float acc[BITMUL_B][64]) {
+static void word(enum popcount_isa isa, size_t n, const uint64_t *bits, size_t ld, const float *v,
+                 float acc[BITMUL_B][64]) {
     CHECK(isa == POPCOUNT_PLAIN);
     word_plain(n, bits, ld, v, acc);
 }
@@ -185,10 +193,12 @@ static enum popcount_isa best(void) {
     return POPCOUNT_PLAIN;
 }
 
-void bitmul_gather_cpu(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u, size_t ldu, double *restrict y) {
+void bitmul_gather_cpu(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u, size_t ldu,
+                       double *restrict y) {
     bitmul_gather_isa(best(), F, W, bits, ld, u, ldu, y);
 }
 
-void bitmul_scatter_cpu(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *v, double *restrict u, size_t ldu) {
+void bitmul_scatter_cpu(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *v, double *restrict u,
+                        size_t ldu) {
     bitmul_scatter_isa(best(), F, W, bits, ld, v, u, ldu);
 }

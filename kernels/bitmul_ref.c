@@ -3,7 +3,8 @@
 
 static double bit(const uint64_t *row, size_t c) { return (double)(row[c / 64] >> (c % 64) & 1); }
 
-void bitmul_gather_ref(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u, size_t ldu, double *restrict y) {
+void bitmul_gather_ref(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u, size_t ldu,
+                       double *restrict y) {
     for (size_t f = 0; f < F; f++)
         for (size_t b = 0; b < BITMUL_B; b++) {
             double s = 0;
@@ -12,7 +13,8 @@ void bitmul_gather_ref(size_t F, size_t W, const uint64_t *bits, size_t ld, cons
         }
 }
 
-void bitmul_scatter_ref(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *v, double *restrict u, size_t ldu) {
+void bitmul_scatter_ref(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *v, double *restrict u,
+                        size_t ldu) {
     for (size_t b = 0; b < BITMUL_B; b++)
         for (size_t c = 0; c < 64 * W; c++) {
             double s = 0;

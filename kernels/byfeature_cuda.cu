@@ -8,7 +8,8 @@
 
 enum { SLICES = 128 };
 
-__global__ static void count_slice(size_t B, size_t F, size_t per, const size_t *row, const uint32_t *feat, uint32_t *place) {
+__global__ static void count_slice(size_t B, size_t F, size_t per, const size_t *row, const uint32_t *feat,
+                                   uint32_t *place) {
     uint32_t *count = place + blockIdx.x * F;
     for (size_t f = threadIdx.x; f < F; f += blockDim.x) count[f] = 0;
     __syncthreads();
@@ -38,8 +39,8 @@ __global__ static void start_of_slices(size_t F, size_t slices, const size_t *fi
     }
 }
 
-__global__ static void place_slice(size_t B, size_t F, size_t per, const size_t *row, const uint32_t *feat, uint32_t *place,
-                                   uint32_t *row_of, uint32_t *entry) {
+__global__ static void place_slice(size_t B, size_t F, size_t per, const size_t *row, const uint32_t *feat,
+                                   uint32_t *place, uint32_t *row_of, uint32_t *entry) {
     uint32_t *next = place + blockIdx.x * F;
     size_t b0 = blockIdx.x * per, b1 = b0 + per < B ? b0 + per : B;
     for (size_t b = b0; b < b1; b++) {

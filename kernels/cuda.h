@@ -19,15 +19,15 @@
 #include <cuda_runtime.h>
 #define BEGIN_C extern "C" {
 #define END_C   }
-#define LAUNCH(kernel, blocks, threads, shared_bytes, ...)                                                                   \
-    do {                                                                                                                    \
-        if ((blocks) > 0 && cuda_room((const void *)(kernel), shared_bytes)) {                                               \
-            (kernel)<<<(unsigned)(blocks), (unsigned)(threads), (shared_bytes), cuda_stream()>>>(__VA_ARGS__);               \
-            cuda_note(cudaGetLastError(), #kernel);                                                                         \
-        }                                                                                                                   \
+#define LAUNCH(kernel, blocks, threads, shared_bytes, ...)                                                             \
+    do {                                                                                                               \
+        if ((blocks) > 0 && cuda_room((const void *)(kernel), shared_bytes)) {                                         \
+            (kernel)<<<(unsigned)(blocks), (unsigned)(threads), (shared_bytes), cuda_stream()>>>(__VA_ARGS__);         \
+            cuda_note(cudaGetLastError(), #kernel);                                                                    \
+        }                                                                                                              \
     } while (0)
-#define SHARED_DYNAMIC(type, name)                                                                                          \
-    extern __shared__ __align__(16) unsigned long long shared_bytes_of_the_block[];                                                       \
+#define SHARED_DYNAMIC(type, name)                                                                                     \
+    extern __shared__ __align__(16) unsigned long long shared_bytes_of_the_block[];                                    \
     type *name = (type *)shared_bytes_of_the_block
 #endif
 
@@ -81,22 +81,33 @@ void cuda_sent(int slot);
 int cuda_await(int slot, struct err *e);
 
 void cuda_copy(void *to, const void *from, size_t bytes); /* on the device; started */
-void cuda_describe(char out[256]);                        /* "NVIDIA H200, 139.8 GiB, compute 9.0, driver 13.0, runtime 13.0" */
+void cuda_describe(char out[256]); /* "NVIDIA H200, 139.8 GiB, compute 9.0, driver 13.0, runtime 13.0" */
 
 /* Scratch number `which`, at least `bytes`, kept for the next call; NULL (and the error noted) when there is none. */
-enum { CUDA_SCRATCH_A, CUDA_SCRATCH_B, CUDA_SCRATCH_PRE, CUDA_SCRATCH_COUNTS, CUDA_SCRATCH_SLICES, CUDA_SCRATCH_SUMS,
-       CUDA_SCRATCH_FEATURE, CUDA_SCRATCH_X, CUDA_SCRATCH_W_ENC, CUDA_SCRATCH_W_DEC, CUDA_SCRATCHES };
+enum {
+    CUDA_SCRATCH_A,
+    CUDA_SCRATCH_B,
+    CUDA_SCRATCH_PRE,
+    CUDA_SCRATCH_COUNTS,
+    CUDA_SCRATCH_SLICES,
+    CUDA_SCRATCH_SUMS,
+    CUDA_SCRATCH_FEATURE,
+    CUDA_SCRATCH_X,
+    CUDA_SCRATCH_W_ENC,
+    CUDA_SCRATCH_W_DEC,
+    CUDA_SCRATCHES
+};
 void *cuda_scratch(int which, size_t bytes);
 
 int gemm_cuda_start(struct err *e);
 
 /* C[M,N] := op(A) op(B) + beta C, row-major, as gemm.h, by cuBLAS. Operands are float32; in CUDA_BF16 they are rounded to bf16 first. */
-void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const float *A, size_t lda, const float *B, size_t ldb,
-               float beta, float *C, size_t ldc);
+void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const float *A, size_t lda, const float *B,
+               size_t ldb, float beta, float *C, size_t ldc);
 
 /* The same with operands that are bf16 already in CUDA_BF16, float32 otherwise; the result is so too, or float32 if `wide`. */
-void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *A, size_t lda, const void *B, size_t ldb, float beta,
-                    void *C, size_t ldc, bool wide);
+void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *A, size_t lda, const void *B,
+                    size_t ldb, float beta, void *C, size_t ldc, bool wide);
 
 /* out[i] := bf16(x[i]), to nearest, ties to even.   out: scratch, 2 bytes each */
 void cuda_to_bf16(const float *x, void *out, size_t n);
@@ -113,24 +124,28 @@ void cuda_halves_forget(void);
 
 int encode_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_enc, const float *b_enc, const float *low,
                 struct active *a);
-void residual_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec, const float *theta,
-                   const struct sae_rule *rule, const struct active *a, float *G, float *z, float *dpre, float *dtheta,
-                   struct sae_row_sums *sums);
+void residual_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec,
+                   const float *theta, const struct sae_rule *rule, const struct active *a, float *G, float *z,
+                   float *dpre, float *dtheta, struct sae_row_sums *sums);
 void byfeature_sort_cuda(struct byfeature *s, const struct active *a);
-void adam_sparse_cuda(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by, const float *z,
-                      const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p, struct sae_arrays *v,
-                      struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);
-void adam_dense_cuda(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o, struct sae_arrays *p,
-                     struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);
-void dense_activate_cuda(size_t n, size_t F, const float *pre, const float *theta, const struct sae_rule *rule, float *z,
-                         struct sae_row_sums *sums, uint32_t *near);
-void dense_gradient_cuda(size_t n, size_t B, size_t F, const float *pre, const float *theta, const struct sae_rule *rule, float *g,
-                         float *g_b, float *g_theta, uint32_t *fired);
-void dense_residual_cuda(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r, struct sae_row_sums *sums);
+void adam_sparse_cuda(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by,
+                      const float *z, const float *dpre, const float *dtheta, const struct adam *o,
+                      struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
+                      uint32_t *steps_idle);
+void adam_dense_cuda(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o,
+                     struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
+                     uint32_t *steps_idle);
+void dense_activate_cuda(size_t n, size_t F, const float *pre, const float *theta, const struct sae_rule *rule,
+                         float *z, struct sae_row_sums *sums, uint32_t *near);
+void dense_gradient_cuda(size_t n, size_t B, size_t F, const float *pre, const float *theta,
+                         const struct sae_rule *rule, float *g, float *g_b, float *g_theta, uint32_t *fired);
+void dense_residual_cuda(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r,
+                         struct sae_row_sums *sums);
 void batch_centre_cuda(size_t B, size_t D, const float *x, const float *b_dec, float *xc);
 void batch_bounds_cuda(size_t F, const float *theta, const struct sae_rule *rule, float *low);
 void batch_spread_cuda(size_t n, size_t F, const float *row, float *out);
-void batch_b_dec_cuda(size_t B, size_t D, const float *G, double *gb_dec, const struct adam *o, float *b_dec, float *m, float *v);
+void batch_b_dec_cuda(size_t B, size_t D, const float *G, double *gb_dec, const struct adam *o, float *b_dec, float *m,
+                      float *v);
 void batch_total_cuda(size_t B, const struct sae_row_sums *sums, struct batch_totals *t);
 size_t batch_count_cuda(size_t n, const uint32_t *counts);
 size_t batch_idle_cuda(size_t F, const uint32_t *steps_idle, uint32_t window);
@@ -139,8 +154,8 @@ void measure_cuda(size_t B, size_t D, const float *x, const struct active *a, co
                   struct measure_row *row);
 
 void linear_pack_cuda(size_t first, size_t n, size_t K, const float *W, float *packed);
-void linear_cuda(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel, const float *bias,
-                 float *y, size_t ldy);
+void linear_cuda(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
+                 const float *bias, float *y, size_t ldy);
 void rmsnorm_cuda(size_t M, size_t D, const float *x, const float *w, float eps, float *y);
 void layernorm_cuda(size_t M, size_t D, const float *x, const float *w, const float *b, float eps, float *y);
 void rope_cuda(const struct pass_place *p, size_t H, size_t Dh, float *x, size_t ldx, const float *table);
@@ -163,11 +178,12 @@ END_C
 static inline size_t cuda_blocks(size_t n, size_t per) { return (n + per - 1) / per; }
 
 /* Four elements per thread, i the first of them. */
-#define EACH4(i, n) \
-    for (size_t i = 4 * ((size_t)blockIdx.x * blockDim.x + threadIdx.x); i < (n); i += 4 * (size_t)gridDim.x * blockDim.x)
+#define EACH4(i, n)                                                                                                    \
+    for (size_t i = 4 * ((size_t)blockIdx.x * blockDim.x + threadIdx.x); i < (n);                                      \
+         i += 4 * (size_t)gridDim.x * blockDim.x)
 
 /* One element per thread, all of them once. */
-#define EACH(i, n) \
+#define EACH(i, n)                                                                                                     \
     for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += (size_t)gridDim.x * blockDim.x)
 
 /* Sum over a block in a fixed tree; the result is with every thread. Ends with a barrier, so that `room` [32] can be used again. */
@@ -192,7 +208,8 @@ __device__ static inline float cuda_warp_sum(float v) {
 __device__ static inline float cuda_low(uint32_t two) { return __uint_as_float(two << 16); }
 __device__ static inline float cuda_high(uint32_t two) { return __uint_as_float(two & 0xffff0000u); }
 __device__ static inline uint32_t cuda_pair(float low, float high) {
-    return (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(low)) | (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(high)) << 16;
+    return (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(low)) |
+           (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(high)) << 16;
 }
 
 /* Element i of an array that is bf16 or float32; `half` is a constant where it is called, so that no test is left. */
@@ -200,8 +217,10 @@ __device__ static inline float cuda_load(const void *x, size_t i, int half) {
     return half ? __bfloat162float(((const __nv_bfloat16 *)x)[i]) : ((const float *)x)[i];
 }
 __device__ static inline void cuda_store(void *x, size_t i, float v, int half) {
-    if (half) ((__nv_bfloat16 *)x)[i] = __float2bfloat16_rn(v);
-    else ((float *)x)[i] = v;
+    if (half)
+        ((__nv_bfloat16 *)x)[i] = __float2bfloat16_rn(v);
+    else
+        ((float *)x)[i] = v;
 }
 
 /* Elements i .. i+3, in one transaction where i and the array's end allow it: i is a multiple of 4 as seen from a start that is

@@ -34,7 +34,8 @@ void cuda_note(cudaError_t status, const char *what) {
 
 int cuda_room(const void *kernel, size_t shared_bytes) {
     if (shared_bytes > 48 * 1024)
-        cuda_note(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared_bytes), "shared memory of a block");
+        cuda_note(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared_bytes),
+                  "shared memory of a block");
     return device.failed == cudaSuccess;
 }
 
@@ -46,7 +47,8 @@ int cuda_start(enum cuda_precision p, struct err *e) {
     }
     cudaError_t rc = cudaGetDeviceCount(&n);
     if (rc != cudaSuccess || n < 1) {
-        err_set(e, ERR_NO_DEVICE, "--backend cuda: no GPU that can be used: %s", rc == cudaSuccess ? "none found" : cudaGetErrorString(rc));
+        err_set(e, ERR_NO_DEVICE, "--backend cuda: no GPU that can be used: %s",
+                rc == cudaSuccess ? "none found" : cudaGetErrorString(rc));
         return err_hint(e, "use --backend cpu, or see what nvidia-smi says");
     }
     cuda_note(cudaStreamCreateWithFlags(&device.compute, cudaStreamNonBlocking), "stream");
@@ -172,7 +174,8 @@ void *cuda_staging(size_t bytes) {
 
 const void *cuda_send(void) {
     const int i = device.turn;
-    cuda_note(cudaMemcpyAsync(device.staged[i], device.staging[i], device.staging_bytes[i], cudaMemcpyHostToDevice, device.compute),
+    cuda_note(cudaMemcpyAsync(device.staged[i], device.staging[i], device.staging_bytes[i], cudaMemcpyHostToDevice,
+                              device.compute),
               "a batch");
     cuda_note(cudaEventRecord(device.copied[i], device.compute), "event");
     return device.staged[i];
@@ -195,8 +198,10 @@ const float *cuda_upload(int slot, const void *x, bool bf16, float scale, size_t
     cuda_note(cudaMemcpyAsync(raw, x, bytes, cudaMemcpyHostToDevice, device.copy), "copying a batch");
     cudaStream_t compute = device.compute;
     device.compute = device.copy; /* LAUNCH uses it */
-    if (bf16) LAUNCH(scale_bf16, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, (const __nv_bfloat16 *)raw, scale, y);
-    else LAUNCH(scale_f32, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, (const float *)raw, scale, y);
+    if (bf16)
+        LAUNCH(scale_bf16, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, (const __nv_bfloat16 *)raw, scale, y);
+    else
+        LAUNCH(scale_f32, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, (const float *)raw, scale, y);
     device.compute = compute;
     cuda_note(cudaEventRecord(device.arrived[slot], device.copy), "a batch");
     return y;
@@ -204,7 +209,9 @@ const float *cuda_upload(int slot, const void *x, bool bf16, float scale, size_t
 
 void cuda_arrived(int slot) { cuda_note(cudaStreamWaitEvent(device.compute, device.arrived[slot], 0), "a batch"); }
 
-__global__ static void to_bf16(size_t n, const float *x, __nv_bfloat16 *y) { EACH(i, n) y[i] = __float2bfloat16_rn(x[i]); }
+__global__ static void to_bf16(size_t n, const float *x, __nv_bfloat16 *y) {
+    EACH(i, n) y[i] = __float2bfloat16_rn(x[i]);
+}
 
 void cuda_to_bf16(const float *x, void *out, size_t n) {
     if (out) LAUNCH(to_bf16, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, x, (__nv_bfloat16 *)out);
@@ -223,6 +230,6 @@ void cuda_describe(char out[256]) {
     out[0] = 0;
     if (cudaGetDeviceProperties(&p, id) == cudaSuccess)
         snprintf(out, 256, "%s, %.1f GiB, compute %d.%d, driver %d.%d, runtime %d.%d", p.name,
-                 (double)p.totalGlobalMem / (double)(1 << 30), p.major, p.minor, driver / 1000, driver % 1000 / 10, runtime / 1000,
-                 runtime % 1000 / 10);
+                 (double)p.totalGlobalMem / (double)(1 << 30), p.major, p.minor, driver / 1000, driver % 1000 / 10,
+                 runtime / 1000, runtime % 1000 / 10);
 }

@@ -6,17 +6,19 @@
 #if defined SAEMILL_CUDA || defined SAEMILL_EMULATE
 
 /* Share of entries up to which the sparse path wins. Predicted, not yet measured: kernels/SPEED.md. */
-#define CUDA_TABLE                                                                                                          \
-    .sparse_share = 0.008, .converts = true, .upload = cuda_upload, .arrived = cuda_arrived, .finish = cuda_finish,          \
-    .zero = cuda_zero, .scratch_bytes = scratch_bytes, .memory_bytes = cuda_memory_bytes, .gemm = gemm_cuda, .encode = encode_cuda, .residual = residual_cuda, \
-    .sort = byfeature_sort_cuda, .adam_sparse = adam_sparse_cuda, .adam_dense = adam_dense_cuda,                             \
-    .activate = dense_activate_cuda, .dense_residual = dense_residual_cuda, .gradient = dense_gradient_cuda,                 \
-    .centre = batch_centre_cuda, .bounds = batch_bounds_cuda, .spread = batch_spread_cuda, .b_dec = batch_b_dec_cuda,        \
-    .total = batch_total_cuda, .count = batch_count_cuda, .idle = batch_idle_cuda, .measure = measure_cuda
+#define CUDA_TABLE                                                                                                     \
+    .sparse_share = 0.008, .converts = true, .upload = cuda_upload, .arrived = cuda_arrived, .finish = cuda_finish,    \
+    .zero = cuda_zero, .scratch_bytes = scratch_bytes, .memory_bytes = cuda_memory_bytes, .gemm = gemm_cuda,           \
+    .encode = encode_cuda, .residual = residual_cuda, .sort = byfeature_sort_cuda, .adam_sparse = adam_sparse_cuda,    \
+    .adam_dense = adam_dense_cuda, .activate = dense_activate_cuda, .dense_residual = dense_residual_cuda,             \
+    .gradient = dense_gradient_cuda, .centre = batch_centre_cuda, .bounds = batch_bounds_cuda,                         \
+    .spread = batch_spread_cuda, .b_dec = batch_b_dec_cuda, .total = batch_total_cuda, .count = batch_count_cuda,      \
+    .idle = batch_idle_cuda, .measure = measure_cuda
 
 /* Every scratch at its largest, and two batches as stored and as float32: encode_cuda.cu, adam_cuda.cu, gemm_cuda.cu, cuda_upload. */
 static size_t scratch_bytes(size_t B, size_t D, size_t F) {
-    const size_t dense_rows = 512, copies = 2 * ((B * D > dense_rows * F ? B * D : dense_rows * F) + 3 * F * D + 2 * B * D);
+    const size_t dense_rows = 512,
+                 copies = 2 * ((B * D > dense_rows * F ? B * D : dense_rows * F) + 3 * F * D + 2 * B * D);
     return copies + 4 * B * F + B * F / 8 + (128 + 3) * 4 * F + 96 * B + 512 * D + 16 * B * D;
 }
 

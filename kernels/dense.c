@@ -65,8 +65,8 @@ SIMD_CLONES static void gradient_relu(size_t n, const float *restrict pre, float
     }
 }
 
-void dense_gradient(size_t n, size_t B, size_t F, const float *pre, const float *theta, const struct sae_rule *rule, float *g,
-                    float *g_b, float *g_theta, uint32_t *fired) {
+void dense_gradient(size_t n, size_t B, size_t F, const float *pre, const float *theta, const struct sae_rule *rule,
+                    float *g, float *g_b, float *g_theta, uint32_t *fired) {
     const float lambda = rule->lambda / (float)B;
 #pragma omp parallel for schedule(static)
     for (size_t f = 0; f < F; f += COLUMNS) {
@@ -74,9 +74,10 @@ void dense_gradient(size_t n, size_t B, size_t F, const float *pre, const float 
         for (size_t b = 0; b < n; b++) {
             size_t i = b * F + f;
             if (rule->jump)
-                gradient_jump(w, pre + i, theta + f, 0.5f * rule->epsilon, rule->epsilon, lambda, g + i, g_b + f, g_theta + f,
-                              fired + f);
-            else gradient_relu(w, pre + i, lambda, g + i, g_b + f, fired + f);
+                gradient_jump(w, pre + i, theta + f, 0.5f * rule->epsilon, rule->epsilon, lambda, g + i, g_b + f,
+                              g_theta + f, fired + f);
+            else
+                gradient_relu(w, pre + i, lambda, g + i, g_b + f, fired + f);
         }
     }
 }
@@ -93,7 +94,8 @@ SIMD_CLONES static double residual_row(size_t D, float two_over_B, const float *
     return s;
 }
 
-void dense_residual(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r, struct sae_row_sums *sums) {
+void dense_residual(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r,
+                    struct sae_row_sums *sums) {
 #pragma omp parallel for schedule(static)
     for (size_t b = 0; b < n; b++) sums[b].loss = residual_row(D, 2.0f / (float)B, x + b * D, b_dec, r + b * D);
 }

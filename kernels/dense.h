@@ -16,10 +16,11 @@ void dense_activate(size_t n, size_t F, const float *pre, const float *theta, co
 /* g [n,F] := dpre in place; column sums added to what is there.
  *   B               rows of the whole batch (lambda/B)
  *   g_b, g_theta [F] f32, fired [F] u32     added to */
-void dense_gradient(size_t n, size_t B, size_t F, const float *pre, const float *theta, const struct sae_rule *rule, float *g,
-                    float *g_b, float *g_theta, uint32_t *fired);
+void dense_gradient(size_t n, size_t B, size_t F, const float *pre, const float *theta, const struct sae_rule *rule,
+                    float *g, float *g_b, float *g_theta, uint32_t *fired);
 
 /* r [n,D] holds sum_f z W_dec: r := (2/B)(r + b_dec - x); sums[].loss set. */
-void dense_residual(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r, struct sae_row_sums *sums);
+void dense_residual(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r,
+                    struct sae_row_sums *sums);
 
 #endif

@@ -21,8 +21,8 @@ __global__ static void activate(size_t F, const float *pre, const float *theta, 
 }
 
 /* A thread a feature, rows in order. */
-__global__ static void gradient(size_t n, size_t F, const float *pre, const float *theta, const struct sae_rule rule, float per_row,
-                                float *g, float *g_b, float *g_theta, uint32_t *fired) {
+__global__ static void gradient(size_t n, size_t F, const float *pre, const float *theta, const struct sae_rule rule,
+                                float per_row, float *g, float *g_b, float *g_theta, uint32_t *fired) {
     EACH(f, F) {
         const float t = rule.jump ? theta[f] : 0.0f;
         float b_sum = g_b[f], t_sum = g_theta[f];
@@ -37,7 +37,8 @@ __global__ static void gradient(size_t n, size_t F, const float *pre, const floa
     }
 }
 
-__global__ static void residual(size_t B, size_t D, const float *x, const float *b_dec, float *r, struct sae_row_sums *sums) {
+__global__ static void residual(size_t B, size_t D, const float *x, const float *b_dec, float *r,
+                                struct sae_row_sums *sums) {
     __shared__ double room[32];
     const size_t b = blockIdx.x;
     double loss = 0;
@@ -50,17 +51,18 @@ __global__ static void residual(size_t B, size_t D, const float *x, const float 
     if (threadIdx.x == 0) sums[b].loss = loss;
 }
 
-void dense_activate_cuda(size_t n, size_t F, const float *pre, const float *theta, const struct sae_rule *rule, float *z,
-                         struct sae_row_sums *sums, uint32_t *near) {
+void dense_activate_cuda(size_t n, size_t F, const float *pre, const float *theta, const struct sae_rule *rule,
+                         float *z, struct sae_row_sums *sums, uint32_t *near) {
     LAUNCH(activate, n, CUDA_THREADS, 0, F, pre, theta, *rule, z, sums, near);
 }
 
-void dense_gradient_cuda(size_t n, size_t B, size_t F, const float *pre, const float *theta, const struct sae_rule *rule, float *g,
-                         float *g_b, float *g_theta, uint32_t *fired) {
-    LAUNCH(gradient, cuda_blocks(F, CUDA_THREADS), CUDA_THREADS, 0, n, F, pre, theta, *rule, rule->lambda / (float)B, g, g_b, g_theta,
-           fired);
+void dense_gradient_cuda(size_t n, size_t B, size_t F, const float *pre, const float *theta,
+                         const struct sae_rule *rule, float *g, float *g_b, float *g_theta, uint32_t *fired) {
+    LAUNCH(gradient, cuda_blocks(F, CUDA_THREADS), CUDA_THREADS, 0, n, F, pre, theta, *rule, rule->lambda / (float)B, g,
+           g_b, g_theta, fired);
 }
 
-void dense_residual_cuda(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r, struct sae_row_sums *sums) {
+void dense_residual_cuda(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r,
+                         struct sae_row_sums *sums) {
     LAUNCH(residual, n, CUDA_THREADS, 0, B, D, x, b_dec, r, sums);
 }

@@ -16,11 +16,11 @@
 
 /* Entries by row (CSR): those of row b are at row[b] .. row[b+1]-1, features ascending. */
 struct active {
-    size_t B, cap;   /* rows, room for entries */
-    size_t n;        /* entries: row[B] of the last encode */
-    size_t *row;     /* [B+1] */
-    uint32_t *feat;  /* [cap] feature of the entry */
-    float *pre;      /* [cap] its pre-activation */
+    size_t B, cap;  /* rows, room for entries */
+    size_t n;       /* entries: row[B] of the last encode */
+    size_t *row;    /* [B+1] */
+    uint32_t *feat; /* [cap] feature of the entry */
+    float *pre;     /* [cap] its pre-activation */
 };
 
 /* Room for B rows and cap entries; active_free releases. ERR_MEMORY. */

@@ -80,7 +80,8 @@ int encode_cpu(size_t B, size_t D, size_t F, const float *x, const float *W_enc,
 #pragma omp for schedule(dynamic)
         for (size_t s = 0; s < slices_now; s++) {
             size_t b0 = s * SLICE, rows = B - b0 < SLICE ? B - b0 : SLICE;
-            int bad = !buf || slice_encode(rows, D, F, x + b0 * D, packed, b_enc, low, buf, &l[s], counts + s * spans * SLICE);
+            int bad = !buf ||
+                      slice_encode(rows, D, F, x + b0 * D, packed, b_enc, low, buf, &l[s], counts + s * spans * SLICE);
             if (bad) {
 #pragma omp atomic write
                 rc = ERR_MEMORY;

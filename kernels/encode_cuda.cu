@@ -11,7 +11,8 @@ enum { WARPS = CUDA_THREADS / 32 }; /* spans of a row */
 static inline __host__ __device__ size_t span_of(size_t F) { return (F + WARPS * 32 - 1) / (WARPS * 32) * 32; }
 
 /* One block a row: counts[b*WARPS + w], and a bit for every feature of the warp's span, so that pre is read once. */
-__global__ static void mark_above(size_t F, const float *pre, const float *b_enc, const float *low, uint32_t *counts, uint32_t *marks) {
+__global__ static void mark_above(size_t F, const float *pre, const float *b_enc, const float *low, uint32_t *counts,
+                                  uint32_t *marks) {
     const size_t b = blockIdx.x, warp = threadIdx.x / 32, lane = threadIdx.x % 32, span = span_of(F);
     uint32_t n = 0;
     for (size_t f = warp * span + lane; f < (warp + 1) * span; f += 32) {
@@ -24,9 +25,10 @@ __global__ static void mark_above(size_t F, const float *pre, const float *b_enc
 }
 
 /* A lane takes 32 features: where its entries go is the sum of the counts of the lanes before it. */
-__global__ static void write_above(size_t F, const float *pre, const float *b_enc, const uint32_t *marks, const size_t *at, uint32_t *feat,
-                                   float *kept) {
-    const size_t b = blockIdx.x, warp = threadIdx.x / 32, lane = threadIdx.x % 32, span = span_of(F), end = (warp + 1) * span;
+__global__ static void write_above(size_t F, const float *pre, const float *b_enc, const uint32_t *marks,
+                                   const size_t *at, uint32_t *feat, float *kept) {
+    const size_t b = blockIdx.x, warp = threadIdx.x / 32, lane = threadIdx.x % 32, span = span_of(F),
+                 end = (warp + 1) * span;
     size_t to = at[b * WARPS + warp];
     for (size_t first = warp * span; first < end; first += 32 * 32) {
         size_t f = first + 32 * lane;
@@ -44,14 +46,13 @@ __global__ static void write_above(size_t F, const float *pre, const float *b_en
     }
 }
 
-__global__ static void row_starts(size_t B, const size_t *at, size_t *row) {
-    EACH(b, B + 1) row[b] = at[b * WARPS];
-}
+__global__ static void row_starts(size_t B, const size_t *at, size_t *row) { EACH(b, B + 1) row[b] = at[b * WARPS]; }
 
 int encode_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_enc, const float *b_enc, const float *low,
                 struct active *a) {
     float *pre = (float *)cuda_scratch(CUDA_SCRATCH_PRE, B * F * sizeof(float));
-    uint32_t *counts = (uint32_t *)cuda_scratch(CUDA_SCRATCH_COUNTS, B * WARPS * (1 + span_of(F) / 32) * sizeof(uint32_t));
+    uint32_t *counts =
+        (uint32_t *)cuda_scratch(CUDA_SCRATCH_COUNTS, B * WARPS * (1 + span_of(F) / 32) * sizeof(uint32_t));
     uint32_t *marks = counts ? counts + B * WARPS : NULL;
     size_t *at = (size_t *)cuda_scratch(CUDA_SCRATCH_SUMS, (B * WARPS + 1) * sizeof(size_t));
     const void *rows = x, *W = W_enc;

@@ -12,9 +12,9 @@ static struct {
     decltype(&cublasSetStream) set_stream;
     decltype(&cublasSetMathMode) set_math_mode;
     decltype(&cublasSetWorkspace) set_workspace;
-    cublasStatus_t (*gemm)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int, const void *, const void *, cudaDataType,
-                           int, const void *, cudaDataType, int, const void *, void *, cudaDataType, int, cublasComputeType_t,
-                           cublasGemmAlgo_t);
+    cublasStatus_t (*gemm)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int, const void *,
+                           const void *, cudaDataType, int, const void *, cudaDataType, int, const void *, void *,
+                           cudaDataType, int, cublasComputeType_t, cublasGemmAlgo_t);
 } blas;
 
 enum { WORKSPACE = 64 << 20 }; /* bytes; our own, so that cuBLAS picks the same way on every run */
@@ -44,7 +44,8 @@ int gemm_cuda_start(struct err *e) {
         blas.gemm = (decltype(blas.gemm))dlsym(l, STRING(cublasGemmEx));
     }
     if (!l || !blas.create || !blas.set_stream || !blas.set_math_mode || !blas.set_workspace || !blas.gemm) {
-        err_set(e, ERR_NO_DEVICE, "--backend cuda: cuBLAS %d cannot be loaded: %s", CUBLAS_VER_MAJOR, l ? "entries are missing" : dlerror());
+        err_set(e, ERR_NO_DEVICE, "--backend cuda: cuBLAS %d cannot be loaded: %s", CUBLAS_VER_MAJOR,
+                l ? "entries are missing" : dlerror());
         return err_hint(e, "it is a part of the CUDA toolkit; put its lib64 into LD_LIBRARY_PATH");
     }
     if (cudaMalloc(&work, WORKSPACE) != cudaSuccess || blas.create(&blas.handle) != CUBLAS_STATUS_SUCCESS ||
@@ -55,12 +56,12 @@ int gemm_cuda_start(struct err *e) {
 }
 
 /* Row-major C = op(A) op(B) is column-major C' = op(B)' op(A)'. */
-static void product(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const void *A, size_t lda, const void *B, size_t ldb,
-                    cudaDataType in, float beta, void *C, size_t ldc, cudaDataType out) {
+static void product(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const void *A, size_t lda,
+                    const void *B, size_t ldb, cudaDataType in, float beta, void *C, size_t ldc, cudaDataType out) {
     const enum cuda_precision p = cuda_precision();
     blas.set_math_mode(blas.handle, p == CUDA_TF32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH);
-    cublasStatus_t rc = blas.gemm(blas.handle, tb ? CUBLAS_OP_T : CUBLAS_OP_N, ta ? CUBLAS_OP_T : CUBLAS_OP_N, (int)N, (int)M, (int)K,
-                                  &alpha, B, in, (int)ldb, A, in, (int)lda, &beta, C, out, (int)ldc,
+    cublasStatus_t rc = blas.gemm(blas.handle, tb ? CUBLAS_OP_T : CUBLAS_OP_N, ta ? CUBLAS_OP_T : CUBLAS_OP_N, (int)N,
+                                  (int)M, (int)K, &alpha, B, in, (int)ldb, A, in, (int)lda, &beta, C, out, (int)ldc,
                                   p == CUDA_TF32   ? CUBLAS_COMPUTE_32F_FAST_TF32
                                   : p == CUDA_BF16 ? CUBLAS_COMPUTE_32F
                                                    : CUBLAS_COMPUTE_32F_PEDANTIC,
@@ -68,8 +69,8 @@ static void product(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha,
     if (rc != CUBLAS_STATUS_SUCCESS) cuda_note(cudaErrorUnknown, "a product of cuBLAS");
 }
 
-void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const float *A, size_t lda, const float *B, size_t ldb,
-               float beta, float *C, size_t ldc) {
+void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const float *A, size_t lda, const float *B,
+               size_t ldb, float beta, float *C, size_t ldc) {
     const enum cuda_precision p = cuda_precision();
     const size_t rows_a = ta ? K : M, rows_b = tb ? N : K;
     const void *a = A, *b = B;
@@ -85,8 +86,8 @@ void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, cons
     product(ta, tb, M, N, K, alpha, a, lda, b, ldb, type, beta, C, ldc, CUDA_R_32F);
 }
 
-void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *A, size_t lda, const void *B, size_t ldb, float beta,
-                    void *C, size_t ldc, bool wide) {
+void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *A, size_t lda, const void *B,
+                    size_t ldb, float beta, void *C, size_t ldc, bool wide) {
     const cudaDataType type = cuda_precision() == CUDA_BF16 ? CUDA_R_16BF : CUDA_R_32F;
     if (M && N) product(ta, tb, M, N, K, 1, A, lda, B, ldb, type, beta, C, ldc, wide ? CUDA_R_32F : type);
 }

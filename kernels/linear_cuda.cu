@@ -18,9 +18,10 @@ void linear_pack_cuda(size_t first, size_t n, size_t K, const float *W, float *p
     for (size_t i = 0; i < n * K; i++) to[i] = bf16_of(W[i]);
 }
 
-void linear_cuda(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel, const float *bias,
-                 float *y, size_t ldy) {
+void linear_cuda(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
+                 const float *bias, float *y, size_t ldy) {
     if (bias)
-        LAUNCH(spread_bias, cuda_blocks(M * N, 4 * CUDA_THREADS), CUDA_THREADS, 0, M, N, bias, (void *)y, ldy, cuda_precision() == CUDA_BF16);
+        LAUNCH(spread_bias, cuda_blocks(M * N, 4 * CUDA_THREADS), CUDA_THREADS, 0, M, N, bias, (void *)y, ldy,
+               cuda_precision() == CUDA_BF16);
     gemm_cuda_held(false, true, M, N, K, x, ldx, packed, panel / LINEAR_PANEL, bias ? 1.0f : 0.0f, y, ldy, false);
 }

@@ -7,16 +7,17 @@
 #include "kernels/cuda.h"
 
 #ifdef SAEMILL_EMULATE
-#define mma_add(c, a, b)           emulate_mma(c, a, b)
-#define mma_load(r, row)           emulate_ldmatrix(r, row, 0)
-#define mma_load_columns(r, row)   emulate_ldmatrix(r, row, 1)
+#define mma_add(c, a, b)         emulate_mma(c, a, b)
+#define mma_load(r, row)         emulate_ldmatrix(r, row, 0)
+#define mma_load_columns(r, row) emulate_ldmatrix(r, row, 1)
 #else
 
 /* C += A B */
 __device__ static inline void mma_add(float c[4], const uint32_t a[4], const uint32_t b[2]) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
-                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
 /* Four 8 x 8 matrices from shared memory: lanes 8i .. 8i+7 say where the rows of matrix i are, 16-byte aligned. */

@@ -26,8 +26,8 @@ void pass_place_cuda(size_t n, const size_t *start, const int32_t *token, struct
     p->tile = (const struct pass_tile *)(there + tiles_at);
 }
 
-__global__ static void embed(size_t rows, size_t D, const int32_t *token, const int32_t *position, const void *table, const float *pos,
-                             float *x, int half) {
+__global__ static void embed(size_t rows, size_t D, const int32_t *token, const int32_t *position, const void *table,
+                             const float *pos, float *x, int half) {
     EACH(i, rows * D) {
         const size_t r = i / D, d = i % D;
         x[i] = cuda_load(table, (size_t)token[r] * D + d, half) + (pos ? pos[(size_t)position[r] * D + d] : 0.0f);
@@ -49,12 +49,13 @@ __global__ static void convert(size_t n, const void *x, int from_half, void *out
 }
 
 void pass_embed_cuda(const struct pass_place *p, size_t D, const float *table, const float *pos, float *x) {
-    LAUNCH(embed, cuda_blocks(p->rows * D, 4 * CUDA_THREADS), CUDA_THREADS, 0, p->rows, D, p->token, p->position, (const void *)table, pos,
-           x, cuda_precision() == CUDA_BF16);
+    LAUNCH(embed, cuda_blocks(p->rows * D, 4 * CUDA_THREADS), CUDA_THREADS, 0, p->rows, D, p->token, p->position,
+           (const void *)table, pos, x, cuda_precision() == CUDA_BF16);
 }
 
 void pass_add_cuda(size_t n, float *x, const float *delta) {
-    LAUNCH(add, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, x, (const void *)delta, cuda_precision() == CUDA_BF16);
+    LAUNCH(add, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, x, (const void *)delta,
+           cuda_precision() == CUDA_BF16);
 }
 
 /* What comes in its type already is copied as it is. */

@@ -49,7 +49,8 @@ __attribute__((target("avx2"))) static inline uint32_t sum_avx2(__m256i x) {
     return (uint32_t)((uint64_t)_mm_cvtsi128_si64(s) + (uint64_t)_mm_extract_epi64(s, 1));
 }
 
-__attribute__((target("avx2"))) static void and_avx2_one(size_t W, const uint64_t *p, const uint64_t *q, uint32_t *out) {
+__attribute__((target("avx2"))) static void and_avx2_one(size_t W, const uint64_t *p, const uint64_t *q,
+                                                         uint32_t *out) {
     __m256i s = _mm256_setzero_si256();
     size_t w = 0;
     for (; w + 4 <= W; w += 4)
@@ -61,7 +62,8 @@ __attribute__((target("avx2"))) static void and_avx2_one(size_t W, const uint64_
 }
 
 __attribute__((target("avx2"))) static void and_avx2(size_t M, size_t N, size_t W, const uint64_t *a, size_t lda,
-                                                     const uint64_t *b, size_t ldb, uint32_t *restrict out, size_t ldo) {
+                                                     const uint64_t *b, size_t ldb, uint32_t *restrict out,
+                                                     size_t ldo) {
     size_t M2 = M & ~(size_t)1, N2 = N & ~(size_t)1, V = W & ~(size_t)3;
     for (size_t i = 0; i < M2; i += 2)
         for (size_t j = 0; j < N2; j += 2) {
@@ -127,8 +129,8 @@ AVX512 static void and_avx512_4x4(size_t W, const uint64_t *p, size_t lda, const
         for (size_t y = 0; y < 4; y++) out[x * ldo + y] = (uint32_t)_mm512_reduce_add_epi64(s[x][y]);
 }
 
-AVX512 static void and_avx512(size_t M, size_t N, size_t W, const uint64_t *a, size_t lda, const uint64_t *b, size_t ldb,
-                              uint32_t *restrict out, size_t ldo) {
+AVX512 static void and_avx512(size_t M, size_t N, size_t W, const uint64_t *a, size_t lda, const uint64_t *b,
+                              size_t ldb, uint32_t *restrict out, size_t ldo) {
     size_t M4 = M & ~(size_t)3, N4 = N & ~(size_t)3;
     for (size_t i = 0; i < M4; i += 4)
         for (size_t j = 0; j < N4; j += 4)
@@ -146,9 +148,12 @@ bool popcount_has(enum popcount_isa isa) {
 
 void popcount_and_isa(enum popcount_isa isa, size_t M, size_t N, size_t W, const uint64_t *a, size_t lda,
                       const uint64_t *b, size_t ldb, uint32_t *restrict out, size_t ldo) {
-    if (isa == POPCOUNT_AVX512) and_avx512(M, N, W, a, lda, b, ldb, out, ldo);
-    else if (isa == POPCOUNT_AVX2) and_avx2(M, N, W, a, lda, b, ldb, out, ldo);
-    else and_plain(M, N, W, a, lda, b, ldb, out, ldo);
+    if (isa == POPCOUNT_AVX512)
+        and_avx512(M, N, W, a, lda, b, ldb, out, ldo);
+    else if (isa == POPCOUNT_AVX2)
+        and_avx2(M, N, W, a, lda, b, ldb, out, ldo);
+    else
+        and_plain(M, N, W, a, lda, b, ldb, out, ldo);
 }
 #else
 bool popcount_has(enum popcount_isa isa) { return isa == POPCOUNT_PLAIN; }
@@ -161,7 +166,9 @@ void popcount_and_isa(enum popcount_isa isa, size_t M, size_t N, size_t W, const
 #endif
 
 enum popcount_isa popcount_best(void) {
-    return popcount_has(POPCOUNT_AVX512) ? POPCOUNT_AVX512 : popcount_has(POPCOUNT_AVX2) ? POPCOUNT_AVX2 : POPCOUNT_PLAIN;
+    return popcount_has(POPCOUNT_AVX512) ? POPCOUNT_AVX512
+           : popcount_has(POPCOUNT_AVX2) ? POPCOUNT_AVX2
+                                         : POPCOUNT_PLAIN;
 }
 
 const char *popcount_isa_name(enum popcount_isa isa) {

@@ -18,9 +18,10 @@
 
 /* The activation and its penalty. */
 struct sae_rule {
-    bool jump;     /* JumpReLU with the L0 penalty; else ReLU with the decoder-weighted L1 penalty */
-    float epsilon; /* bandwidth of the straight-through kernel, in units of the normalised pre-activation; JumpReLU only */
-    float lambda;  /* sparsity coefficient of this step */
+    bool jump; /* JumpReLU with the L0 penalty; else ReLU with the decoder-weighted L1 penalty */
+    float
+        epsilon; /* bandwidth of the straight-through kernel, in units of the normalised pre-activation; JumpReLU only */
+    float lambda; /* sparsity coefficient of this step */
 };
 
 /* What a row adds to the step's losses. */
@@ -39,12 +40,12 @@ struct sae_row_sums {
  *   z, dpre, dtheta [entries] f32   out, in the order of a
  *   sums    [B]         out
  * Threads: rows are independent; same bytes for any thread count. */
-void residual_ref(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec, const float *theta,
-                  const struct sae_rule *rule, const struct active *a, float *G, float *z, float *dpre, float *dtheta,
-                  struct sae_row_sums *sums);
-void residual_cpu(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec, const float *theta,
-                  const struct sae_rule *rule, const struct active *a, float *G, float *z, float *dpre, float *dtheta,
-                  struct sae_row_sums *sums);
+void residual_ref(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec,
+                  const float *theta, const struct sae_rule *rule, const struct active *a, float *G, float *z,
+                  float *dpre, float *dtheta, struct sae_row_sums *sums);
+void residual_cpu(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec,
+                  const float *theta, const struct sae_rule *rule, const struct active *a, float *G, float *z,
+                  float *dpre, float *dtheta, struct sae_row_sums *sums);
 
 /* The gradient at one entry, given g; shared by every path so that the formula stands once. */
 SHARED_INLINE void residual_entry(const struct sae_rule *rule, float per_row_lambda, float pre, float theta, float g,

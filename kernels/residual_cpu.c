@@ -25,9 +25,9 @@ SIMD_CLONES static double square_and_scale(size_t D, float two_over_B, float *re
     return s;
 }
 
-void residual_cpu(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec, const float *theta,
-                  const struct sae_rule *rule, const struct active *a, float *G, float *z, float *dpre, float *dtheta,
-                  struct sae_row_sums *sums) {
+void residual_cpu(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec,
+                  const float *theta, const struct sae_rule *rule, const struct active *a, float *G, float *z,
+                  float *dpre, float *dtheta, struct sae_row_sums *sums) {
     (void)F;
     const float per_row_lambda = rule->lambda / (float)B;
 #pragma omp parallel for schedule(dynamic, 16)

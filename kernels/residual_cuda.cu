@@ -18,7 +18,8 @@ struct residual_args {
 };
 
 /* z of the block's entries; their number and penalty, with every thread. */
-__device__ static inline void activate_row(const struct residual_args *a, size_t i0, size_t i1, double *room, double *l0, double *penalty) {
+__device__ static inline void activate_row(const struct residual_args *a, size_t i0, size_t i1, double *room,
+                                           double *l0, double *penalty) {
     double n = 0, sum = 0;
     for (size_t i = i0 + threadIdx.x; i < i1; i += blockDim.x) {
         float v = a->pre[i] > (a->rule.jump ? a->theta[a->feat[i]] : 0.0f) ? a->pre[i] : 0.0f;
@@ -31,7 +32,8 @@ __device__ static inline void activate_row(const struct residual_args *a, size_t
 }
 
 /* The block's columns of x^ - x, into r and G; returns the row's loss. */
-__device__ static inline double decode_row(const struct residual_args *a, size_t i0, size_t i1, float *r, double *room, const int half) {
+__device__ static inline double decode_row(const struct residual_args *a, size_t i0, size_t i1, float *r, double *room,
+                                           const int half) {
     const size_t b = blockIdx.x, D = a->D;
     double loss = 0;
     for (size_t d = 4 * threadIdx.x; d < D; d += 4 * blockDim.x) {
@@ -75,8 +77,8 @@ __device__ static inline void residual_row(const struct residual_args *a, float 
         }
         g = cuda_warp_sum(g);
         if (lane == 0)
-            residual_entry(&a->rule, a->rule.lambda / (float)a->B, a->pre[i], a->rule.jump ? a->theta[a->feat[i]] : 0.0f, g, &a->dpre[i],
-                           &a->dtheta[i]);
+            residual_entry(&a->rule, a->rule.lambda / (float)a->B, a->pre[i],
+                           a->rule.jump ? a->theta[a->feat[i]] : 0.0f, g, &a->dpre[i], &a->dtheta[i]);
     }
     if (threadIdx.x == 0) {
         a->sums[b].loss = loss;
@@ -97,10 +99,11 @@ __global__ static void residual_bf16(const struct residual_args a) {
     residual_row(&a, r, room, 1);
 }
 
-void residual_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec, const float *theta,
-                   const struct sae_rule *rule, const struct active *a, float *G, float *z, float *dpre, float *dtheta,
-                   struct sae_row_sums *sums) {
-    struct residual_args args = {B, D, x, b_dec, theta, W_dec, *rule, a->row, a->feat, a->pre, G, z, dpre, dtheta, sums};
+void residual_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec,
+                   const float *theta, const struct sae_rule *rule, const struct active *a, float *G, float *z,
+                   float *dpre, float *dtheta, struct sae_row_sums *sums) {
+    struct residual_args args = {B,       D,      x, b_dec, theta, W_dec,  *rule, a->row,
+                                 a->feat, a->pre, G, z,     dpre,  dtheta, sums};
     if (cuda_precision() != CUDA_BF16) {
         LAUNCH(residual_f32, B, CUDA_THREADS, D * sizeof(float), args);
         return;

@@ -1,7 +1,8 @@
 /* rmsnorm_cuda.cu - see rmsnorm.h; a block a row. */
 #include "kernels/cuda.h"
 
-__device__ static inline void rmsnorm_row(size_t D, const float *x, const float *w, float eps, void *y, double *room, int half) {
+__device__ static inline void rmsnorm_row(size_t D, const float *x, const float *w, float eps, void *y, double *room,
+                                          int half) {
     const size_t row = (size_t)blockIdx.x * D;
     float sum = 0, v[4], g[4];
     for (size_t d = 4 * threadIdx.x; d < D; d += 4 * blockDim.x) {
@@ -28,6 +29,8 @@ __global__ static void rmsnorm_bf16(size_t D, const float *x, const float *w, fl
 }
 
 void rmsnorm_cuda(size_t M, size_t D, const float *x, const float *w, float eps, float *y) {
-    if (cuda_precision() == CUDA_BF16) LAUNCH(rmsnorm_bf16, M, CUDA_THREADS, 0, D, x, w, eps, (void *)y);
-    else LAUNCH(rmsnorm_f32, M, CUDA_THREADS, 0, D, x, w, eps, (void *)y);
+    if (cuda_precision() == CUDA_BF16)
+        LAUNCH(rmsnorm_bf16, M, CUDA_THREADS, 0, D, x, w, eps, (void *)y);
+    else
+        LAUNCH(rmsnorm_f32, M, CUDA_THREADS, 0, D, x, w, eps, (void *)y);
 }

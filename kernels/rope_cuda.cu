@@ -1,7 +1,8 @@
 /* rope_cuda.cu - see rope.h; a thread a pair. */
 #include "kernels/cuda.h"
 
-__global__ static void rope(size_t rows, size_t H, size_t Dh, void *x, size_t ldx, const int32_t *position, const float *table, int half) {
+__global__ static void rope(size_t rows, size_t H, size_t Dh, void *x, size_t ldx, const int32_t *position,
+                            const float *table, int half) {
     const size_t h = Dh / 2;
     EACH(i, rows * H * h) {
         const size_t r = i / (H * h), head = i / h % H, k = i % h, at = r * ldx + head * Dh + k;
@@ -13,6 +14,6 @@ __global__ static void rope(size_t rows, size_t H, size_t Dh, void *x, size_t ld
 }
 
 void rope_cuda(const struct pass_place *p, size_t H, size_t Dh, float *x, size_t ldx, const float *table) {
-    LAUNCH(rope, cuda_blocks(p->rows * H * Dh / 2, 2 * CUDA_THREADS), CUDA_THREADS, 0, p->rows, H, Dh, (void *)x, ldx, p->position, table,
-           cuda_precision() == CUDA_BF16);
+    LAUNCH(rope, cuda_blocks(p->rows * H * Dh / 2, 2 * CUDA_THREADS), CUDA_THREADS, 0, p->rows, H, Dh, (void *)x, ldx,
+           p->position, table, cuda_precision() == CUDA_BF16);
 }

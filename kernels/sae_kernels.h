@@ -18,10 +18,11 @@ struct sae_kernels {
     const char *name;
     /* Largest share of entries (of B*F) for which the sparse path is the faster one: measured, see kernels/SPEED.md. */
     double sparse_share;
-    const struct memory *memory; /* of every array handed to the operations, but for the batch x: see upload */
-    size_t (*memory_bytes)(void);  /* how much there is of it; 0: not known */
+    const struct memory *memory;  /* of every array handed to the operations, but for the batch x: see upload */
+    size_t (*memory_bytes)(void); /* how much there is of it; 0: not known */
     size_t (*scratch_bytes)(size_t B, size_t D, size_t F); /* what the operations take for themselves */
-    const struct memory *host; /* for the batches that the host fills: memory that can be copied while something is computed */
+    const struct memory
+        *host;     /* for the batches that the host fills: memory that can be copied while something is computed */
     bool converts; /* upload takes bf16 and a scale */
     /* The host's batch, n numbers times scale, as f32 where the operations can read it; `slot` 0 or 1 by turns. It may still be on
      * its way when this returns, and must stay as it is until the step that uses it is over. Without `converts`: x itself, f32. */

@@ -5,7 +5,8 @@
 
 __global__ static void scan(size_t n, const uint32_t *in, size_t *out) {
     __shared__ size_t sum[2][CUDA_SCAN_THREADS];
-    size_t t = threadIdx.x, run = (n + blockDim.x - 1) / blockDim.x, from = t * run, to = from + run < n ? from + run : n, mine = 0;
+    size_t t = threadIdx.x, run = (n + blockDim.x - 1) / blockDim.x, from = t * run,
+           to = from + run < n ? from + run : n, mine = 0;
     int now = 0;
     for (size_t i = from; i < to; i++) mine += in[i];
     sum[0][t] = mine;

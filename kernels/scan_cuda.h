@@ -8,7 +8,8 @@
 #ifdef __cplusplus
 extern "C"
 #endif
-/* in [n] u32, out [n+1]; both on the device. One block: for some ten thousand numbers. */
-void scan_cuda(size_t n, const uint32_t *in, size_t *out);
+    /* in [n] u32, out [n+1]; both on the device. One block: for some ten thousand numbers. */
+    void
+    scan_cuda(size_t n, const uint32_t *in, size_t *out);
 
 #endif

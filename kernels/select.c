@@ -4,8 +4,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-__attribute__((target("avx512f"))) static size_t select_avx512(size_t n, const float *v, const float *low, uint32_t base,
-                                                               uint32_t *feat, float *pre) {
+__attribute__((target("avx512f"))) static size_t select_avx512(size_t n, const float *v, const float *low,
+                                                               uint32_t base, uint32_t *feat, float *pre) {
     size_t got = 0;
     __m512i index = _mm512_add_epi32(_mm512_set1_epi32((int)base),
                                      _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));

@@ -12,5 +12,6 @@ __global__ static void swiglu(size_t n, void *g, const void *u, int half) {
 }
 
 void swiglu_cuda(size_t n, float *g, const float *u) {
-    LAUNCH(swiglu, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, (void *)g, (const void *)u, cuda_precision() == CUDA_BF16);
+    LAUNCH(swiglu, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, (void *)g, (const void *)u,
+           cuda_precision() == CUDA_BF16);
 }

@@ -30,7 +30,7 @@ struct settings {
 struct run {
     struct firing all, live;
     enum affinity kind;
-    uint32_t *keep;    /* [n_live] features that take part, ascending */
+    uint32_t *keep; /* [n_live] features that take part, ascending */
     size_t n_live;
     json_t *never, *always, *masked;
     struct graph graph;
@@ -47,15 +47,18 @@ static int leave_out(const struct settings *s, struct run *r, struct err *e) {
     for (size_t f = 0; f < F; f++) {
         size_t n = r->all.count[f];
         json_t *list = !n ? r->never : n == T ? r->always : n < least || T - n < least ? r->masked : NULL;
-        if (list) json_array_append_new(list, json_integer((json_int_t)f));
-        else r->keep[r->n_live++] = (uint32_t)f;
+        if (list)
+            json_array_append_new(list, json_integer((json_int_t)f));
+        else
+            r->keep[r->n_live++] = (uint32_t)f;
     }
     if (r->n_live >= (size_t)s->k && r->n_live >= 2) return 0;
-    err_set(e, ERR_RANGE,
-            "%s: want at least %lld features for %lld clusters, got %zu of %zu: %zu never fire, %zu always, %zu masked by "
-            "--min-count %lld",
-            s->in, (long long)s->k, (long long)s->k, r->n_live, F, json_array_size(r->never), json_array_size(r->always),
-            json_array_size(r->masked), (long long)s->min_count);
+    err_set(
+        e, ERR_RANGE,
+        "%s: want at least %lld features for %lld clusters, got %zu of %zu: %zu never fire, %zu always, %zu masked by "
+        "--min-count %lld",
+        s->in, (long long)s->k, (long long)s->k, r->n_live, F, json_array_size(r->never), json_array_size(r->always),
+        json_array_size(r->masked), (long long)s->min_count);
     if (T == 1) return err_hint(e, "with one chunk every feature fires in all or none: take more chunks");
     return err_hint(e, "lower --k or --min-count, or take more chunks");
 }
@@ -78,14 +81,19 @@ static json_t *notes(const struct settings *s, const struct run *r) {
     json_t *list = json_array();
     size_t parts = 0, masked = json_array_size(r->masked);
     for (size_t j = 0; j < c->k; j++)
-        if (!c->size[j]) note(list, "cluster %zu is empty: there are fewer distinct features than clusters", j);
-        else if (c->size[j] <= SMALL) note(list, "cluster %zu has %zu feature%s", j, c->size[j], c->size[j] > 1 ? "s" : "");
+        if (!c->size[j])
+            note(list, "cluster %zu is empty: there are fewer distinct features than clusters", j);
+        else if (c->size[j] <= SMALL)
+            note(list, "cluster %zu has %zu feature%s", j, c->size[j], c->size[j] > 1 ? "s" : "");
     while (parts < c->n_values && c->value[parts] > 1 - 1e-6) parts++;
     if (parts > 1)
-        note(list, "the graph falls into %s%zu parts that share no affinity", parts == c->n_values ? "at least " : "", parts);
-    if (r->graph.isolated) note(list, "%zu features share no affinity with any other; they lie at the origin", r->graph.isolated);
+        note(list, "the graph falls into %s%zu parts that share no affinity", parts == c->n_values ? "at least " : "",
+             parts);
+    if (r->graph.isolated)
+        note(list, "%zu features share no affinity with any other; they lie at the origin", r->graph.isolated);
     if (masked)
-        note(list, "%zu features fire in fewer than %lld chunks, or are silent in fewer, and were masked", masked, (long long)s->min_count);
+        note(list, "%zu features fire in fewer than %lld chunks, or are silent in fewer, and were masked", masked,
+             (long long)s->min_count);
     return list;
 }
 
@@ -97,7 +105,8 @@ static json_t *report(const struct settings *s, const struct run *r) {
         json_array_append_new(label, json_integer(live ? c->label[i++] : -1));
     }
     for (size_t j = 0; j < c->k; j++) json_array_append_new(sizes, json_integer((json_int_t)c->size[j]));
-    for (size_t i = 0; i + 1 < c->n_values; i++) json_array_append_new(gaps, jsonfile_number(c->value[i] - c->value[i + 1], 6));
+    for (size_t i = 0; i + 1 < c->n_values; i++)
+        json_array_append_new(gaps, jsonfile_number(c->value[i] - c->value[i + 1], 6));
     json_object_set_new(o, "affinity", json_string(s->affinity));
     json_object_set_new(o, "k", json_integer(s->k));
     json_object_set_new(o, "n_features", json_integer((json_int_t)r->all.F));
@@ -106,7 +115,8 @@ static json_t *report(const struct settings *s, const struct run *r) {
     json_object_set_new(o, "sizes", sizes);
     json_object_set_new(o, "notes", notes(s, r));
     json_t *values = json_array();
-    for (size_t i = 0; i < c->n_values; i++) json_array_append_new(values, jsonfile_number(c->value[i], i < c->k ? 9 : 6));
+    for (size_t i = 0; i < c->n_values; i++)
+        json_array_append_new(values, jsonfile_number(c->value[i], i < c->k ? 9 : 6));
     json_object_set_new(o, "eigenvalues", values);
     json_object_set_new(o, "eigengap", gaps);
     json_object_set_new(o, "eigengap_k", json_integer((json_int_t)spectral_eigengap(c->value, c->n_values)));
@@ -121,7 +131,8 @@ static json_t *report(const struct settings *s, const struct run *r) {
 /* The notes are said aloud, too: a cluster of two features must not hide in a file. */
 static int output(const struct settings *s, const struct run *r, struct err *e) {
     json_t *o = report(s, r), *said = json_object_get(o, "notes"), *text;
-    for (size_t i = 0; (text = json_array_get(said, i)); i++) fprintf(stderr, PROG ": note: %s\n", json_string_value(text));
+    for (size_t i = 0; (text = json_array_get(said, i)); i++)
+        fprintf(stderr, PROG ": note: %s\n", json_string_value(text));
     int rc = jsonfile_write(s->out, o, e);
     json_decref(o);
     return rc;
@@ -168,9 +179,10 @@ int main(int argc, char **argv) {
     if (!rc) rc = output(&s, &r, &e);
 
     if (!rc)
-        stage_done(PROG, "%s: %zu of %zu features (%zu never fire, %zu always, %zu masked), %s, sizes %zu to %zu, %.2f s", s.out,
-                   r.n_live, r.all.F, json_array_size(r.never), json_array_size(r.always), json_array_size(r.masked), s.affinity,
-                   r.spectral.size[0], r.spectral.size[r.spectral.k - 1], clock_s() - start_s);
+        stage_done(
+            PROG, "%s: %zu of %zu features (%zu never fire, %zu always, %zu masked), %s, sizes %zu to %zu, %.2f s",
+            s.out, r.n_live, r.all.F, json_array_size(r.never), json_array_size(r.always), json_array_size(r.masked),
+            s.affinity, r.spectral.size[0], r.spectral.size[r.spectral.k - 1], clock_s() - start_s);
     run_free(&r);
     opt_free(table, n);
     return rc ? stage_fail(PROG, &e) : STAGE_OK;

@@ -32,8 +32,8 @@ struct run {
     const struct st_tensor *rows;
     int32_t *group, *doc; /* [N] */
     json_t *names;
-    const char **name;    /* [G] */
-    const char *groups;   /* metadata of the file */
+    const char **name;  /* [G] */
+    const char *groups; /* metadata of the file */
     size_t N, G;
     struct cooccur_plan plan;
     struct firing firing;
@@ -75,7 +75,8 @@ static int check(const struct settings *s, struct run *r, struct err *e) {
     const int64_t shape[] = {ST_ANY, (int64_t)r->sae.D};
     int rc = st_get(r->file, s->site, -1, 2, shape, &r->rows, e);
     if (rc) {
-        if (e->code == ERR_SHAPE) err_hint(e, "the SAE in %s is %zu wide: give the site it was trained on", s->sae, r->sae.D);
+        if (e->code == ERR_SHAPE)
+            err_hint(e, "the SAE in %s is %zu wide: give the site it was trained on", s->sae, r->sae.D);
         return rc;
     }
     enum st_dtype type = r->rows->dtype;
@@ -88,7 +89,8 @@ static int check(const struct settings *s, struct run *r, struct err *e) {
     if (rc) return rc;
     const struct cooccur_rows rows = {r->N, r->group, r->doc, r->G};
     struct err why = {0};
-    rc = cooccur_plan(&rows, (size_t)s->tokens, (size_t)s->per_group, !strcmp(s->documents, "within"), r->name, &r->plan, &why);
+    rc = cooccur_plan(&rows, (size_t)s->tokens, (size_t)s->per_group, !strcmp(s->documents, "within"), r->name,
+                      &r->plan, &why);
     if (rc) {
         err_set(e, rc, "%s: %s", s->data, why.text);
         if (why.hint[0]) err_hint(e, "%s", why.hint);
@@ -156,7 +158,8 @@ int main(int argc, char **argv) {
         {"sae", OPT_INPUT, &s.sae, NULL, 0, 0, NULL, NULL, "folder of an SAE, from train or SAELens", false},
         {"data", OPT_INPUT, &s.data, NULL, 0, 0, NULL, NULL, "held-out activations, from collect", false},
         {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "tensor to take: L6R", false},
-        {"chunk-tokens", OPT_INT, &s.tokens, "256", 1, 1 << 20, NULL, "tokens", "consecutive rows of a group in a chunk", false},
+        {"chunk-tokens", OPT_INT, &s.tokens, "256", 1, 1 << 20, NULL, "tokens",
+         "consecutive rows of a group in a chunk", false},
         {"chunks-per-group", OPT_INT, &s.per_group, "40", 0, INT32_MAX, NULL, "chunks",
          "the first so many of each group; 0: all", false},
         {"chunk-documents", OPT_TEXT, &s.documents, "span", 0, 0, "span|within", NULL,
@@ -183,8 +186,8 @@ int main(int argc, char **argv) {
         size_t never = 0, always = 0;
         for (size_t f = 0; f < r.firing.F; f++)
             never += !r.firing.count[f], always += r.firing.count[f] == r.firing.chunks;
-        stage_done(PROG, "%s: %zu chunks of %lld tokens, %zu features: %zu never fire, %zu always", s.out, r.plan.chunks,
-                   (long long)s.tokens, r.firing.F, never, always);
+        stage_done(PROG, "%s: %zu chunks of %lld tokens, %zu features: %zu never fire, %zu always", s.out,
+                   r.plan.chunks, (long long)s.tokens, r.firing.F, never, always);
     }
     run_free(&r);
     opt_free(table, n);

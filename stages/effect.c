@@ -49,8 +49,8 @@ struct run {
     int32_t *ids;
     struct splice splice;
     struct entry *entry;
-    float *y;               /* [M,width] reconstructions; the real row where BOS is */
-    double *nll, *effect;   /* [M]; [entries] */
+    float *y;             /* [M,width] reconstructions; the real row where BOS is */
+    double *nll, *effect; /* [M]; [entries] */
     double loss, loss_sae, loss_zero;
     double *sum, *activation; /* [F] effect; summed z */
     uint32_t *fires;          /* [F] */
@@ -95,9 +95,11 @@ static int open_all(const struct settings *s, struct run *r, struct err *e) {
         return err_hint(e, "before it a row changes other rows too, and every feature would need whole passes");
     }
     if (lm_site_width(&r->m.c, r->site) != r->sae.D)
-        return err_set(e, ERR_SHAPE, "%s: the SAE is %zu wide, %s of this model %zu", s->sae, r->sae.D, s->site, lm_site_width(&r->m.c, r->site));
+        return err_set(e, ERR_SHAPE, "%s: the SAE is %zu wide, %s of this model %zu", s->sae, r->sae.D, s->site,
+                       lm_site_width(&r->m.c, r->site));
     if ((uint64_t)s->context > r->m.c.max_T)
-        return err_set(e, ERR_RANGE, "--context: %lld is more than the model's %s %zu", (long long)s->context, r->m.c.max_T_key, r->m.c.max_T);
+        return err_set(e, ERR_RANGE, "--context: %lld is more than the model's %s %zu", (long long)s->context,
+                       r->m.c.max_T_key, r->m.c.max_T);
     return take_windows(s, r, e);
 }
 
@@ -108,8 +110,10 @@ struct given {
 };
 static void put(void *ctx, size_t n, size_t D, float *rows) {
     const struct given *g = ctx;
-    if (g->rows) memcpy(rows, g->rows, n * D * sizeof *rows);
-    else memset(rows, 0, n * D * sizeof *rows);
+    if (g->rows)
+        memcpy(rows, g->rows, n * D * sizeof *rows);
+    else
+        memset(rows, 0, n * D * sizeof *rows);
 }
 
 static int losses(struct run *r, struct err *e) {
@@ -158,8 +162,10 @@ static int encode(struct run *r, struct err *e) {
         const struct active *a = &n.active;
         for (size_t b = 0; !rc && b < B; b++) {
             if (is_bos(r, b0 + b, &window)) continue;
-            sae_decode_row(&r->sae, a->row[b + 1] - a->row[b], a->feat + a->row[b], a->pre + a->row[b], r->y + (b0 + b) * D);
-            for (size_t i = a->row[b]; !rc && i < a->row[b + 1] && r->splice.target[b0 + b] >= 0; i++) rc = add_entry(r, b0 + b, a->feat[i], a->pre[i], e);
+            sae_decode_row(&r->sae, a->row[b + 1] - a->row[b], a->feat + a->row[b], a->pre + a->row[b],
+                           r->y + (b0 + b) * D);
+            for (size_t i = a->row[b]; !rc && i < a->row[b + 1] && r->splice.target[b0 + b] >= 0; i++)
+                rc = add_entry(r, b0 + b, a->feat[i], a->pre[i], e);
         }
     }
     encoder_close(&n);
@@ -167,7 +173,8 @@ static int encode(struct run *r, struct err *e) {
 }
 
 /* Entries [first, first+n): each its row without the feature. */
-static void ablate(const struct run *r, struct splice_work *w, size_t first, size_t n, size_t *row, float *x, double *nll) {
+static void ablate(const struct run *r, struct splice_work *w, size_t first, size_t n, size_t *row, float *x,
+                   double *nll) {
     const size_t D = r->sae.D;
     for (size_t i = 0; i < n; i++) {
         const struct entry *q = &r->entry[first + i];
@@ -225,7 +232,8 @@ static int by_row(struct run *r, struct err *e) {
     if (!a) return ERR_MEMORY;
     for (size_t i = 0; i < r->n_entries;) {
         size_t n = 0;
-        for (; i + n < r->n_entries && r->entry[i + n].row == r->entry[i].row; n++) a[n] = (double)r->entry[i + n].z, b[n] = fabs(r->effect[i + n]);
+        for (; i + n < r->n_entries && r->entry[i + n].row == r->entry[i].row; n++)
+            a[n] = (double)r->entry[i + n].z, b[n] = fabs(r->effect[i + n]);
         if (n > TOP) {
             r->common += (double)ranks_top_overlap(n, a, b, TOP);
             r->chance += (double)TOP * TOP / (double)n;
@@ -266,13 +274,14 @@ static int compute(struct run *r, struct err *e) {
 
 static int write_all(const struct settings *s, const struct run *r, struct err *e) {
     json_t *feature = json_array(), *fires = json_array(), *mean = json_array(), *sum = json_array();
-    json_t *o = json_pack("{s:s,s:I,s:I,s:I}", "site", s->site, "tokens", (json_int_t)r->splice.M, "features", (json_int_t)r->sae.F, "ablations",
-                          (json_int_t)r->n_entries);
+    json_t *o = json_pack("{s:s,s:I,s:I,s:I}", "site", s->site, "tokens", (json_int_t)r->splice.M, "features",
+                          (json_int_t)r->sae.F, "ablations", (json_int_t)r->n_entries);
     const double n = (double)r->compared;
     json_object_set_new(o, "loss", jsonfile_number(r->loss, 17));
     json_object_set_new(o, "loss_sae", jsonfile_number(r->loss_sae, 17));
     json_object_set_new(o, "loss_zero", jsonfile_number(r->loss_zero, 17));
-    json_object_set_new(o, "loss_recovered", jsonfile_number(1 - (r->loss_sae - r->loss) / (r->loss_zero - r->loss), 17));
+    json_object_set_new(o, "loss_recovered",
+                        jsonfile_number(1 - (r->loss_sae - r->loss) / (r->loss_zero - r->loss), 17));
     json_object_set_new(o, "top", json_integer(TOP));
     json_object_set_new(o, "rows_compared", json_integer((json_int_t)r->compared));
     json_object_set_new(o, "top_in_common", jsonfile_number(n > 0 ? r->common / n : NAN, 9));
@@ -301,7 +310,8 @@ static void run_free(struct run *r) {
     sae_free(&r->sae);
     lm_close(&r->m);
     tokens_close(&r->t);
-    free(r->site), free(r->window), free(r->start), free(r->ids), free(r->entry), free(r->y), free(r->nll), free(r->effect);
+    free(r->site), free(r->window), free(r->start), free(r->ids), free(r->entry), free(r->y), free(r->nll),
+        free(r->effect);
     free(r->sum), free(r->activation), free(r->fires), free(r->record);
 }
 
@@ -313,14 +323,17 @@ int main(int argc, char **argv) {
         {"sae", OPT_INPUT, &s.sae, NULL, 0, 0, NULL, NULL, "folder of an SAE, from train or SAELens", false},
         {"model", OPT_INPUT, &s.model, NULL, 0, 0, NULL, NULL, "folder of the language model", false},
         {"tokens", OPT_INPUT, &s.tokens, NULL, 0, 0, NULL, NULL, "held-out tokens, from tokenize", false},
-        {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "where the SAE was trained; in the last layer: mlp_post", false},
+        {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "where the SAE was trained; in the last layer: mlp_post",
+         false},
         {"context", OPT_INT, &s.context, NULL, 2, 1 << 24, NULL, "tokens", "most positions of a window", false},
-        {"max-tokens", OPT_INT, &s.max_tokens, "4096", 2, 1e9, NULL, "tokens", "windows are spread over the file until so many", false},
+        {"max-tokens", OPT_INT, &s.max_tokens, "4096", 2, 1e9, NULL, "tokens",
+         "windows are spread over the file until so many", false},
         {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
         {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
     };
     const size_t n = sizeof table / sizeof *table;
-    int rc = opt_parse(PROG, "what the model loses when one feature is ablated, for every feature", table, n, argc, argv, &e);
+    int rc = opt_parse(PROG, "what the model loses when one feature is ablated, for every feature", table, n, argc,
+                       argv, &e);
     if (rc > 0) return STAGE_OK;
     if (!rc && s.threads) omp_set_num_threads((int)s.threads);
 
@@ -336,8 +349,11 @@ int main(int argc, char **argv) {
     if (!rc) rc = write_all(&s, &r, &e);
 
     if (!rc)
-        stage_done(PROG, "%s: %zu tokens, loss %.4f, with the SAE %.4f, without the site %.4f; %zu ablations; %.2f of the %d most active are among the %d of most effect (chance %.2f); %.2f s",
-                   s.out, r.splice.M, r.loss, r.loss_sae, r.loss_zero, r.n_entries, r.compared ? r.common / (double)r.compared : NAN, TOP, TOP,
+        stage_done(PROG,
+                   "%s: %zu tokens, loss %.4f, with the SAE %.4f, without the site %.4f; %zu ablations; %.2f of the %d "
+                   "most active are among the %d of most effect (chance %.2f); %.2f s",
+                   s.out, r.splice.M, r.loss, r.loss_sae, r.loss_zero, r.n_entries,
+                   r.compared ? r.common / (double)r.compared : NAN, TOP, TOP,
                    r.compared ? r.chance / (double)r.compared : NAN, clock_s() - start_s);
     run_free(&r);
     opt_free(table, n);

@@ -39,8 +39,8 @@ struct run {
     char *record;
     struct latents in;
     struct metrics *metrics;
-    struct arena mem; /* of the back end, for one batch: */
-    float *y;         /* [LATENTS_BATCH,D] reconstructions */
+    struct arena mem;                   /* of the back end, for one batch: */
+    float *y;                           /* [LATENTS_BATCH,D] reconstructions */
     double *mean, *group_mean, *e_mean; /* [D], [n_groups,D] of metrics; [D] */
     int32_t *batch_group;               /* [LATENTS_BATCH] */
     struct measure_row *row;            /* [LATENTS_BATCH] */

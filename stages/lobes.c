@@ -39,7 +39,8 @@ static int check(const struct settings *s, struct run *r, struct err *e) {
     if (!rc) rc = clusterfile_read(s->cluster, r->firing.F, &r->k, &r->label, &n, e);
     if (!rc) rc = saefile_read(&r->sae, s->sae, e);
     if (!rc && r->sae.F != r->firing.F) {
-        rc = err_set(e, ERR_SHAPE, "%s: W_dec: want %zu features as in %s, got %zu", s->sae, r->firing.F, s->cooccur, r->sae.F);
+        rc = err_set(e, ERR_SHAPE, "%s: W_dec: want %zu features as in %s, got %zu", s->sae, r->firing.F, s->cooccur,
+                     r->sae.F);
         err_hint(e, "give the SAE that %s was made with", s->cooccur);
     }
     r->G = r->firing.n_groups;
@@ -64,11 +65,16 @@ static int compute(const struct settings *s, struct run *r, struct err *e) {
     if (rc) return rc;
     r->group_ties = lobes_groups(r->histogram, r->k, r->G, r->chunks, r->lobe_group);
     if ((rc = lobes_preferred(m, r->label, r->preferred, &r->preferred_ties, e))) return rc;
-    const struct lobes_input in = {m,           r->label,
-                                   r->winner,   r->preferred,
-                                   r->k,        r->sae.W_dec,
-                                   r->sae.D,    (size_t)s->permutations,
-                                   (uint64_t)s->seed, !strcmp(s->angular, "yes"),
+    const struct lobes_input in = {m,
+                                   r->label,
+                                   r->winner,
+                                   r->preferred,
+                                   r->k,
+                                   r->sae.W_dec,
+                                   r->sae.D,
+                                   (size_t)s->permutations,
+                                   (uint64_t)s->seed,
+                                   !strcmp(s->angular, "yes"),
                                    (size_t)s->draws};
     return lobes_statistics(&in, &r->stats, e);
 }
@@ -92,8 +98,8 @@ static json_t *statistics(const struct run *r) {
     json_t *o = json_object();
     char text[120];
     snprintf(text, sizeof text, "share of the %zu nearest neighbours that lie in the feature's lobe", x->neighbours);
-    add(o, "purity", &x->purity1, "share of features whose nearest neighbour by cosine of decoder rows lies in the same lobe",
-        "lobes shuffled");
+    add(o, "purity", &x->purity1,
+        "share of features whose nearest neighbour by cosine of decoder rows lies in the same lobe", "lobes shuffled");
     add(o, "purity_10", &x->purity10, text, "lobes shuffled");
     add(o, "language_purity", &x->language1, "share of features whose nearest neighbour prefers the same group",
         "preferred groups shuffled");
@@ -124,7 +130,8 @@ static json_t *notes(const struct run *r) {
     json_t *list = json_array();
     size_t silent = 0;
     for (size_t l = 0; l < r->k; l++) silent += r->lobe_group[l] < 0;
-    note(list, "chunks in which several lobes had the highest share of features firing (the lower one was taken)", r->ties);
+    note(list, "chunks in which several lobes had the highest share of features firing (the lower one was taken)",
+         r->ties);
     note(list, "lobes that win equal shares of several groups (the lower group was taken)", r->group_ties);
     note(list, "lobes that win no chunk and have no group", silent);
     note(list, "features with a lobe that fire in equal shares of several groups (the lower one counts as preferred)",
@@ -181,7 +188,8 @@ int main(int argc, char **argv) {
         {"direction-draws", OPT_INT, &s.draws, "100", 0, 100000, NULL, "draws",
          "Gaussian decoders to hold the regression from direction to lobe against; 0 leaves it out", false},
         {"seed", OPT_INT, &s.seed, "42", 0, INT32_MAX, NULL, NULL, "of the permutations", false},
-        {"angular", OPT_TEXT, &s.angular, "yes", 0, 0, "yes|no", NULL, "compare with clusters by angle too (2 F^2 bytes)", false},
+        {"angular", OPT_TEXT, &s.angular, "yes", 0, 0, "yes|no", NULL,
+         "compare with clusters by angle too (2 F^2 bytes)", false},
         {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
         {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
     };
@@ -198,9 +206,9 @@ int main(int argc, char **argv) {
     if (!rc) rc = output(&s, &r, &e);
 
     if (!rc)
-        stage_done(PROG, "%s: %zu lobes, chunk purity %.3f (z %.1f), neighbour purity %.3f (z %.1f), AMI %.3f (z %.1f)", s.out, r.k,
-                   r.stats.chunk_purity.value, r.stats.chunk_purity.z, r.stats.purity1.value, r.stats.purity1.z,
-                   r.stats.ami_preferred.value, r.stats.ami_preferred.z);
+        stage_done(PROG, "%s: %zu lobes, chunk purity %.3f (z %.1f), neighbour purity %.3f (z %.1f), AMI %.3f (z %.1f)",
+                   s.out, r.k, r.stats.chunk_purity.value, r.stats.chunk_purity.z, r.stats.purity1.value,
+                   r.stats.purity1.z, r.stats.ami_preferred.value, r.stats.ami_preferred.z);
     run_free(&r);
     opt_free(table, n);
     return rc ? stage_fail(PROG, &e) : STAGE_OK;

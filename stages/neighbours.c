@@ -44,7 +44,7 @@ struct side {
 
 struct run {
     size_t F, D, n, k, asked, at; /* the feature asked for, and its row */
-    int32_t *feature;      /* [n] numbers of the kept features */
+    int32_t *feature;             /* [n] numbers of the kept features */
     struct side side[2];
     double *share, cosine; /* [k]; mean cosine of a feature's two rows */
     uint64_t *common;      /* [k+1] */
@@ -265,9 +265,9 @@ int main(int argc, char **argv) {
         {"features", OPT_TEXT, &s.features, "live", 0, 0, "live|all", NULL, "those that fire on held-out rows, or all",
          false},
         {"feature", OPT_INT, &s.feature, "-1", -1, INT32_MAX, NULL, "1", "the feature to mark, from 0", false},
-        {"feature-of", OPT_INPUT, &s.feature_of, "", 0, 0, NULL, NULL, "or the one that specificity's file looked at", false},
-        {"nearest", OPT_INT, &s.k, "10", 1, 1000, NULL, "features", "nearest by cosine to mark and to compare",
+        {"feature-of", OPT_INPUT, &s.feature_of, "", 0, 0, NULL, NULL, "or the one that specificity's file looked at",
          false},
+        {"nearest", OPT_INT, &s.k, "10", 1, 1000, NULL, "features", "nearest by cosine to mark and to compare", false},
         {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
         {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
     };

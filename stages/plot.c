@@ -34,14 +34,16 @@ static void table(struct args *a, struct opt t[N_OPTIONS]) {
         {.name = "kind",
          .type = OPT_TEXT,
          .dst = &k->kind,
-         .choices = "curves|lobes-scatter|sweep|frequency|histogram|eigen|plane|space|agreement|sentences|prompts|ranking|ablation|walk|effect",
+         .choices = "curves|lobes-scatter|sweep|frequency|histogram|eigen|plane|space|agreement|sentences|prompts|"
+                    "ranking|ablation|walk|effect",
          .help = "what to draw"},
         {.name = "in",
          .type = OPT_INPUTS,
          .dst = &k->in,
          .preset = "",
          .help = "curves: train folders; sweep, frequency: evaluate JSON; histogram: lobes JSON; eigen: cluster JSON; "
-                 "plane, space, agreement: neighbours JSON; sentences, prompts, ranking: specificity JSON; ablation: ablate JSON; walk: walk JSON; effect: effect JSON"},
+                 "plane, space, agreement: neighbours JSON; sentences, prompts, ranking: specificity JSON; ablation: "
+                 "ablate JSON; walk: walk JSON; effect: effect JSON"},
         {.name = "map",
          .type = OPT_INPUTS,
          .dst = &k->map,

@@ -204,7 +204,8 @@ static int choose_shared(struct settings *s, struct run *r, struct err *e) {
     size_t without = 0;
     while (without < G && strcmp(r->said.language[without], s->without)) without++;
     if (without == G) {
-        err_set(e, ERR_USAGE, PROG ": --without %s: the sentences of %s are in no such language", s->without, s->sentences);
+        err_set(e, ERR_USAGE, PROG ": --without %s: the sentences of %s are in no such language", s->without,
+                s->sentences);
         return err_hint(e, "name one of their languages, or give --feature");
     }
     int32_t *language = languages(r, e);
@@ -213,7 +214,8 @@ static int choose_shared(struct settings *s, struct run *r, struct err *e) {
         int64_t least = INT64_MAX;
         for (size_t g = 0; g < G; g++)
             if (g != without && r->heard[f * G + g] < least) least = r->heard[f * G + g];
-        if (least - r->heard[f * G + without] > widest) widest = least - r->heard[f * G + without], s->feature = (int64_t)f;
+        if (least - r->heard[f * G + without] > widest)
+            widest = least - r->heard[f * G + without], s->feature = (int64_t)f;
     }
     memset(r->heard, 0, r->sae.F * G * sizeof *r->heard);
     memset(r->last, 0, r->sae.F * sizeof *r->last);

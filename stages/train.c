@@ -70,11 +70,12 @@ static int check(const struct settings *s, struct run *r, struct err *e) {
     if (rc) return rc;
     size_t need = trainer_bytes(&r->config, r->k), have = r->k->memory_bytes();
     if (need == SIZE_MAX || (have && need > have / 10 * 9)) {
-        err_set(e, ERR_MEMORY, PROG ": needs %.1f GB, --backend %s has %.1f GB", (double)need / 1e9, s->backend, (double)have / 1e9);
+        err_set(e, ERR_MEMORY, PROG ": needs %.1f GB, --backend %s has %.1f GB", (double)need / 1e9, s->backend,
+                (double)have / 1e9);
         return suggest(r, have, e);
     }
-    fprintf(stderr, PROG ": %zu rows of %zu, %s, width %lld, batch %lld, %lld steps (%.2f passes), %.2f GB\n", r->N, r->D,
-            s->arch, (long long)s->width, (long long)s->batch, (long long)s->steps,
+    fprintf(stderr, PROG ": %zu rows of %zu, %s, width %lld, batch %lld, %lld steps (%.2f passes), %.2f GB\n", r->N,
+            r->D, s->arch, (long long)s->width, (long long)s->batch, (long long)s->steps,
             (double)s->steps * (double)s->batch / (double)r->N, (double)need / 1e9);
     return 0;
 }
@@ -99,7 +100,11 @@ static int one_step(const struct settings *s, struct run *r, struct step_report 
     int rc = next_batch(s, r, &x, e);
     if (!rc) rc = trainer_step(&r->trainer, x, r->next, lr, lambda, report, e);
     if (rc) return rc;
-    const double value[CURVE_SERIES] = {report->loss_reconstruction, report->loss_sparsity, report->l0, lr, lambda,
+    const double value[CURVE_SERIES] = {report->loss_reconstruction,
+                                        report->loss_sparsity,
+                                        report->l0,
+                                        lr,
+                                        lambda,
                                         (double)dead_share(&r->trainer, s->dead_window)};
     for (int i = 0; i < CURVE_SERIES; i++) r->curve.value[i][t] = (float)value[i];
     return 0;
@@ -115,9 +120,9 @@ static int loop(const struct settings *s, struct run *r, struct err *e) {
         struct step_report report;
         int rc = one_step(s, r, &report, e);
         if (rc) return rc;
-        snprintf(note, sizeof note, "reconstruction %.4f, sparsity %.4f, L0 %.1f, dead %.1f %%%s", report.loss_reconstruction,
-                 report.loss_sparsity, report.l0, 100 * (double)r->curve.value[CURVE_DEAD][r->trainer.t - 1],
-                 report.dense ? ", dense" : "");
+        snprintf(note, sizeof note, "reconstruction %.4f, sparsity %.4f, L0 %.1f, dead %.1f %%%s",
+                 report.loss_reconstruction, report.loss_sparsity, report.l0,
+                 100 * (double)r->curve.value[CURVE_DEAD][r->trainer.t - 1], report.dense ? ", dense" : "");
         progress_show(&p, (size_t)((r->trainer.t - first) * s->batch), note);
         if (*s->checkpoint && r->trainer.t < s->steps && clock_s() - saved_s >= s->checkpoint_every) {
             rc = checkpoint_write(&r->trainer, &r->curve, s->checkpoint, r->record, e);
@@ -152,7 +157,8 @@ static int write_all(const struct settings *s, const struct run *r, struct err *
     struct outfile o;
     struct sae sae = {0};
     char path[PATH_MAX];
-    const char *site = st_meta(r->rows, "site"), *model = st_meta(r->rows, "model"), *context = st_meta(r->rows, "context");
+    const char *site = st_meta(r->rows, "site"), *model = st_meta(r->rows, "model"),
+               *context = st_meta(r->rows, "context");
     int rc = outdir_open(&o, s->out, e);
     if (rc) return rc;
     rc = sae_init(&sae, r->config.arch, r->D, r->config.F, e);
@@ -164,7 +170,8 @@ static int write_all(const struct settings *s, const struct run *r, struct err *
     size_t raised = rc ? 0 : sae_clamp_theta(&sae);
     if (raised) fprintf(stderr, PROG ": %zu thresholds were below 0 and are written as 0\n", raised);
     if (!rc)
-        rc = saefile_write(&sae, o.part, site ? site : "", model ? model : "", context ? atoi(context) : 0, r->record, e);
+        rc = saefile_write(&sae, o.part, site ? site : "", model ? model : "", context ? atoi(context) : 0, r->record,
+                           e);
     if (!rc && snprintf(path, sizeof path, "%s/curve.json", o.part) >= (int)sizeof path)
         rc = err_set(e, ERR_IO, "%s: path too long", s->out);
     if (!rc) rc = curve_write(&r->curve, path, e);
@@ -191,23 +198,28 @@ int main(int argc, char **argv) {
     const struct opt table[] = {
         {"in", OPT_INPUT, &s.in, NULL, 0, 0, NULL, NULL, "normalised rows, from normalise", false},
         {"arch", OPT_TEXT, &s.arch, "jumprelu", 0, 0, "jumprelu|relu", NULL, "activation and its penalty", false},
-        {"init", OPT_TEXT, &s.init, "decoder", 0, 0, "decoder|kaiming", NULL, "where W_enc starts: at W_dec, or uniform on its own", false},
+        {"init", OPT_TEXT, &s.init, "decoder", 0, 0, "decoder|kaiming", NULL,
+         "where W_enc starts: at W_dec, or uniform on its own", false},
         {"width", OPT_INT, &s.width, NULL, 1, 1 << 24, NULL, "features", "F", false},
         {"batch", OPT_INT, &s.batch, "4096", 1, 1 << 20, NULL, "rows", "B", false},
         {"steps", OPT_INT, &s.steps, NULL, 1, 1e9, NULL, "steps", "length of the run", false},
         {"lambda", OPT_REAL, &s.lambda, NULL, 0, 1e6, NULL, "1", "sparsity coefficient", false},
-        {"lambda-warmup", OPT_INT, &s.lambda_warmup, "10000", 0, 1e9, NULL, "steps", "linear rise of lambda from 0", false},
+        {"lambda-warmup", OPT_INT, &s.lambda_warmup, "10000", 0, 1e9, NULL, "steps", "linear rise of lambda from 0",
+         false},
         {"lr", OPT_REAL, &s.lr, "7e-5", 0, 10, NULL, "1", "peak learning rate", false},
         {"lr-warmup", OPT_INT, &s.lr_warmup, "1000", 0, 1e9, NULL, "steps", "cosine rise from 0.1 lr", false},
         {"lr-decay", OPT_INT, &s.lr_decay, "0", 0, 1e9, NULL, "steps", "linear fall to 0 at the end", false},
-        {"epsilon", OPT_REAL, &s.epsilon, "0.001", 1e-9, 1e3, NULL, "1", "bandwidth of the straight-through kernel", false},
+        {"epsilon", OPT_REAL, &s.epsilon, "0.001", 1e-9, 1e3, NULL, "1", "bandwidth of the straight-through kernel",
+         false},
         {"theta-init", OPT_REAL, &s.theta_init, "0.001", 0, 1e3, NULL, "1", "first threshold", false},
         {"beta1", OPT_REAL, &s.beta1, "0", 0, 0.999999, NULL, "1", "Adam, first moment", false},
         {"beta2", OPT_REAL, &s.beta2, "0.999", 0, 0.999999999, NULL, "1", "Adam, second moment", false},
         {"adam-eps", OPT_REAL, &s.adam_eps, "1e-8", 0, 1, NULL, "1", "Adam, guard of the division", false},
-        {"dead-window", OPT_INT, &s.dead_window, "200", 1, 1e9, NULL, "steps", "silent this long counts as dead", false},
+        {"dead-window", OPT_INT, &s.dead_window, "200", 1, 1e9, NULL, "steps", "silent this long counts as dead",
+         false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the first weights", false},
-        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes; cuda multiplies in bf16", false},
+        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes; cuda multiplies in bf16",
+         false},
         {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
         {"checkpoint", OPT_TEXT, &s.checkpoint, "", 0, 0, NULL, NULL, "folder to resume from and to save to", true},
         {"checkpoint-every", OPT_REAL, &s.checkpoint_every, "30", 0, 1e9, NULL, "s", "time between saves", true},
@@ -241,17 +253,20 @@ int main(int argc, char **argv) {
 
     if (!rc) rc = write_all(&s, &r, &e);
 
-    double read_bytes = (double)((s.steps - first) * s.batch) * (double)r.D * (rc ? 0 : (double)st_dtype_bytes(st_find(r.rows, "rows")->dtype));
+    double read_bytes = (double)((s.steps - first) * s.batch) * (double)r.D *
+                        (rc ? 0 : (double)st_dtype_bytes(st_find(r.rows, "rows")->dtype));
     if (!rc && feed_waited_s(r.feed) > 0.05 * spent_s)
         fprintf(stderr, PROG ": %.0f %% of the time went by waiting for data: the storage of %s delivered %.2f GB/s\n",
                 100 * feed_waited_s(r.feed) / spent_s, s.in, 1e-9 * read_bytes / spent_s);
 
     size_t steps = (size_t)s.steps, tail = steps - (steps + 9) / 10;
     if (!rc)
-        stage_done(PROG, "%s: %zu steps, %.0f tok/s, waited %.2f s for data, last tenth: reconstruction %.4f, L0 %.1f, dead %.1f %%",
-                   s.out, steps, (double)((s.steps - first) * s.batch) / (spent_s > 0 ? spent_s : 1), feed_waited_s(r.feed),
-                   curve_mean(&r.curve, CURVE_RECONSTRUCTION, tail, steps), curve_mean(&r.curve, CURVE_L0, tail, steps),
-                   100 * curve_mean(&r.curve, CURVE_DEAD, tail, steps));
+        stage_done(
+            PROG,
+            "%s: %zu steps, %.0f tok/s, waited %.2f s for data, last tenth: reconstruction %.4f, L0 %.1f, dead %.1f %%",
+            s.out, steps, (double)((s.steps - first) * s.batch) / (spent_s > 0 ? spent_s : 1), feed_waited_s(r.feed),
+            curve_mean(&r.curve, CURVE_RECONSTRUCTION, tail, steps), curve_mean(&r.curve, CURVE_L0, tail, steps),
+            100 * curve_mean(&r.curve, CURVE_DEAD, tail, steps));
     run_free(&r);
     opt_free(table, n);
     return rc ? stage_fail(PROG, &e) : STAGE_OK;

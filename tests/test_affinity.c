@@ -34,7 +34,8 @@ static void popcount_backends(void **state) {
             size_t M = rows[r / 5], N = rows[r % 5], W = (bits[s] + 63) / 64, lda = W + s % 3, ldo = N + 2;
             uint64_t *a = malloc(M * lda * 8), *b = malloc(N * lda * 8);
             uint32_t *want = malloc(M * ldo * 4), *got = malloc(M * ldo * 4);
-            for (size_t i = 0; i < M * lda; i++) a[i] = word(i) & (i % lda == W - 1 && bits[s] % 64 ? (1ull << bits[s] % 64) - 1 : ~0ull);
+            for (size_t i = 0; i < M * lda; i++)
+                a[i] = word(i) & (i % lda == W - 1 && bits[s] % 64 ? (1ull << bits[s] % 64) - 1 : ~0ull);
             for (size_t i = 0; i < N * lda; i++) b[i] = word(i + 100000);
             memset(want, 0xa5, M * ldo * 4);
             popcount_and_ref(M, N, W, a, lda, b, lda, want, ldo);
@@ -60,10 +61,15 @@ static long double exact(enum affinity kind, long double T, long double a, long 
     case AFFINITY_PHI:
         v = a * (T - a) * b * (T - b); /* 64-bit mantissa: exact to 2^-64, counts to 1e9 give 1e36 */
         return v > 0 ? (T * n - a * b) / sqrtl(v) : 0;
-    case AFFINITY_SMC: return (T - a - b + 2 * n) / T;
-    case AFFINITY_JACCARD: return a + b > 0 ? n / (a + b - n) : 0;
-    case AFFINITY_DICE: return a + b > 0 ? 2 * n / (a + b) : 0;
-    default: v = a < b ? a : b; return v > 0 ? n / v : 0;
+    case AFFINITY_SMC:
+        return (T - a - b + 2 * n) / T;
+    case AFFINITY_JACCARD:
+        return a + b > 0 ? n / (a + b - n) : 0;
+    case AFFINITY_DICE:
+        return a + b > 0 ? 2 * n / (a + b) : 0;
+    default:
+        v = a < b ? a : b;
+        return v > 0 ? n / v : 0;
     }
 }
 
@@ -88,7 +94,8 @@ static void against_exact(void **state) {
             uint64_t b = rng_below(1, s, 4 * i + 1, spread + 1 < T + 1 ? spread + 1 : T + 1);
             if (i % 6 == 0) a = T - a;
             if (i % 9 == 0) b = T - b;
-            uint64_t lo = a + b > T ? a + b - T : 0, hi = a < b ? a : b, n = lo + rng_below(1, s, 4 * i + 2, hi - lo + 1);
+            uint64_t lo = a + b > T ? a + b - T : 0, hi = a < b ? a : b,
+                     n = lo + rng_below(1, s, 4 * i + 2, hi - lo + 1);
             if (i % 5 == 0) n = hi;
             if (i % 7 == 0) n = lo;
             for (int k = 0; k < AFFINITIES; k++) {
@@ -109,12 +116,9 @@ static void degenerate(void **state) {
         uint32_t a, b, n;
         double phi, smc, jaccard, dice, overlap;
     } t[] = {
-        {0, 0, 0, 0, 1, 0, 0, 0},
-        {0, live, 0, 0, 0.6, 0, 0, 0},
-        {0, T, 0, 0, 0, 0, 0, 0},
-        {T, live, live, 0, 0.4, 0.4, 40.0 / 70, 1},
-        {T, T, T, 0, 1, 1, 1, 1},
-        {live, live, live, 1, 1, 1, 1, 1},
+        {0, 0, 0, 0, 1, 0, 0, 0},      {0, live, 0, 0, 0.6, 0, 0, 0},
+        {0, T, 0, 0, 0, 0, 0, 0},      {T, live, live, 0, 0.4, 0.4, 40.0 / 70, 1},
+        {T, T, T, 0, 1, 1, 1, 1},      {live, live, live, 1, 1, 1, 1, 1},
         {live, 30, 0, -1, 0, 0, 0, 0}, /* complements */
     };
     (void)state;
@@ -147,7 +151,8 @@ static void make(struct firing *m, size_t F, size_t T) {
     assert_int_equal(firing_init(m, F, T, 1, &e), 0);
     for (size_t f = 0; f < F; f++)
         for (size_t c = 0; c < T; c++)
-            if (rng_uniform(3, f, c) < (double)f / (double)(F - 1)) firing_set(m, f, c); /* row 0 never, the last always */
+            if (rng_uniform(3, f, c) < (double)f / (double)(F - 1))
+                firing_set(m, f, c); /* row 0 never, the last always */
     firing_count(m);
 }
 
@@ -170,8 +175,8 @@ static void whole_matrix(void **state) {
     for (int k = 0; k < AFFINITIES; k++) {
         for (size_t i = 0; i < F; i += 7)
             for (size_t j = 0; j < F; j += 10)
-                affinity_tile((enum affinity)k, F - i < 7 ? F - i : 7, F - j < 10 ? F - j : 10, n11 + i * F + j, F, m.count + i,
-                              m.count + j, T, a + i * F + j, F);
+                affinity_tile((enum affinity)k, F - i < 7 ? F - i : 7, F - j < 10 ? F - j : 10, n11 + i * F + j, F,
+                              m.count + i, m.count + j, T, a + i * F + j, F);
         memcpy(copy, n11, sizeof copy);
         affinity_tile((enum affinity)k, F, F, copy, F, m.count, m.count, T, (float *)(void *)copy, F);
         assert_memory_equal(copy, a, sizeof a);

@@ -113,9 +113,20 @@ static void options(void **state) {
     char *r1, *r2;
     assert_int_equal(parse(&a, &e, "--out x --whole=7 --real -0.5 --flag", NULL), 0);
     assert_true(a.whole == 7 && a.real == -0.5 && a.flag && !strcmp(a.word, "red") && !strcmp(a.out, "x"));
-    const char *const wrong[] = {"",           "--out",           "--out x --out y",   "--out x --nope 1",      "--out x word",
-                                 "--out x --whole 11", "--out x --whole 2x", "--out x --real nan", "--out x --real 1e99", "--out x --word blue",
-                                 "--out x --flag=1",   "--out x --whole",    "--out x -w 1",       "--out x --whole 0"};
+    const char *const wrong[] = {"",
+                                 "--out",
+                                 "--out x --out y",
+                                 "--out x --nope 1",
+                                 "--out x word",
+                                 "--out x --whole 11",
+                                 "--out x --whole 2x",
+                                 "--out x --real nan",
+                                 "--out x --real 1e99",
+                                 "--out x --word blue",
+                                 "--out x --flag=1",
+                                 "--out x --whole",
+                                 "--out x -w 1",
+                                 "--out x --whole 0"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         e.text[0] = 0;
         assert_int_equal(parse(&a, &e, wrong[i], NULL), ERR_USAGE);
@@ -235,9 +246,14 @@ static void one_writer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philox_known_answers), cmocka_unit_test(distributions), cmocka_unit_test(permutations),
-        cmocka_unit_test(options),              cmocka_unit_test(hashes),        cmocka_unit_test(memory),
-        cmocka_unit_test(whole_or_absent),       cmocka_unit_test(one_writer),
+        cmocka_unit_test(philox_known_answers),
+        cmocka_unit_test(distributions),
+        cmocka_unit_test(permutations),
+        cmocka_unit_test(options),
+        cmocka_unit_test(hashes),
+        cmocka_unit_test(memory),
+        cmocka_unit_test(whole_or_absent),
+        cmocka_unit_test(one_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@
 #include "lib/file/safetensors.h"
 #include "lib/sae/saefile.h"
 
-#define DIR "build/tmp/cooccur"
+#define DIR     "build/tmp/cooccur"
 #define PLANTED "tests/fixtures/analysis/planted.safetensors"
 
 static const char *const names[2] = {"en", "zh"};
@@ -33,9 +33,9 @@ static const int32_t row_group[11] = {0, 0, 1, 0, 0, 1, 1, 1, 0, 0, 1}, row_doc[
 
 static void plans(void **state) {
     const struct cooccur_rows rows = {11, row_group, row_doc, 2};
-    const int32_t span[11] = {0, 0, 2, 0, 1, 2, 2, -1, 1, 1, -1};      /* 3 rows a chunk, documents ignored */
-    const int32_t within[11] = {0, 0, -1, 1, 1, 3, 3, -1, 2, 2, -1};   /* 2 rows a chunk, one document each */
-    const int32_t first[11] = {0, 0, 2, 1, 1, 2, 3, 3, -1, -1, -1};    /* 2 rows, the first 2 of each group */
+    const int32_t span[11] = {0, 0, 2, 0, 1, 2, 2, -1, 1, 1, -1};    /* 3 rows a chunk, documents ignored */
+    const int32_t within[11] = {0, 0, -1, 1, 1, 3, 3, -1, 2, 2, -1}; /* 2 rows a chunk, one document each */
+    const int32_t first[11] = {0, 0, 2, 1, 1, 2, 3, 3, -1, -1, -1};  /* 2 rows, the first 2 of each group */
     struct cooccur_plan p;
     struct err e = {0};
     (void)state;
@@ -162,7 +162,9 @@ static json_t *load(const char *path) {
     return o;
 }
 
-static int64_t entry(const json_t *o, const char *key, size_t i) { return json_integer_value(json_array_get(json_object_get(o, key), i)); }
+static int64_t entry(const json_t *o, const char *key, size_t i) {
+    return json_integer_value(json_array_get(json_object_get(o, key), i));
+}
 
 enum { D = 8, F = 12, N = 50 };
 
@@ -209,7 +211,8 @@ static void cooccur_stage(void **state) {
     assert_int_equal(run(COOCCUR "--chunks-per-group 6 --out " DIR "/c.safetensors"), 0);
     assert_int_equal(firing_read(&m, DIR "/c.safetensors", NULL, &e), 0);
     assert_true(m.F == F && m.chunks == 12 && m.count[10] == 0 && m.count[11] == 12);
-    for (size_t g = 0; g < 2; g++) /* chunk t of a group: its rows 4t .. 4t+3; row r of a group is row 10 (r/5) + r%5 + 5g of all */
+    for (size_t g = 0; g < 2;
+         g++) /* chunk t of a group: its rows 4t .. 4t+3; row r of a group is row 10 (r/5) + r%5 + 5g of all */
         for (size_t t = 0; t < 6; t++)
             for (size_t f = 0; f < F - 1; f++) {
                 int fires = 0;
@@ -246,9 +249,11 @@ static void cluster_stage(void **state) {
         char cmd[512];
         size_t k, n;
         int32_t *label;
-        snprintf(cmd, sizeof cmd, "cluster --in " PLANTED " --affinity %s --k 3 --threads 2 --out " DIR "/k.json", kinds[i]);
+        snprintf(cmd, sizeof cmd, "cluster --in " PLANTED " --affinity %s --k 3 --threads 2 --out " DIR "/k.json",
+                 kinds[i]);
         assert_int_equal(run(cmd), 0);
-        snprintf(cmd, sizeof cmd, "cluster --in " PLANTED " --affinity %s --k 3 --threads 1 --out " DIR "/k1.json", kinds[i]);
+        snprintf(cmd, sizeof cmd, "cluster --in " PLANTED " --affinity %s --k 3 --threads 1 --out " DIR "/k1.json",
+                 kinds[i]);
         assert_int_equal(run(cmd), 0);
         same_file(DIR "/k.json", DIR "/k1.json");
         json_t *o = load(DIR "/k.json");
@@ -334,18 +339,20 @@ static void lobes_stage(void **state) {
         assert_int_equal(json_integer_value(json_object_get(s, "n_permutations")), 50);
     }
     json_decref(o), json_decref(k);
-    assert_int_equal(run("lobes --cluster " DIR "/k.json --cooccur " PLANTED " --sae " DIR "/sae --out " DIR "/no.json"), 1);
+    assert_int_equal(
+        run("lobes --cluster " DIR "/k.json --cooccur " PLANTED " --sae " DIR "/sae --out " DIR "/no.json"), 1);
     said("label: want 420 entries, one a feature, got 12");
-    assert_int_equal(run("lobes --cluster tests/fixtures/analysis/planted.json --cooccur " DIR "/c.safetensors --sae " DIR
-                         "/sae --out " DIR "/no.json"),
+    assert_int_equal(run("lobes --cluster tests/fixtures/analysis/planted.json --cooccur " DIR
+                         "/c.safetensors --sae " DIR "/sae --out " DIR "/no.json"),
                      1);
     said("key 'k'");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plans),         cmocka_unit_test(round_trip),    cmocka_unit_test(lying_files), cmocka_unit_test(cooccur_stage),
-        cmocka_unit_test(cluster_stage), cmocka_unit_test(cluster_edges), cmocka_unit_test(lobes_stage),
+        cmocka_unit_test(plans),         cmocka_unit_test(round_trip),    cmocka_unit_test(lying_files),
+        cmocka_unit_test(cooccur_stage), cmocka_unit_test(cluster_stage), cmocka_unit_test(cluster_edges),
+        cmocka_unit_test(lobes_stage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

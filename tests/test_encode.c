@@ -26,7 +26,8 @@ static void compare(size_t B, size_t D, size_t F, const float *low, const struct
     for (size_t b = 0; b < B; b++) {
         size_t i = a->row[b], j = r->row[b];
         while (i < a->row[b + 1] || j < r->row[b + 1]) {
-            uint32_t fa = i < a->row[b + 1] ? a->feat[i] : (uint32_t)F, fr = j < r->row[b + 1] ? r->feat[j] : (uint32_t)F;
+            uint32_t fa = i < a->row[b + 1] ? a->feat[i] : (uint32_t)F,
+                     fr = j < r->row[b + 1] ? r->feat[j] : (uint32_t)F;
             if (fa == fr) {
                 if (!(fabs((double)a->pre[i] - (double)r->pre[j]) <= tol)) fail_msg("row %zu feature %u", b, fa);
                 i++, j++;
@@ -46,7 +47,8 @@ static void against_ref(void **state) {
         size_t B = sizes[k][0], D = sizes[k][1], F = sizes[k][2];
         float *x = normals(1, B * D), *W = normals(2, F * D), *b = normals(3, F), *low = normals(4, F);
         struct active a, r, one;
-        if (active_init(&a, B, B * F, NULL) || active_init(&r, B, B * F, NULL) || active_init(&one, B, B * F, NULL)) fail();
+        if (active_init(&a, B, B * F, NULL) || active_init(&r, B, B * F, NULL) || active_init(&one, B, B * F, NULL))
+            fail();
         omp_set_num_threads(3);
         assert_int_equal(encode_cpu(B, D, F, x, W, b, low, &a), 0);
         assert_int_equal(encode_ref(B, D, F, x, W, b, low, &r), 0);

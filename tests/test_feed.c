@@ -30,7 +30,8 @@ static struct st *rows_file(const char *name, const char *scale, size_t nan_at) 
     if (outdir_make(TMP, &e) || stw_open(&w, path, &e)) fail_msg("%s", e.text);
     if (scale && stw_meta(w, "scale", scale, &e)) fail();
     int h = stw_declare(w, "rows", ST_F32, 2, shape, &e);
-    if (h < 0 || stw_write(w, h, 0, x, sizeof x, &e) || stw_commit(w, &e) || st_open(&s, path, &e)) fail_msg("%s", e.text);
+    if (h < 0 || stw_write(w, h, 0, x, sizeof x, &e) || stw_commit(w, &e) || st_open(&s, path, &e))
+        fail_msg("%s", e.text);
     return s;
 }
 
@@ -97,7 +98,8 @@ static void feed_errors(void **state) {
     assert_int_equal(feed_next(f, &x, &e), ERR_NUMERIC);
     assert_non_null(strstr(e.text, "row 20"));
     feed_close(f);
-    assert_int_equal(feed_open(&f, s, 10, 0, 1000, &memory_host, false, &e), 0); /* closing while the reader works must not hang */
+    assert_int_equal(feed_open(&f, s, 10, 0, 1000, &memory_host, false, &e),
+                     0); /* closing while the reader works must not hang */
     feed_close(f);
     st_close(s);
 }
@@ -109,7 +111,8 @@ static void schedules(void **state) {
     assert_true(fabs(schedule_lr(&s, 5) - 2 * 0.55) < 1e-12); /* half way up the cosine */
     assert_true(schedule_lr(&s, 10) == 2.0 && schedule_lr(&s, 79) == 2.0 && schedule_lr(&s, 80) == 2.0);
     assert_true(fabs(schedule_lr(&s, 90) - 1.0) < 1e-12 && fabs(schedule_lr(&s, 99) - 0.1) < 1e-12);
-    assert_true(fabs(schedule_lambda(&s, 0) - 0.06) < 1e-12 && schedule_lambda(&s, 49) == 3.0 && schedule_lambda(&s, 99) == 3.0);
+    assert_true(fabs(schedule_lambda(&s, 0) - 0.06) < 1e-12 && schedule_lambda(&s, 49) == 3.0 &&
+                schedule_lambda(&s, 99) == 3.0);
     const struct schedule flat = {100, 2.0, 0, 0, 3.0, 0};
     assert_true(schedule_lr(&flat, 0) == 2.0 && schedule_lr(&flat, 99) == 2.0 && schedule_lambda(&flat, 0) == 3.0);
 }
@@ -118,8 +121,16 @@ enum { B = 40, F = 64, STEPS = 16 };
 
 static void fresh(struct trainer *tr, struct curve *c, double beta1) {
     struct err e;
-    const struct step_config sc = {.arch = SAE_JUMPRELU, .D = D, .F = F, .B = B, .epsilon = 0.1f, .beta1 = beta1, .beta2 = 0.999,
-                                   .adam_eps = 1e-8, .seed = 4, .theta_init = 0.3f};
+    const struct step_config sc = {.arch = SAE_JUMPRELU,
+                                   .D = D,
+                                   .F = F,
+                                   .B = B,
+                                   .epsilon = 0.1f,
+                                   .beta1 = beta1,
+                                   .beta2 = 0.999,
+                                   .adam_eps = 1e-8,
+                                   .seed = 4,
+                                   .theta_init = 0.3f};
     if (trainer_init(tr, &sc, sae_kernels_get("cpu"), &e) || curve_init(c, STEPS, &e)) fail_msg("%s", e.text);
 }
 
@@ -172,9 +183,9 @@ static void damaged_checkpoint(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(batches_in_order), cmocka_unit_test(raw_batches_are_the_rows_of_the_file),
-        cmocka_unit_test(feed_errors),
-                                       cmocka_unit_test(schedules), cmocka_unit_test(resume),
-                                       cmocka_unit_test(damaged_checkpoint)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batches_in_order), cmocka_unit_test(raw_batches_are_the_rows_of_the_file),
+        cmocka_unit_test(feed_errors),      cmocka_unit_test(schedules),
+        cmocka_unit_test(resume),           cmocka_unit_test(damaged_checkpoint)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

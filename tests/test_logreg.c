@@ -39,7 +39,8 @@ static void equals_scikit_learn(void **state) {
     assert_int_equal(jsonfile_read(FIXTURE, &o, &e), 0);
     const json_t *cases = json_object_get(o, "cases");
     for (size_t i = 0; i < json_array_size(cases); i++) {
-        const json_t *c = json_array_get(cases, i), *w = json_object_get(c, "w"), *classes = json_object_get(c, "classes");
+        const json_t *c = json_array_get(cases, i), *w = json_object_get(c, "w"),
+                     *classes = json_object_get(c, "classes");
         size_t n = load(c), D = (size_t)number(c, "D"), cut = 8 * n / 10, k = json_array_size(classes);
         struct logreg m;
         double shift = 0, mean = 0, balanced;
@@ -91,7 +92,8 @@ static void gradient_equals_finite_differences(void **state) {
 static void rows_equal_their_definition(void **state) {
     double w[100], g1[100], g2[100];
     (void)state;
-    for (size_t i = 0; i < 100; i++) x[i] = (float)rng_normal(3, 0, i), w[i] = rng_normal(3, 1, i), g1[i] = g2[i] = w[i];
+    for (size_t i = 0; i < 100; i++)
+        x[i] = (float)rng_normal(3, 0, i), w[i] = rng_normal(3, 1, i), g1[i] = g2[i] = w[i];
     for (size_t D = 0; D < 100; D++) {
         double a = rowdot_ref(D, x, w), b = rowdot_cpu(D, x, w);
         assert_memory_equal(&a, &b, sizeof a);
@@ -132,7 +134,8 @@ static void bad_input(void **state) {
     assert_non_null(strstr(e.text, "row 3"));
     y[3] = 1, x[5] = NAN;
     assert_int_equal(logreg_fit(x, y, 10, 2, 2, 1, 1e-6, &m, &e), ERR_NUMERIC);
-    for (size_t i = 0; i < 20; i++) x[i] = 1; /* nothing to tell classes by: only the intercept moves, to the log odds */
+    for (size_t i = 0; i < 20; i++)
+        x[i] = 1; /* nothing to tell classes by: only the intercept moves, to the log odds */
     assert_int_equal(logreg_fit(x, y, 10, 2, 2, 1, 1e-10, &m, &e), 0);
     assert_int_equal(logreg_predict(&m, x), 0);
     assert_true(fabs(m.w[0]) < 1e-6 && fabs(m.w[2] - log(1.0 / 9)) < 1e-6);
@@ -140,8 +143,9 @@ static void bad_input(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(equals_scikit_learn), cmocka_unit_test(gradient_equals_finite_differences),
-                                       cmocka_unit_test(rows_equal_their_definition), cmocka_unit_test(threads_change_nothing),
-                                       cmocka_unit_test(bad_input)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(equals_scikit_learn),
+                                       cmocka_unit_test(gradient_equals_finite_differences),
+                                       cmocka_unit_test(rows_equal_their_definition),
+                                       cmocka_unit_test(threads_change_nothing), cmocka_unit_test(bad_input)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

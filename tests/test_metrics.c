@@ -64,8 +64,8 @@ static void run(const struct set *s, size_t rows, struct metrics_result *r, stru
         struct active part = s->a;
         part.row += b;
         size_t B = s->N - b < rows ? s->N - b : rows;
-        measure_rows(B, s->D, s->x + b * s->D, s->y + b * s->D, metrics_mean(m), metrics_group_mean(m), s->group + b, e_mean,
-                     row);
+        measure_rows(B, s->D, s->x + b * s->D, s->y + b * s->D, metrics_mean(m), metrics_group_mean(m), s->group + b,
+                     e_mean, row);
         assert_int_equal(metrics_add(m, B, row, e_mean, &part, s->group + b), 0);
     }
     free(row), free(e_mean);

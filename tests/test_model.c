@@ -97,7 +97,8 @@ static void test_refusals(void **s) {
         int code;
         const char *says;
     } cases[] = {
-        {"model_type", "'gpt_neox'", ERR_UNSUPPORTED, "'model_type': want qwen2, llama or hooked_transformer, got gpt_neox"},
+        {"model_type", "'gpt_neox'", ERR_UNSUPPORTED,
+         "'model_type': want qwen2, llama or hooked_transformer, got gpt_neox"},
         {"model_type", "'qwen2'", ERR_UNSUPPORTED, "'architectures': want Qwen2ForCausalLM, got LlamaForCausalLM"},
         {"architectures", "['LlamaForSequenceClassification']", ERR_UNSUPPORTED, "got LlamaForSequenceClassification"},
         {"architectures", "'LlamaForCausalLM'", ERR_FORMAT, "'architectures'"},

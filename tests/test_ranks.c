@@ -13,7 +13,8 @@
 /* scipy 1.17: spearmanr([1,2,3,4,5,6,7],[2,1,4,3,7,5,6]) and, with ties, spearmanr([1,1,2,2,3,9],[5,6,6,1,8,8]) */
 static void spearman_equals_scipys(void **state) {
     (void)state;
-    const double a[] = {1, 2, 3, 4, 5, 6, 7}, b[] = {2, 1, 4, 3, 7, 5, 6}, c[] = {1, 1, 2, 2, 3, 9}, d[] = {5, 6, 6, 1, 8, 8};
+    const double a[] = {1, 2, 3, 4, 5, 6, 7}, b[] = {2, 1, 4, 3, 7, 5, 6}, c[] = {1, 1, 2, 2, 3, 9},
+                 d[] = {5, 6, 6, 1, 8, 8};
     const double same[] = {4, 4, 4};
     double rho;
     assert_int_equal(ranks_spearman(7, a, b, &rho, NULL), 0);
@@ -39,14 +40,17 @@ static void overlap_equals_brute_force(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < 200; seed++) {
         double a[40], b[40];
-        size_t n = 1 + (size_t)(rng_uniform(seed, 0, 0) * 39), k = 1 + (size_t)(rng_uniform(seed, 0, 1) * (double)(n - 1)), want = 0;
-        for (size_t i = 0; i < n; i++) a[i] = floor(8 * rng_uniform(seed, 1, i)), b[i] = floor(8 * rng_uniform(seed, 2, i));
+        size_t n = 1 + (size_t)(rng_uniform(seed, 0, 0) * 39),
+               k = 1 + (size_t)(rng_uniform(seed, 0, 1) * (double)(n - 1)), want = 0;
+        for (size_t i = 0; i < n; i++)
+            a[i] = floor(8 * rng_uniform(seed, 1, i)), b[i] = floor(8 * rng_uniform(seed, 2, i));
         for (size_t i = 0; i < n; i++) want += in_top(n, a, k, i) && in_top(n, b, k, i);
         assert_int_equal(ranks_top_overlap(n, a, b, k), want);
     }
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(spearman_equals_scipys), cmocka_unit_test(overlap_equals_brute_force)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(spearman_equals_scipys),
+                                       cmocka_unit_test(overlap_equals_brute_force)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

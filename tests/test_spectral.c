@@ -210,8 +210,10 @@ static void sklearn_fixture(void **state) {
             if (graph_from_firing(&g, &m, (enum affinity)k, formed, &e)) continue;
             assert_int_equal(spectral_cluster(&g, 3, 10, 42, 1e-4, &s, &e), 0);
             assert_int_equal(s.n_values, 16);
-            for (size_t i = 0; i < 16; i++) { /* tight to the operator's 1e-6; the rest to the square of a residual of 1 % */
-                double v = json_number_value(json_array_get(values, i)), third = json_number_value(json_array_get(values, 2));
+            for (size_t i = 0; i < 16;
+                 i++) { /* tight to the operator's 1e-6; the rest to the square of a residual of 1 % */
+                double v = json_number_value(json_array_get(values, i)),
+                       third = json_number_value(json_array_get(values, 2));
                 assert_true(fabs(s.value[i] - v) <= (i < 3 ? 2e-6 : 1e-3 * third));
             }
             for (size_t i = 0; i < n; i++) want[i] = (int32_t)json_integer_value(json_array_get(label, i));
@@ -250,7 +252,8 @@ static void residual_and_orthogonality(void **state) {
             graph_apply(&g, x, y);
             for (size_t j = 0; j < n; j++) r += pow(y[j] - s[0].value[i] * x[j], 2);
             /* 1e-4 of the last wanted value, or 1 % of itself, and the operator's own noise */
-            assert_true(sqrt(r) <= (i < 5 ? 1e-4 * s[0].value[4] : 1e-2 * fmax(fabs(s[0].value[i]), s[0].value[4] * 1e-2)) + 1e-6);
+            assert_true(sqrt(r) <=
+                        (i < 5 ? 1e-4 * s[0].value[4] : 1e-2 * fmax(fabs(s[0].value[i]), s[0].value[4] * 1e-2)) + 1e-6);
             assert_true(i == 0 || s[0].value[i] <= s[0].value[i - 1]);
             for (size_t k = 0; k <= i; k++) {
                 double dot = 0;
@@ -346,7 +349,8 @@ static void disconnected(void **state) {
         assert_true(s.value[PARTS] < 0.9);
         for (size_t f = 0; f + 1 < F; f++) assert_int_equal(s.label[f], s.label[f % PARTS]);
         for (size_t j = 0; j < PARTS; j++) assert_in_range(s.size[j], each, each + 1);
-        for (size_t k = 0; k < PARTS; k++) assert_true(s.embed[(F - 1) * PARTS + k] == 0); /* at the origin, as in scikit-learn */
+        for (size_t k = 0; k < PARTS; k++)
+            assert_true(s.embed[(F - 1) * PARTS + k] == 0); /* at the origin, as in scikit-learn */
         assert_int_equal(spectral_eigengap(s.value, s.n_values), PARTS);
         spectral_free(&s);
         graph_free(&g);
@@ -361,7 +365,8 @@ static void bad_graphs(void **state) {
     struct spectral s;
     struct err e = {0};
     (void)state;
-    for (size_t F = 40; F <= 400; F += 360) { /* all rows equal: every weight 2, second eigenvalue -1/(n-1), n-1 times */
+    for (size_t F = 40; F <= 400;
+         F += 360) { /* all rows equal: every weight 2, second eigenvalue -1/(n-1), n-1 times */
         assert_int_equal(firing_init(&m, F, 10, 1, &e), 0);
         for (size_t f = 0; f < F; f++) firing_set(&m, f, 3), firing_set(&m, f, 8);
         firing_count(&m);
@@ -503,10 +508,12 @@ static void kmeans_fixed_point(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bitmul_backends), cmocka_unit_test(symmul_tiles),     cmocka_unit_test(products),
-        cmocka_unit_test(angles),          cmocka_unit_test(sklearn_fixture),  cmocka_unit_test(residual_and_orthogonality),
-        cmocka_unit_test(hard_spectra),    cmocka_unit_test(disconnected),     cmocka_unit_test(bad_graphs),
-        cmocka_unit_test(no_memory),       cmocka_unit_test(kmeans_cases),     cmocka_unit_test(kmeans_fixed_point),
+        cmocka_unit_test(bitmul_backends), cmocka_unit_test(symmul_tiles),
+        cmocka_unit_test(products),        cmocka_unit_test(angles),
+        cmocka_unit_test(sklearn_fixture), cmocka_unit_test(residual_and_orthogonality),
+        cmocka_unit_test(hard_spectra),    cmocka_unit_test(disconnected),
+        cmocka_unit_test(bad_graphs),      cmocka_unit_test(no_memory),
+        cmocka_unit_test(kmeans_cases),    cmocka_unit_test(kmeans_fixed_point),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -140,7 +140,8 @@ static void nulls(void **state) {
  *   chunk 3: 0 1 2 3 4 1 = 1: a tie    lobe 0
  *   chunk 4: 0 1 3     2/3 > 1/2       lobe 0 */
 static void by_hand(struct firing *m, int32_t *label) {
-    const uint8_t fires[5][6] = {{1, 1, 1, 0, 0, 0}, {1, 0, 0, 1, 1, 1}, {0, 0, 0, 0, 0, 1}, {1, 1, 1, 1, 1, 0}, {1, 1, 0, 1, 0, 0}};
+    const uint8_t fires[5][6] = {
+        {1, 1, 1, 0, 0, 0}, {1, 0, 0, 1, 1, 1}, {0, 0, 0, 0, 0, 1}, {1, 1, 1, 1, 1, 0}, {1, 1, 0, 1, 0, 0}};
     const int32_t group[5] = {0, 1, 1, 1, 0}, lobe[6] = {0, 0, 0, 1, 1, -1};
     struct err e;
     assert_int_equal(firing_init(m, 6, 5, 2, &e), 0);
@@ -223,10 +224,12 @@ static void statistics(void **state) {
     assert_true(with.purity1.value > 0.95 && with.purity1.z > 8 && with.purity10.value > 0.95 && with.neighbours == 10);
     assert_true(with.language1.z > 8 && with.angular && with.ami_angular.value > 0.9 && with.ami_angular.z > 50);
     assert_true(fabs(without.purity1.z) < 5 && fabs(without.purity10.z) < 5 && fabs(without.ami_angular.z) < 6);
-    assert_true(with.directed && with.direction.value > 0.95 && with.direction.z > 5 && with.direction.n_permutations == 20);
+    assert_true(with.directed && with.direction.value > 0.95 && with.direction.z > 5 &&
+                with.direction.n_permutations == 20);
     assert_true(without.directed && fabs(without.direction.z) < 4 && fabs(without.direction.null_mean - 0.5) < 0.05);
     assert_true(without.ami_preferred.value == with.ami_preferred.value);
-    for (size_t f = 0; f < 10 + (F - 10) * 8 / 10; f++) label[f] = f < 10 ? -1 : 0; /* one lobe in the part to fit: no regression */
+    for (size_t f = 0; f < 10 + (F - 10) * 8 / 10; f++)
+        label[f] = f < 10 ? -1 : 0; /* one lobe in the part to fit: no regression */
     assert_int_equal(lobes_statistics(&in, &again, &e), 0);
     assert_false(again.directed);
     noise[20 * D + 3] = NAN;

@@ -68,10 +68,20 @@ static void pytorch_run(const char *file, enum sae_arch arch, const char *backen
     const struct st_tensor *x = st_find(data, "x"), *rows = st_find(data, "batch");
     size_t D = (size_t)x->shape[1], B = (size_t)meta(s, "batch"), steps = (size_t)meta(s, "steps");
     size_t F = st_find(s, "init.b_enc")->n_elems;
-    struct step_config c = {.arch = arch, .D = D, .F = F, .B = B, .epsilon = (float)meta(s, "eps"), .beta1 = 0,
-                            .beta2 = 0.999, .adam_eps = 1e-8};
-    struct schedule sc = {(int64_t)steps, meta(s, "lr"), (int64_t)meta(s, "lr_warmup"), (int64_t)meta(s, "lr_decay"),
-                          meta(s, "lambda"), (int64_t)meta(s, "lambda_warmup")};
+    struct step_config c = {.arch = arch,
+                            .D = D,
+                            .F = F,
+                            .B = B,
+                            .epsilon = (float)meta(s, "eps"),
+                            .beta1 = 0,
+                            .beta2 = 0.999,
+                            .adam_eps = 1e-8};
+    struct schedule sc = {(int64_t)steps,
+                          meta(s, "lr"),
+                          (int64_t)meta(s, "lr_warmup"),
+                          (int64_t)meta(s, "lr_decay"),
+                          meta(s, "lambda"),
+                          (int64_t)meta(s, "lambda_warmup")};
     const struct sae_kernels *table;
     if (sae_kernels_open(backend, &table, &e)) fail_msg("%s", e.text);
     struct sae_kernels k = *table;
@@ -88,8 +98,10 @@ static void pytorch_run(const char *file, enum sae_arch arch, const char *backen
     for (size_t t = 0; t < (early ? 25 : steps); t++) {
         struct step_report r;
         for (size_t b = 0; b < B; b++)
-            memcpy(batch + b * D, (const float *)x->data + (size_t)((const int32_t *)rows->data)[t * B + b] * D, D * sizeof *batch);
-        if (trainer_step(&tr, batch, NULL, schedule_lr(&sc, (int64_t)t), schedule_lambda(&sc, (int64_t)t), &r, &e)) fail_msg("%s", e.text);
+            memcpy(batch + b * D, (const float *)x->data + (size_t)((const int32_t *)rows->data)[t * B + b] * D,
+                   D * sizeof *batch);
+        if (trainer_step(&tr, batch, NULL, schedule_lr(&sc, (int64_t)t), schedule_lambda(&sc, (int64_t)t), &r, &e))
+            fail_msg("%s", e.text);
         assert_int_equal(r.dense, share < 1);
         worst = fmax(worst, fabs(r.loss_reconstruction / (double)rec[t] - 1));
         worst = fmax(worst, fabs(r.loss_sparsity / (double)sp[t] - 1));
@@ -98,8 +110,8 @@ static void pytorch_run(const char *file, enum sae_arch arch, const char *backen
     const double p[] = {param_far(&tr, s, "W_enc", tr.p.W_enc, D * F), param_far(&tr, s, "W_dec", tr.p.W_dec, D * F),
                         param_far(&tr, s, "b_enc", tr.p.b_enc, F), param_far(&tr, s, "b_dec", tr.p.b_dec, D),
                         arch == SAE_JUMPRELU ? param_far(&tr, s, "theta", tr.p.theta, F) : 0};
-    print_message("%s %s %s: losses and L0 within %.1e, W_enc %.1e, W_dec %.1e, b_enc %.1e, b_dec %.1e, theta %.1e\n", file,
-                  backend, share < 1 ? "dense" : "sparse", worst, p[0], p[1], p[2], p[3], p[4]);
+    print_message("%s %s %s: losses and L0 within %.1e, W_enc %.1e, W_dec %.1e, b_enc %.1e, b_dec %.1e, theta %.1e\n",
+                  file, backend, share < 1 ? "dense" : "sparse", worst, p[0], p[1], p[2], p[3], p[4]);
     if (!(worst <= 1e-4)) fail_msg("losses differ by %g", worst);
     for (int i = 0; i < 5 && !early; i++)
         if (!(p[i] <= 1e-4)) fail_msg("parameter %d differs by %g", i, p[i]);
@@ -185,8 +197,15 @@ static void gradients(enum sae_arch arch) {
     struct err e;
     struct sae_kernels k = *sae_kernels_get("cpu");
     k.sparse_share = 0; /* the dense path keeps its gradients where a test can look */
-    struct step_config c = {.arch = arch, .D = GD, .F = GF, .B = GB, .epsilon = 0.3f, .beta2 = 0.999, .adam_eps = 1e-8,
-                            .seed = 5, .theta_init = 0.2f};
+    struct step_config c = {.arch = arch,
+                            .D = GD,
+                            .F = GF,
+                            .B = GB,
+                            .epsilon = 0.3f,
+                            .beta2 = 0.999,
+                            .adam_eps = 1e-8,
+                            .seed = 5,
+                            .theta_init = 0.2f};
     struct trainer tr;
     struct point p;
     char on[GB * GF];
@@ -252,8 +271,16 @@ static void short_run(struct trainer *tr, int threads, double share, const char 
     if (sae_kernels_open(backend, &table, &e)) fail_msg("%s", e.text);
     k = *table;
     k.sparse_share = share;
-    struct step_config c = {.arch = SAE_JUMPRELU, .D = 33, .F = 300, .B = 257, .epsilon = 0.1f, .beta1 = beta1, .beta2 = 0.999,
-                            .adam_eps = 1e-8, .seed = 9, .theta_init = 0.1f};
+    struct step_config c = {.arch = SAE_JUMPRELU,
+                            .D = 33,
+                            .F = 300,
+                            .B = 257,
+                            .epsilon = 0.1f,
+                            .beta1 = beta1,
+                            .beta2 = 0.999,
+                            .adam_eps = 1e-8,
+                            .seed = 9,
+                            .theta_init = 0.1f};
     omp_set_num_threads(threads);
     if (trainer_init(tr, &c, &k, &e)) fail_msg("%s", e.text);
     if (share >= 1) tr->last_entries = 0;
@@ -290,7 +317,8 @@ static void momentum_against_ref(void **state) {
     short_run(&b, 2, 1, "ref", 0.9);
     double d = fmax(far(a.p.W_enc, b.p.W_enc, 33 * 300), far(a.p.W_dec, b.p.W_dec, 33 * 300));
     d = fmax(d, fmax(far(a.p.theta, b.p.theta, 300), far(a.p.b_dec, b.p.b_dec, 33)));
-    if (!(d <= 1e-5)) fail_msg("cpu and ref differ by %g", d); /* 12 steps, each a float32 rounding of sums of 257 terms */
+    if (!(d <= 1e-5))
+        fail_msg("cpu and ref differ by %g", d); /* 12 steps, each a float32 rounding of sums of 257 terms */
     trainer_free(&a), trainer_free(&b);
 }
 
@@ -402,19 +430,21 @@ static void cuda_converts_batches(void **state) {
         if (raw) trainer_rows(&tr, true, 0.25f);
         const void *batch = raw ? (const void *)h : x;
         if (trainer_step(&tr, batch, batch, 1e-3, 1e-3, raw ? &half : &full, &e)) fail_msg("%s", e.text);
-        if (trainer_step(&tr, batch, NULL, 1e-3, 1e-3, raw ? &half : &full, &e)) fail_msg("%s", e.text); /* the copy sent ahead */
+        if (trainer_step(&tr, batch, NULL, 1e-3, 1e-3, raw ? &half : &full, &e))
+            fail_msg("%s", e.text); /* the copy sent ahead */
         trainer_free(&tr);
     }
     assert_true(full.loss_reconstruction == half.loss_reconstruction && full.l0 == half.l0);
 }
 
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(pytorch_jumprelu), cmocka_unit_test(pytorch_relu),
-                                       cmocka_unit_test(finite_differences), cmocka_unit_test(same_bytes),
-                                       cmocka_unit_test(momentum_against_ref),
-                                       cmocka_unit_test(cuda_pytorch), cmocka_unit_test(cuda_momentum_against_ref),
-                                       cmocka_unit_test(cuda_bf16_stays_near), cmocka_unit_test(cuda_same_bytes),
-                                       cmocka_unit_test(cuda_converts_batches), cmocka_unit_test(cuda_encodes_as_ref)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pytorch_jumprelu),          cmocka_unit_test(pytorch_relu),
+        cmocka_unit_test(finite_differences),        cmocka_unit_test(same_bytes),
+        cmocka_unit_test(momentum_against_ref),      cmocka_unit_test(cuda_pytorch),
+        cmocka_unit_test(cuda_momentum_against_ref), cmocka_unit_test(cuda_bf16_stays_near),
+        cmocka_unit_test(cuda_same_bytes),           cmocka_unit_test(cuda_converts_batches),
+        cmocka_unit_test(cuda_encodes_as_ref)};
     case_emulated(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,7 +55,8 @@ int main(void) {
         std::vector<float> got = lab_host(w, (size_t)F * D);
         for (size_t i = 0; i < got.size(); i += 101) {
             double h = (double)G[i % D], second = (double)beta2 * (double)V[i] + (1 - (double)beta2) * h * h;
-            double want = (double)W[i] - (double)lr * h / (sqrt(second) / (double)root + (double)eps), off = fabs((double)got[i] - want);
+            double want = (double)W[i] - (double)lr * h / (sqrt(second) / (double)root + (double)eps),
+                   off = fabs((double)got[i] - want);
             worst = off <= worst ? worst : off;
         }
         double ms = lab_ms([&] { version[k]<<<F, THREADS>>>(g, w, v, half); });

@@ -27,12 +27,14 @@ static double worst(const std::vector<__nv_bfloat16> &x, const std::vector<__nv_
     for (size_t s = 0; s < N; s += 7)
         for (size_t i = 0; i < T; i += 341)
             for (size_t h = 0; h < H; h++) {
-                const __nv_bfloat16 *q = &x[(s * T + i) * LD + h * DH], *k = &x[s * T * LD + (H + h / (H / G)) * DH], *v = k + G * DH;
+                const __nv_bfloat16 *q = &x[(s * T + i) * LD + h * DH], *k = &x[s * T * LD + (H + h / (H / G)) * DH],
+                                    *v = k + G * DH;
                 std::vector<double> p(i + 1);
                 double sum = 0;
                 for (size_t j = 0; j <= i; j++) {
                     double c = 0;
-                    for (size_t d = 0; d < DH; d++) c += (double)__bfloat162float(q[d]) * (double)__bfloat162float(k[j * LD + d]);
+                    for (size_t d = 0; d < DH; d++)
+                        c += (double)__bfloat162float(q[d]) * (double)__bfloat162float(k[j * LD + d]);
                     sum += p[j] = exp(c / sqrt((double)DH));
                 }
                 for (size_t d = 0; d < DH; d++) {
@@ -53,8 +55,8 @@ int main(void) {
         for (unsigned t = 0; t < T; t += PASS_TILE) tiles.push_back({s * T, T, t});
     const __nv_bfloat16 *in = lab_copy(x);
     __nv_bfloat16 *out = lab_array<__nv_bfloat16>((size_t)N * T * H * DH);
-    const struct attention_args a = {H, G, DH, LD, H * DH, in, in + H * DH, in + (H + G) * DH, out, (float)(1 / sqrt((double)DH)),
-                                     lab_copy(tiles)};
+    const struct attention_args a = {
+        H, G, DH, LD, H * DH, in, in + H * DH, in + (H + G) * DH, out, (float)(1 / sqrt((double)DH)), lab_copy(tiles)};
     const size_t blocks = tiles.size() * H;
     const double bytes = 2.0 * N * T * (LD + H * DH), flops = 4.0 * N * H * DH * T * (T + 1) / 2;
     double ms = lab_ms([&] { LAUNCH(attention_rows, blocks, CUDA_THREADS, T * sizeof(float), a, 1); });

@@ -50,7 +50,8 @@ __global__ static void decode_3(const __nv_bfloat16 *W, const unsigned *feat, co
             }
         }
 #pragma unroll
-        for (int k = 0; k < 2; k++) ((float4 *)(out + b * D + d))[k] = make_float4(v[4 * k], v[4 * k + 1], v[4 * k + 2], v[4 * k + 3]);
+        for (int k = 0; k < 2; k++)
+            ((float4 *)(out + b * D + d))[k] = make_float4(v[4 * k], v[4 * k + 1], v[4 * k + 2], v[4 * k + 3]);
     }
 }
 
@@ -59,14 +60,17 @@ int main(void) {
     std::vector<unsigned> feat((size_t)B * L0);
     std::vector<float> z((size_t)B * L0);
     for (size_t i = 0; i < W.size(); i++) W[i] = __float2bfloat16(lab_number(i) / 60);
-    for (size_t i = 0; i < feat.size(); i++) feat[i] = (unsigned)((lab_number(i + (1ull << 40)) * 0.5f + 0.5f) * (F - 1)), z[i] = lab_number(i + (1ull << 41));
+    for (size_t i = 0; i < feat.size(); i++)
+        feat[i] = (unsigned)((lab_number(i + (1ull << 40)) * 0.5f + 0.5f) * (F - 1)),
+        z[i] = lab_number(i + (1ull << 41));
     const __nv_bfloat16 *w = lab_copy(W);
     const unsigned *f = lab_copy(feat);
     const float *s = lab_copy(z);
     float *out = lab_array<float>((size_t)B * D);
     typedef void (*kernel)(const __nv_bfloat16 *, const unsigned *, const float *, float *);
     const kernel version[] = {decode_1, decode_2, decode_3};
-    const char *name[] = {"1: a column a thread", "2: two columns, four entries under way", "3: eight columns, 16-byte loads"};
+    const char *name[] = {"1: a column a thread", "2: two columns, four entries under way",
+                          "3: eight columns, 16-byte loads"};
     for (int k = 0; k < 3; k++) {
         LAB_TRY(cudaMemset(out, 0xff, (size_t)B * D * sizeof(float)));
         double ms = lab_ms([&] { version[k]<<<B, THREADS>>>(w, f, s, out); }), worst = 0;
@@ -74,7 +78,8 @@ int main(void) {
         for (size_t b = 0; b < B; b += 511)
             for (size_t d = 0; d < D; d++) {
                 double want = 0;
-                for (int i = 0; i < L0; i++) want += (double)z[b * L0 + i] * (double)__bfloat162float(W[(size_t)feat[b * L0 + i] * D + d]);
+                for (int i = 0; i < L0; i++)
+                    want += (double)z[b * L0 + i] * (double)__bfloat162float(W[(size_t)feat[b * L0 + i] * D + d]);
                 double off = fabs((double)got[b * D + d] - want);
                 worst = off <= worst ? worst : off; /* NaN is kept */
             }

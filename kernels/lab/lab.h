@@ -11,13 +11,13 @@
 #include <algorithm>
 #include <vector>
 
-#define LAB_TRY(call)                                                                                     \
-    do {                                                                                                  \
-        cudaError_t lab_rc = (call);                                                                      \
-        if (lab_rc != cudaSuccess) {                                                                      \
-            fprintf(stderr, "%s: %s\n", #call, cudaGetErrorString(lab_rc));                               \
-            exit(lab_rc == cudaErrorNoDevice || lab_rc == cudaErrorInsufficientDriver ? 77 : 1);          \
-        }                                                                                                 \
+#define LAB_TRY(call)                                                                                                  \
+    do {                                                                                                               \
+        cudaError_t lab_rc = (call);                                                                                   \
+        if (lab_rc != cudaSuccess) {                                                                                   \
+            fprintf(stderr, "%s: %s\n", #call, cudaGetErrorString(lab_rc));                                            \
+            exit(lab_rc == cudaErrorNoDevice || lab_rc == cudaErrorInsufficientDriver ? 77 : 1);                       \
+        }                                                                                                              \
     } while (0)
 
 template <class T> static T *lab_array(size_t n) {
@@ -67,7 +67,8 @@ template <class F> static double lab_ms(F run) {
 }
 
 static inline void lab_line(const char *version, double error, double limit, double ms, double bytes) {
-    printf("%-44s %s %.1e   %8.3f ms   %7.0f GB/s\n", version, error <= limit ? "ok  " : "FAIL", error, ms, 1e-6 * bytes / ms);
+    printf("%-44s %s %.1e   %8.3f ms   %7.0f GB/s\n", version, error <= limit ? "ok  " : "FAIL", error, ms,
+           1e-6 * bytes / ms);
     if (!(error <= limit)) exit(1);
 }
 

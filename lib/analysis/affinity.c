@@ -30,7 +30,7 @@ static double inverse_spread(uint32_t n, double T) {
 
 /* The rows below: n11 and out may be the same memory, element j is read before it is written. */
 ISA_INLINE void row_phi(size_t N, const uint32_t *n11, double n, double si, const double *nj, const double *sj,
-                                double T, float *out) {
+                        double T, float *out) {
 #pragma omp simd
     for (size_t j = 0; j < N; j++) {
         double v = (T * (double)n11[j] - n * nj[j]) * si * sj[j];
@@ -47,7 +47,7 @@ ISA_INLINE void row_smc(size_t N, const uint32_t *n11, double n, const double *n
 /* scale * n11 / (n + n_j - less * n11): jaccard with scale 1, less 1; dice with scale 2, less 0. The denominator is 0 only when both
  * counts are, and then so is the numerator: 0/1 stands in for 0/0. */
 ISA_INLINE void row_ratio(size_t N, const uint32_t *n11, double n, const double *nj, double scale, double less,
-                                  float *out) {
+                          float *out) {
 #pragma omp simd
     for (size_t j = 0; j < N; j++) {
         double both = (double)n11[j], under = n + nj[j] - less * both;
@@ -77,20 +77,30 @@ ISA_INLINE void tile(enum affinity kind, size_t M, size_t N, const uint32_t *n11
             float *o = out + i * ldo + j0;
             double m = (double)ni[i];
             switch (kind) {
-            case AFFINITY_PHI: row_phi(w, a, m, inverse_spread(ni[i], T), n, s, T, o); break;
-            case AFFINITY_SMC: row_smc(w, a, m, n, T, o); break;
-            case AFFINITY_JACCARD: row_ratio(w, a, m, n, 1, 1, o); break;
-            case AFFINITY_DICE: row_ratio(w, a, m, n, 2, 0, o); break;
-            default: row_overlap(w, a, m, n, o); break;
+            case AFFINITY_PHI:
+                row_phi(w, a, m, inverse_spread(ni[i], T), n, s, T, o);
+                break;
+            case AFFINITY_SMC:
+                row_smc(w, a, m, n, T, o);
+                break;
+            case AFFINITY_JACCARD:
+                row_ratio(w, a, m, n, 1, 1, o);
+                break;
+            case AFFINITY_DICE:
+                row_ratio(w, a, m, n, 2, 0, o);
+                break;
+            default:
+                row_overlap(w, a, m, n, o);
+                break;
             }
         }
     }
 }
 
-#define TILE_FOR(name, target)                                                                                           \
-    target static void name(enum affinity kind, size_t M, size_t N, const uint32_t *n11, size_t ld11, const uint32_t *ni, \
-                            const uint32_t *nj, double T, float *out, size_t ldo) {                                       \
-        tile(kind, M, N, n11, ld11, ni, nj, T, out, ldo);                                                                 \
+#define TILE_FOR(name, target)                                                                                         \
+    target static void name(enum affinity kind, size_t M, size_t N, const uint32_t *n11, size_t ld11,                  \
+                            const uint32_t *ni, const uint32_t *nj, double T, float *out, size_t ldo) {                \
+        tile(kind, M, N, n11, ld11, ni, nj, T, out, ldo);                                                              \
     }
 TILE_FOR(tile_avx512, ISA_TARGET_AVX512)
 TILE_FOR(tile_avx2, ISA_TARGET_AVX2)
@@ -100,9 +110,14 @@ int affinity_tile(enum affinity kind, size_t M, size_t N, const uint32_t *n11, s
                   const uint32_t *nj, size_t T, float *out, size_t ldo) {
     if (kind >= AFFINITIES || T < 1 || T > UINT32_MAX) return ERR_RANGE;
     switch (isa_best()) {
-    case ISA_AVX512: tile_avx512(kind, M, N, n11, ld11, ni, nj, (double)T, out, ldo); break;
-    case ISA_AVX2: tile_avx2(kind, M, N, n11, ld11, ni, nj, (double)T, out, ldo); break;
-    default: tile_plain(kind, M, N, n11, ld11, ni, nj, (double)T, out, ldo);
+    case ISA_AVX512:
+        tile_avx512(kind, M, N, n11, ld11, ni, nj, (double)T, out, ldo);
+        break;
+    case ISA_AVX2:
+        tile_avx2(kind, M, N, n11, ld11, ni, nj, (double)T, out, ldo);
+        break;
+    default:
+        tile_plain(kind, M, N, n11, ld11, ni, nj, (double)T, out, ldo);
     }
     return 0;
 }

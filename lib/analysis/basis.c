@@ -39,14 +39,15 @@ void basis_inner(const struct basis *s, const double *V, size_t m, const double 
     if (!m || !b) return;
 #pragma omp parallel for schedule(static) if (n * m * b > WORTH)
     for (size_t k = 0; k < nb; k++)
-        cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, (blasint)m, (blasint)b, (blasint)rows_of(n, k), 1, V + k * ROWS,
-                    (blasint)n, W + k * ROWS, (blasint)n, 0, s->partial + k * m * b, (blasint)m);
+        cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, (blasint)m, (blasint)b, (blasint)rows_of(n, k), 1,
+                    V + k * ROWS, (blasint)n, W + k * ROWS, (blasint)n, 0, s->partial + k * m * b, (blasint)m);
     memcpy(c, s->partial, m * b * sizeof *c);
     for (size_t k = 1; k < nb; k++)
         for (size_t i = 0; i < m * b; i++) c[i] += s->partial[k * m * b + i];
 }
 
-void basis_rotate(const struct basis *s, const double *V, size_t m, const double *q, size_t ldq, size_t p, double *out) {
+void basis_rotate(const struct basis *s, const double *V, size_t m, const double *q, size_t ldq, size_t p,
+                  double *out) {
     size_t n = s->n;
 #pragma omp parallel for schedule(static) if (n * m * p > WORTH)
     for (size_t k = 0; k < blocks(n); k++)

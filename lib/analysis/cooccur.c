@@ -28,7 +28,8 @@ static int number(const struct cooccur_rows *r, size_t tokens, bool within, stru
         if (within && (!q->n[g] || r->doc[i] != q->doc[g])) q->n[g] = 0, q->doc[g] = r->doc[i];
         q->row[g * tokens + q->n[g]++] = i;
         if (q->n[g] < tokens) continue;
-        if (p->found[g] >= INT32_MAX) return err_set(e, ERR_RANGE, "row_group: more than 2^31-1 chunks: want larger ones");
+        if (p->found[g] >= INT32_MAX)
+            return err_set(e, ERR_RANGE, "row_group: more than 2^31-1 chunks: want larger ones");
         for (size_t t = 0; t < tokens; t++) p->chunk[q->row[g * tokens + t]] = (int32_t)p->found[g];
         p->found[g]++;
         q->n[g] = 0;
@@ -43,16 +44,16 @@ static int too_few(const struct cooccur_rows *r, const struct cooccur_plan *p, s
         if (p->found[g] < least) least = p->found[g];
     for (size_t g = 0; g < r->G; g++)
         if (p->found[g] < (per_group ? per_group : 1)) {
-            err_set(e, ERR_RANGE, "group %s: want %zu chunks of %zu tokens, found %zu", names[g], per_group ? per_group : 1,
-                    tokens, p->found[g]);
+            err_set(e, ERR_RANGE, "group %s: want %zu chunks of %zu tokens, found %zu", names[g],
+                    per_group ? per_group : 1, tokens, p->found[g]);
             if (least) return err_hint(e, "ask for at most %zu chunks a group, or collect more tokens", least);
             return err_hint(e, "use shorter chunks, or collect more tokens of that group");
         }
     return 0;
 }
 
-int cooccur_plan(const struct cooccur_rows *rows, size_t tokens, size_t per_group, bool within, const char *const *names,
-                 struct cooccur_plan *out, struct err *e) {
+int cooccur_plan(const struct cooccur_rows *rows, size_t tokens, size_t per_group, bool within,
+                 const char *const *names, struct cooccur_plan *out, struct err *e) {
     struct queues q = {0};
     size_t cells;
     CHECK(tokens >= 1 && rows->G >= 1);
@@ -70,7 +71,8 @@ int cooccur_plan(const struct cooccur_rows *rows, size_t tokens, size_t per_grou
         first[g] = out->chunks;
         out->chunks += per_group ? per_group : out->found[g];
     }
-    if (!rc && out->chunks > INT32_MAX) rc = err_set(e, ERR_RANGE, "row_group: more than 2^31-1 chunks: want larger ones");
+    if (!rc && out->chunks > INT32_MAX)
+        rc = err_set(e, ERR_RANGE, "row_group: more than 2^31-1 chunks: want larger ones");
     for (size_t i = 0; !rc && i < rows->N; i++) {
         int32_t *c = &out->chunk[i];
         if (*c >= 0 && per_group && (size_t)*c >= per_group) *c = -1;

@@ -17,10 +17,10 @@
 #include "lib/base/err.h"
 
 struct cooccur_plan {
-    size_t chunks;      /* in all; those of group 0 come first, then group 1, … each in row order */
-    size_t rows;        /* that lie in a chunk: chunks * tokens */
-    size_t *found;      /* [G] full chunks that the rows of each group hold */
-    int32_t *chunk;     /* [N] chunk of each row, -1 = in none */
+    size_t chunks;  /* in all; those of group 0 come first, then group 1, … each in row order */
+    size_t rows;    /* that lie in a chunk: chunks * tokens */
+    size_t *found;  /* [G] full chunks that the rows of each group hold */
+    int32_t *chunk; /* [N] chunk of each row, -1 = in none */
 };
 
 struct cooccur_rows {
@@ -34,8 +34,8 @@ struct cooccur_rows {
  *   per_group  chunks wanted of each group; 0 = all there are
  *   names [G]  of the groups, for messages
  * Ownership: cooccur_plan_free. Errors: ERR_RANGE naming found and wanted for a group with too few, or a group out of range; ERR_MEMORY. */
-int cooccur_plan(const struct cooccur_rows *rows, size_t tokens, size_t per_group, bool within, const char *const *names,
-                 struct cooccur_plan *out, struct err *e);
+int cooccur_plan(const struct cooccur_rows *rows, size_t tokens, size_t per_group, bool within,
+                 const char *const *names, struct cooccur_plan *out, struct err *e);
 void cooccur_plan_free(struct cooccur_plan *p);
 
 /* Set the bit of every entry of the first B rows: the active features of row b fire in chunk chunk[b] (each >= 0). */

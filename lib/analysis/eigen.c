@@ -15,17 +15,18 @@ static const double LOOSE = 1e-2; /* residual of the pairs that are only reporte
 
 struct krylov {
     struct basis s;
-    size_t n, cap, m;                 /* vector length; room and vectors in the basis */
-    double *V, *AV, *spare;           /* [cap, n] */
-    double *next;                     /* [EIGEN_B, n] orthonormal, orthogonal to V: multiplied next */
-    double *H;                        /* [cap, cap] column-major: V^T A V */
-    double *Q, *theta, *old;          /* [cap, cap] Ritz rotation, [cap] Ritz values, and those before the confirmation */
-    double *all;                      /* what free() takes */
+    size_t n, cap, m;        /* vector length; room and vectors in the basis */
+    double *V, *AV, *spare;  /* [cap, n] */
+    double *next;            /* [EIGEN_B, n] orthonormal, orthogonal to V: multiplied next */
+    double *H;               /* [cap, cap] column-major: V^T A V */
+    double *Q, *theta, *old; /* [cap, cap] Ritz rotation, [cap] Ritz values, and those before the confirmation */
+    double *all;             /* what free() takes */
     const struct eigen_want *want;
     struct eigen_report *report;
 };
 
-static int krylov_init(struct krylov *k, size_t n, const struct eigen_want *want, struct eigen_report *report, struct err *e) {
+static int krylov_init(struct krylov *k, size_t n, const struct eigen_want *want, struct eigen_report *report,
+                       struct err *e) {
     size_t extra = want->n_all > 32 ? want->n_all : 32, size, total;
     *k = (struct krylov){.n = n, .want = want, .report = report};
     k->cap = want->n_all + extra + EIGEN_B;
@@ -64,7 +65,7 @@ static int extend(struct krylov *k, const struct eigen_op *op, struct err *e) {
     k->m += EIGEN_B;
     k->report->products += EIGEN_B;
     basis_inner(&k->s, k->V, k->m, k->AV + m * n, EIGEN_B, k->H + m * k->cap); /* columns, packed with k->m rows */
-    for (size_t b = EIGEN_B; b-- > 0;)                                         /* spread to the leading dimension, last first */
+    for (size_t b = EIGEN_B; b-- > 0;) /* spread to the leading dimension, last first */
         memmove(k->H + (m + b) * k->cap, k->H + m * k->cap + b * k->m, k->m * sizeof(double));
     for (size_t b = 0; b < EIGEN_B; b++)
         for (size_t i = 0; i < m; i++) k->H[i * k->cap + m + b] = k->H[(m + b) * k->cap + i];
@@ -137,7 +138,8 @@ static int iterate(struct krylov *k, const struct eigen_op *op, double *residual
     int rc = start(k, e), confirming = 0;
     double worst = 0;
     for (size_t cycle = 0; !rc && cycle < CYCLES; cycle++) {
-        for (size_t b = 0; !rc && k->m + EIGEN_B <= k->cap && !(confirming && b == CONFIRM_BLOCKS); b++) rc = extend(k, op, e);
+        for (size_t b = 0; !rc && k->m + EIGEN_B <= k->cap && !(confirming && b == CONFIRM_BLOCKS); b++)
+            rc = extend(k, op, e);
         if (!rc) rc = rayleigh_ritz(k, keep < k->m ? keep : k->m, e);
         if (rc) return rc;
         residuals(k, residual);
@@ -151,7 +153,8 @@ static int iterate(struct krylov *k, const struct eigen_op *op, double *residual
         }
     }
     if (rc) return rc;
-    err_set(e, ERR_NUMERIC, "eigenvectors: no convergence: want a residual of %.1e of eigenvalue %zu, got %.1e after %zu products",
+    err_set(e, ERR_NUMERIC,
+            "eigenvectors: no convergence: want a residual of %.1e of eigenvalue %zu, got %.1e after %zu products",
             w->tol, w->n_tight, worst, k->report->products);
     return err_hint(e, "eigenvalue %zu may be zero to rounding: ask for fewer clusters", w->n_tight);
 }
@@ -193,8 +196,8 @@ static int direct(const struct eigen_op *op, const struct eigen_want *w, double 
     return rc;
 }
 
-static int direct_residuals(const struct eigen_op *op, const struct eigen_want *w, const double *value, const double *vector,
-                            double *residual, struct err *e) {
+static int direct_residuals(const struct eigen_op *op, const struct eigen_want *w, const double *value,
+                            const double *vector, double *residual, struct err *e) {
     size_t n = op->n;
     double *x = mem_array(2 * EIGEN_B * n, sizeof *x, "eigenvectors", e), *y = x ? x + EIGEN_B * n : NULL;
     if (!x) return ERR_MEMORY;
@@ -220,15 +223,16 @@ static void fix_sign(double *v, size_t n) {
         for (size_t i = 0; i < n; i++) v[i] = -v[i];
 }
 
-int eigen_leading(const struct eigen_op *op, const struct eigen_want *want, double *value, double *vector, double *residual,
-                  struct eigen_report *report, struct err *e) {
+int eigen_leading(const struct eigen_op *op, const struct eigen_want *want, double *value, double *vector,
+                  double *residual, struct eigen_report *report, struct err *e) {
     struct krylov k;
     size_t n = op->n;
     int rc;
     CHECK(want->n_all >= 1 && want->n_lock < n && want->n_all <= n - want->n_lock && want->n_tight <= want->n_all);
     *report = (struct eigen_report){0};
     if (n <= EIGEN_DIRECT || n < 4 * (want->n_all + want->n_lock)) {
-        if ((rc = direct(op, want, value, vector, e)) || (rc = direct_residuals(op, want, value, vector, residual, e))) return rc;
+        if ((rc = direct(op, want, value, vector, e)) || (rc = direct_residuals(op, want, value, vector, residual, e)))
+            return rc;
         report->products = n;
         converged(want, value, residual, &report->residual);
     } else {

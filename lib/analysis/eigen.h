@@ -28,7 +28,8 @@ struct eigen_want {
     size_t n_tight; /* of these, the first so many to `tol`; n_tight <= n_all */
     double tol;     /* residual norm relative to |lambda of the last tight pair| (never to |A|) */
     uint64_t seed;
-    const double *lock; /* [n_lock, n] orthonormal vectors known already: pairs are sought orthogonal to them; may be NULL */
+    const double
+        *lock; /* [n_lock, n] orthonormal vectors known already: pairs are sought orthogonal to them; may be NULL */
     size_t n_lock;
 };
 
@@ -42,7 +43,7 @@ struct eigen_report {
  *   residual [n_all]     f64, |A v - lambda v|, absolute
  * Memory: about 3 (2 n_all + 40) n doubles.  Threads: its own; same bytes for any number of them.
  * Errors: ERR_NUMERIC if A gives NaN or the residual does not come down; ERR_MEMORY. */
-int eigen_leading(const struct eigen_op *op, const struct eigen_want *want, double *value, double *vector, double *residual,
-                  struct eigen_report *report, struct err *e);
+int eigen_leading(const struct eigen_op *op, const struct eigen_want *want, double *value, double *vector,
+                  double *residual, struct eigen_report *report, struct err *e);
 
 #endif

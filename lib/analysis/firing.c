@@ -15,8 +15,8 @@ enum { TILE = 128 };
 int firing_init(struct firing *m, size_t F, size_t chunks, size_t n_groups, struct err *e) {
     *m = (struct firing){.F = F, .chunks = chunks, .n_groups = n_groups};
     if (!F || !chunks || chunks > UINT32_MAX)
-        return err_set(e, ERR_RANGE, "firing matrix: want at least one feature and 1 to 2^32-1 chunks, got %zu and %zu", F,
-                       chunks);
+        return err_set(e, ERR_RANGE, "firing matrix: want at least one feature and 1 to 2^32-1 chunks, got %zu and %zu",
+                       F, chunks);
     m->words = (chunks + 511) / 512 * 8;
     size_t n;
     if (!size_product(F, m->words, 1, &n)) n = SIZE_MAX;
@@ -103,8 +103,9 @@ static int read_groups(const struct st *s, const char *path, size_t *n, char **t
     json_t *names = groups ? json_loads(groups, 0, NULL) : NULL;
     *n = json_is_array(names) ? json_array_size(names) : 0;
     json_decref(names);
-    if (!*n) return err_set(e, ERR_FORMAT, "%s: metadata groups: want a JSON array of names, got %s", path,
-                            groups ? groups : "none");
+    if (!*n)
+        return err_set(e, ERR_FORMAT, "%s: metadata groups: want a JSON array of names, got %s", path,
+                       groups ? groups : "none");
     if (!text) return 0;
     size_t len = strlen(groups) + 1;
     *text = malloc(len);
@@ -120,7 +121,8 @@ static int verify(const struct firing *m, const char *path, struct err *e) {
     for (size_t f = 0; f < m->F; f++) {
         uint64_t n = popcount_row(m->words, m->bits + f * m->words);
         if (m->bits[f * m->words + words - 1] & past)
-            return err_set(e, ERR_FORMAT, "%s: fired: feature %zu has a bit past the last of %zu chunks", path, f, m->chunks);
+            return err_set(e, ERR_FORMAT, "%s: fired: feature %zu has a bit past the last of %zu chunks", path, f,
+                           m->chunks);
         if (n != m->count[f])
             return err_set(e, ERR_FORMAT, "%s: count: feature %zu: want %llu (its bits), got %u", path, f,
                            (unsigned long long)n, m->count[f]);
@@ -139,15 +141,15 @@ static int load(struct firing *m, const struct st *s, const char *path, char **g
     int rc;
     if ((rc = st_get(s, "fired", ST_U64, 2, any2, &fired, e)) ||
         (rc = st_get(s, "count", ST_U32, 1, fired->shape, &count, e)) ||
-        (rc = st_get(s, "chunk_group", ST_I32, 1, any1, &group, e)) || (rc = read_groups(s, path, &n_groups, groups, e)))
+        (rc = st_get(s, "chunk_group", ST_I32, 1, any1, &group, e)) ||
+        (rc = read_groups(s, path, &n_groups, groups, e)))
         return rc;
     size_t F = (size_t)fired->shape[0], chunks = (size_t)group->shape[0], words = (size_t)fired->shape[1];
     if (words != (chunks + 63) / 64)
         return err_set(e, ERR_SHAPE, "%s: fired: bad shape: want [%zu,%zu] for %zu chunks, got [%zu,%zu]", path, F,
                        (chunks + 63) / 64, chunks, F, words);
     if ((rc = firing_init(m, F, chunks, n_groups, e))) return rc;
-    for (size_t f = 0; f < F; f++)
-        memcpy(m->bits + f * m->words, (const char *)fired->data + f * words * 8, words * 8);
+    for (size_t f = 0; f < F; f++) memcpy(m->bits + f * m->words, (const char *)fired->data + f * words * 8, words * 8);
     memcpy(m->count, count->data, F * sizeof *m->count);
     memcpy(m->group, group->data, chunks * sizeof *m->group);
     return verify(m, path, e);

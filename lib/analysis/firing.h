@@ -17,10 +17,10 @@
 
 struct firing {
     size_t F, chunks;
-    size_t words;     /* of a row in memory: ceil(chunks/64) rounded up to 8 (64 bytes); the rest is zero */
-    uint64_t *bits;   /* [F, words] */
-    uint32_t *count;  /* [F]; what firing_count found */
-    int32_t *group;   /* [chunks] */
+    size_t words;    /* of a row in memory: ceil(chunks/64) rounded up to 8 (64 bytes); the rest is zero */
+    uint64_t *bits;  /* [F, words] */
+    uint32_t *count; /* [F]; what firing_count found */
+    int32_t *group;  /* [chunks] */
     size_t n_groups;
 };
 

@@ -12,7 +12,14 @@
 #include "kernels/symmul.h"
 #include "lib/base/arena.h"
 
-enum { B = GRAPH_B, T = SYMMUL_T, TILE_ELEMS = T * T, PANEL = 8, SLABS = 8, WORTH = 1 << 17 }; /* short loops stay in one thread */
+enum {
+    B = GRAPH_B,
+    T = SYMMUL_T,
+    TILE_ELEMS = T * T,
+    PANEL = 8,
+    SLABS = 8,
+    WORTH = 1 << 17
+}; /* short loops stay in one thread */
 _Static_assert((int)B == (int)BITMUL_B && (int)B == (int)SYMMUL_B, "all products take the same number of vectors");
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
@@ -47,7 +54,9 @@ static void finish(struct graph *g, double floor) {
 /* ---- formed ---- */
 
 static size_t n_tiles(const struct graph *g) { return g->blocks * (g->blocks + 1) / 2; }
-static size_t tile_at(const struct graph *g, size_t I, size_t J) { return I * g->blocks - I * (I + 1) / 2 + J; } /* I <= J */
+static size_t tile_at(const struct graph *g, size_t I, size_t J) {
+    return I * g->blocks - I * (I + 1) / 2 + J;
+} /* I <= J */
 
 static int formed_init(struct graph *g, size_t n, struct err *e) {
     int rc = common_init(g, n, e);
@@ -72,7 +81,8 @@ static void tile_sums(const float *a, double *row, double *col) {
 }
 
 /* Fill every tile by `fill`, clear the diagonal, sum the degrees. */
-static int formed_fill(struct graph *g, void (*fill)(const void *ctx, size_t i0, size_t M, size_t j0, size_t N, float *out),
+static int formed_fill(struct graph *g,
+                       void (*fill)(const void *ctx, size_t i0, size_t M, size_t j0, size_t N, float *out),
                        const void *ctx, struct err *e) {
     size_t nb = g->blocks;
     double *sums;
@@ -114,7 +124,8 @@ static void formed_apply(struct graph *g, const double *x, double *y) {
             size_t I = i / T, r = b * T + i % T;
             double s = 0;
             for (size_t J = 0; J < nb; J++)
-                s += (double)(J >= I ? g->part[tile_at(g, I, J) * 2 * B * T + r] : g->part[(tile_at(g, J, I) * 2 + 1) * B * T + r]);
+                s += (double)(J >= I ? g->part[tile_at(g, I, J) * 2 * B * T + r]
+                                     : g->part[(tile_at(g, J, I) * 2 + 1) * B * T + r]);
             y[b * n + i] = s * g->inv_root[i];
         }
 }
@@ -176,8 +187,9 @@ static int factored_init(struct graph *g, const struct firing *m, enum affinity 
     g->slab = ((n + SLABS - 1) / SLABS + 255) / 256 * 256;
     g->slabs = (n + g->slab - 1) / g->slab;
     if (!size_product(g->slabs, B, C, &u)) u = SIZE_MAX;
-    if (!(get(&g->gain, n, sizeof(double), e) && get(&g->q, n, sizeof(double), e) && get(&g->diagonal, n, sizeof(double), e) &&
-          get(&g->v, n * B, sizeof(float), e) && get(&g->uf, B * C, sizeof(float), e) && get(&g->u, u, sizeof(double), e) &&
+    if (!(get(&g->gain, n, sizeof(double), e) && get(&g->q, n, sizeof(double), e) &&
+          get(&g->diagonal, n, sizeof(double), e) && get(&g->v, n * B, sizeof(float), e) &&
+          get(&g->uf, B * C, sizeof(float), e) && get(&g->u, u, sizeof(double), e) &&
           get(&g->y, n * B, sizeof(double), e)))
         return ERR_MEMORY;
     double t = (double)m->chunks;
@@ -204,7 +216,8 @@ static int factored_degrees(struct graph *g, struct err *e) {
     for (size_t w0 = 0; w0 < W; w0 += PANEL)
         for (size_t f = 0; f < n; f++)
             for (size_t w = w0; w < w0 + PANEL; w++)
-                for (uint64_t x = m->bits[f * W + w]; x; x &= x - 1) u[64 * w + (size_t)__builtin_ctzll(x)] += g->gain[f];
+                for (uint64_t x = m->bits[f * W + w]; x; x &= x - 1)
+                    u[64 * w + (size_t)__builtin_ctzll(x)] += g->gain[f];
     for (size_t f = 0; f < n; f++) mean += (double)m->count[f] / t * g->gain[f], sum_q += g->q[f];
     for (size_t c = 0; c < m->chunks; c++) u[c] -= mean, sum_u += u[c];
 #pragma omp parallel for schedule(static)
@@ -290,6 +303,8 @@ int graph_from_firing(struct graph *g, const struct firing *m, enum affinity kin
 
 void graph_apply(void *graph, const double *x, double *y) {
     struct graph *g = graph;
-    if (g->fire) factored_apply(g, x, y);
-    else formed_apply(g, x, y);
+    if (g->fire)
+        factored_apply(g, x, y);
+    else
+        formed_apply(g, x, y);
 }

@@ -24,20 +24,20 @@ enum { GRAPH_B = 4 }; /* vectors in a product */
 
 struct graph {
     size_t n, isolated;
-    double *degree;    /* [n] d_i */
-    double *inv_root;  /* [n] 1/sqrt(d_i), 0 for isolated nodes */
+    double *degree;   /* [n] d_i */
+    double *inv_root; /* [n] 1/sqrt(d_i), 0 for isolated nodes */
     /* formed */
-    size_t blocks;     /* of 256 nodes */
-    float *tile;       /* upper tiles, row by row of blocks, [256,256] each, zero past n */
-    float *x, *part;   /* scratch: vectors [4, 256 blocks], products of each tile [tiles, 2, 4, 256] */
+    size_t blocks;   /* of 256 nodes */
+    float *tile;     /* upper tiles, row by row of blocks, [256,256] each, zero past n */
+    float *x, *part; /* scratch: vectors [4, 256 blocks], products of each tile [tiles, 2, 4, 256] */
     /* factored */
     const struct firing *fire;
-    double alpha;      /* of the centred product */
-    double rank1[2];   /* weights of 1 1^T and of q q^T */
+    double alpha;                /* of the centred product */
+    double rank1[2];             /* weights of 1 1^T and of q q^T */
     double *gain, *q, *diagonal; /* [n] column scale of Xc; 1-2p; diagonal of the unmodified W */
     size_t slab, slabs;          /* features in a slab of partial sums; their number */
-    float *v, *uf;     /* scratch [n,4], [4, 64 words] */
-    double *u, *y;     /* scratch [slabs, 4, 64 words], [n,4] */
+    float *v, *uf;               /* scratch [n,4], [4, 64 words] */
+    double *u, *y;               /* scratch [slabs, 4, 64 words], [n,4] */
 };
 
 /* The graph of the features of `m` (all of them: leave out beforehand what should not take part).

@@ -14,7 +14,7 @@ enum { LLOYD = 300, BLOCK = 256, STREAM = 0x4b4d0000 };
 
 struct problem {
     const double *x, *xt; /* [n,D] and its transpose [D,n] */
-    size_t n, D, k, kp; /* kp: k rounded up to 8, the length of a row of centres */
+    size_t n, D, k, kp;   /* kp: k rounded up to 8, the length of a row of centres */
     uint64_t seed;
 };
 
@@ -54,12 +54,12 @@ ISA_INLINE void to_centres_body(const double *x, size_t D, const double *centre,
         }
 }
 
-#define FOR_TARGET(suffix, target)                                                                                            \
-    target static void to_point_##suffix(const double *xt, size_t D, size_t n, const double *c, double *out) {                \
-        to_point_body(xt, D, n, c, out);                                                                                      \
-    }                                                                                                                         \
-    target static void to_centres_##suffix(const double *x, size_t D, const double *centre, size_t kp, double *out) {         \
-        to_centres_body(x, D, centre, kp, out);                                                                               \
+#define FOR_TARGET(suffix, target)                                                                                     \
+    target static void to_point_##suffix(const double *xt, size_t D, size_t n, const double *c, double *out) {         \
+        to_point_body(xt, D, n, c, out);                                                                               \
+    }                                                                                                                  \
+    target static void to_centres_##suffix(const double *x, size_t D, const double *centre, size_t kp, double *out) {  \
+        to_centres_body(x, D, centre, kp, out);                                                                        \
     }
 FOR_TARGET(avx512, ISA_TARGET_AVX512)
 FOR_TARGET(avx2, ISA_TARGET_AVX2)
@@ -67,18 +67,28 @@ FOR_TARGET(plain, )
 
 static void to_point(const struct problem *p, const double *c, double *out) {
     switch (isa_best()) {
-    case ISA_AVX512: to_point_avx512(p->xt, p->D, p->n, c, out); break;
-    case ISA_AVX2: to_point_avx2(p->xt, p->D, p->n, c, out); break;
-    default: to_point_plain(p->xt, p->D, p->n, c, out);
+    case ISA_AVX512:
+        to_point_avx512(p->xt, p->D, p->n, c, out);
+        break;
+    case ISA_AVX2:
+        to_point_avx2(p->xt, p->D, p->n, c, out);
+        break;
+    default:
+        to_point_plain(p->xt, p->D, p->n, c, out);
     }
 }
 
 static void to_centres(const struct problem *p, const struct run *r, size_t i) {
     const double *x = p->x + i * p->D;
     switch (isa_best()) {
-    case ISA_AVX512: to_centres_avx512(x, p->D, r->centre, p->kp, r->acc); break;
-    case ISA_AVX2: to_centres_avx2(x, p->D, r->centre, p->kp, r->acc); break;
-    default: to_centres_plain(x, p->D, r->centre, p->kp, r->acc);
+    case ISA_AVX512:
+        to_centres_avx512(x, p->D, r->centre, p->kp, r->acc);
+        break;
+    case ISA_AVX2:
+        to_centres_avx2(x, p->D, r->centre, p->kp, r->acc);
+        break;
+    default:
+        to_centres_plain(x, p->D, r->centre, p->kp, r->acc);
     }
 }
 
@@ -130,8 +140,10 @@ static void assign(const struct problem *p, struct run *r, size_t i) {
     to_centres(p, r, i);
     for (size_t j = 0; j < p->k; j++) {
         double d = r->acc[j];
-        if (d < d1) d2 = d1, d1 = d, a = j;
-        else if (d < d2) d2 = d;
+        if (d < d1)
+            d2 = d1, d1 = d, a = j;
+        else if (d < d2)
+            d2 = d;
     }
     r->label[i] = (int32_t)a;
     r->upper[i] = sqrt(d1);
@@ -188,8 +200,10 @@ static void move_centres(const struct problem *p, struct run *r, int reset) {
             shift += v * v;
         }
         r->half[j] = sqrt(shift); /* borrowed until nearest_others */
-        if (r->half[j] > most) second = most, most = r->half[j], who = j;
-        else if (r->half[j] > second) second = r->half[j];
+        if (r->half[j] > most)
+            second = most, most = r->half[j], who = j;
+        else if (r->half[j] > second)
+            second = r->half[j];
     }
     for (size_t i = 0; i < p->n; i++) {
         r->upper[i] = reset ? INFINITY : r->upper[i] + r->half[r->label[i]];
@@ -212,7 +226,8 @@ static void nearest_others(const struct problem *p, struct run *r) {
 /* Lloyd's iteration from the centres (given == NULL) or from the labels; returns the inertia. */
 static double lloyd(const struct problem *p, struct run *r, const int32_t *given) {
     double inertia = 0;
-    if (given) memcpy(r->label, given, p->n * sizeof *given);
+    if (given)
+        memcpy(r->label, given, p->n * sizeof *given);
     else
         for (size_t i = 0; i < p->n; i++) assign(p, r, i);
     for (int it = 0; it < LLOYD; it++) {
@@ -244,8 +259,8 @@ int kmeans_by_size(int32_t *label, size_t n, size_t k, size_t *size, struct err 
         if (label[i] >= 0) first[label[i]] = i, count[label[i]]++;
     for (size_t j = 0; j < k; j++) { /* rank = clusters that come before */
         for (size_t o = 0; o < k; o++)
-            rank[j] += count[o] > count[j] ||
-                       (count[o] == count[j] && o != j && (count[j] ? first[o] < first[j] : o < j));
+            rank[j] +=
+                count[o] > count[j] || (count[o] == count[j] && o != j && (count[j] ? first[o] < first[j] : o < j));
         size[rank[j]] = count[j];
     }
     for (size_t i = 0; i < n; i++)

@@ -42,11 +42,12 @@ int kmeans_cluster_qr(const double *x, size_t n, size_t k, int32_t *label, struc
         openblas_set_num_threads(1);
         pick_rows(x, n, k, pick, q, left);
         for (size_t j = 0; j < k; j++) memcpy(a + j * k, x + pick[j] * k, k * sizeof *a); /* column j = picked row j */
-        if (LAPACKE_dgesvd(LAPACK_COL_MAJOR, 'A', 'A', (lapack_int)k, (lapack_int)k, a, (lapack_int)k, s, u, (lapack_int)k, vt,
-                           (lapack_int)k, work))
+        if (LAPACKE_dgesvd(LAPACK_COL_MAJOR, 'A', 'A', (lapack_int)k, (lapack_int)k, a, (lapack_int)k, s, u,
+                           (lapack_int)k, vt, (lapack_int)k, work))
             rc = err_set(e, ERR_NUMERIC, "cluster_qr: LAPACK dgesvd did not converge");
-        else cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, (blasint)k, (blasint)k, (blasint)k, 1, u, (blasint)k, vt,
-                         (blasint)k, 0, o, (blasint)k);
+        else
+            cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, (blasint)k, (blasint)k, (blasint)k, 1, u, (blasint)k,
+                        vt, (blasint)k, 0, o, (blasint)k);
         for (size_t i = 0; !rc && i < n; i++) {
             size_t top = 0;
             for (size_t j = 0; j < k; j++) {

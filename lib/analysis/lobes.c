@@ -17,8 +17,8 @@ enum { S_CHUNK = 1, S_AMI, S_ARI, S_NN1, S_NN10, S_LANGUAGE, S_ANGULAR, S_DIRECT
 static const double TOL = 1e-4;     /* of the angular clustering's eigenvectors */
 static const double FIT_TOL = 1e-4; /* of the logistic regression: scikit-learn's default, by the same rule */
 
-int lobes_winners(const struct firing *m, const int32_t *label, size_t k, int32_t *winner, uint32_t *histogram, size_t *ties,
-                  struct err *e) {
+int lobes_winners(const struct firing *m, const int32_t *label, size_t k, int32_t *winner, uint32_t *histogram,
+                  size_t *ties, struct err *e) {
     size_t cells;
     if (!size_product(k, m->chunks, 1, &cells)) cells = SIZE_MAX;
     uint32_t *fired = mem_array(cells, sizeof *fired, "lobes", e); /* [chunks,k] */
@@ -40,8 +40,10 @@ int lobes_winners(const struct firing *m, const int32_t *label, size_t k, int32_
             if (!fired[c * k + l]) continue;
             uint64_t mine = best < k ? (uint64_t)fired[c * k + l] * size[best] : 1;
             uint64_t his = best < k ? (uint64_t)fired[c * k + best] * size[l] : 0;
-            if (mine > his) best = l, tied = 0;
-            else if (mine == his) tied = 1;
+            if (mine > his)
+                best = l, tied = 0;
+            else if (mine == his)
+                tied = 1;
         }
         winner[c] = best < k ? (int32_t)best : -1;
         *ties += tied;
@@ -59,9 +61,12 @@ size_t lobes_groups(const uint32_t *histogram, size_t k, size_t G, const uint32_
         size_t best = G, tied = 0;
         for (size_t g = 0; g < G; g++) {
             if (!h[g]) continue;
-            uint64_t mine = best < G ? (uint64_t)h[g] * chunks[best] : 1, his = best < G ? (uint64_t)h[best] * chunks[g] : 0;
-            if (mine > his) best = g, tied = 0;
-            else if (mine == his) tied = 1;
+            uint64_t mine = best < G ? (uint64_t)h[g] * chunks[best] : 1,
+                     his = best < G ? (uint64_t)h[best] * chunks[g] : 0;
+            if (mine > his)
+                best = g, tied = 0;
+            else if (mine == his)
+                tied = 1;
         }
         lobe_group[l] = best < G ? (int32_t)best : -1;
         ties += tied;
@@ -111,7 +116,8 @@ static int packed_init(struct packed *p, const struct lobes_input *in, struct er
         double s = 0;
         if (in->label[f] < 0) continue;
         for (size_t d = 0; d < in->D; d++) s += (double)w[d] * (double)w[d];
-        if (!(s > 0 && isfinite(s))) rc = err_set(e, ERR_NUMERIC, "W_dec: row %zu is zero, NaN or Inf: it has no direction", f);
+        if (!(s > 0 && isfinite(s)))
+            rc = err_set(e, ERR_NUMERIC, "W_dec: row %zu is zero, NaN or Inf: it has no direction", f);
         for (size_t d = 0; d < in->D; d++) p->unit[i * in->D + d] = (float)((double)w[d] / sqrt(s));
         p->label[i] = in->label[f];
         p->preferred[i++] = in->preferred[f];
@@ -148,8 +154,9 @@ static int by_chunks(const struct lobes_input *in, struct lobes_stats *out, stru
     for (size_t c = 0; c < m->chunks; c++) chunks[m->group[c]]++;
     if (!size_product(in->k, m->n_groups + 1, sizeof(uint32_t), &bytes)) bytes = SIZE_MAX;
     const struct chunk_job job = {m, in->winner, in->k, chunks};
-    int rc = stats_permute(&(struct stats_job){chunk_purity, &job, m->chunks, bytes, in->permutations, in->seed, S_CHUNK},
-                           &out->chunk_purity, e);
+    int rc =
+        stats_permute(&(struct stats_job){chunk_purity, &job, m->chunks, bytes, in->permutations, in->seed, S_CHUNK},
+                      &out->chunk_purity, e);
     free(chunks);
     return rc;
 }
@@ -177,14 +184,16 @@ static int by_angles(const struct lobes_input *in, const struct packed *p, struc
     rc = spectral_cluster(&g, in->k, RESTARTS, in->seed, TOL, &s, e);
     graph_free(&g);
     if (rc) return rc;
-    rc = stats_ami_null(s.label, in->k, p->label, in->k, p->n, in->permutations, in->seed, S_ANGULAR, &out->ami_angular, e);
+    rc = stats_ami_null(s.label, in->k, p->label, in->k, p->n, in->permutations, in->seed, S_ANGULAR, &out->ami_angular,
+                        e);
     out->angular = !rc;
     spectral_free(&s);
     return rc;
 }
 
 /* Accuracy of the first 80 % of rows of x on the rest. ERR_RANGE when the first part has one lobe only. */
-static int direction_accuracy(const struct packed *p, size_t D, size_t k, const float *x, double *accuracy, struct err *e) {
+static int direction_accuracy(const struct packed *p, size_t D, size_t k, const float *x, double *accuracy,
+                              struct err *e) {
     struct logreg m;
     size_t cut = p->n * 8 / 10;
     int rc = logreg_fit(x, p->label, cut, D, k, 1, FIT_TOL, &m, e);

@@ -16,8 +16,8 @@
  *   histogram  [k,G] u32, chunks won by lobe l in group g
  *   ties       chunks in which the highest share was shared
  * Shares are compared exactly, as fractions. ERR_RANGE if a label is not in [-1,k), ERR_MEMORY. */
-int lobes_winners(const struct firing *m, const int32_t *label, size_t k, int32_t *winner, uint32_t *histogram, size_t *ties,
-                  struct err *e);
+int lobes_winners(const struct firing *m, const int32_t *label, size_t k, int32_t *winner, uint32_t *histogram,
+                  size_t *ties, struct err *e);
 
 /* The group of each lobe: the group of whose chunks it wins the largest share; ties go to the lower group; -1 if it wins none.
  *   chunks [G] chunks in each group
@@ -34,20 +34,24 @@ int lobes_preferred(const struct firing *m, const int32_t *label, int32_t *prefe
 
 /* The statistics, each against its permutation null. `feature_…` are over the features with a label >= 0. */
 struct lobes_stats {
-    struct stats_null chunk_purity;   /* share of chunks whose winning lobe belongs to their own group; null: groups of
+    struct stats_null chunk_purity;  /* share of chunks whose winning lobe belongs to their own group; null: groups of
                                         chunks shuffled and the lobes named anew, because the naming fits the data too */
-    struct stats_null ami_preferred;  /* lobe labels and preferred groups; null: preferred groups shuffled */
+    struct stats_null ami_preferred; /* lobe labels and preferred groups; null: preferred groups shuffled */
     struct stats_null ari_preferred;
-    struct stats_null purity1;        /* share of nearest neighbours by cosine in W_dec with the same lobe; null: labels shuffled */
-    struct stats_null purity10;       /* the same over the 10 nearest */
-    struct stats_null language1;      /* share of nearest neighbours with the same preferred group; null: preferred groups shuffled */
-    struct stats_null ami_angular;    /* lobe labels and k clusters by angular similarity of W_dec; null: labels shuffled */
-    struct stats_null direction;      /* balanced accuracy of logistic regression from unit decoder row to lobe, fitted on the first 80 % of
+    struct stats_null
+        purity1; /* share of nearest neighbours by cosine in W_dec with the same lobe; null: labels shuffled */
+    struct stats_null purity10; /* the same over the 10 nearest */
+    struct stats_null
+        language1; /* share of nearest neighbours with the same preferred group; null: preferred groups shuffled */
+    struct stats_null
+        ami_angular; /* lobe labels and k clusters by angular similarity of W_dec; null: labels shuffled */
+    struct stats_null
+        direction; /* balanced accuracy of logistic regression from unit decoder row to lobe, fitted on the first 80 % of
                                         the features, judged on the rest; null: Gaussian unit rows in place of the decoder's.
                                         Li et al. 2024 (arXiv 2410.19750), section 4 */
-    bool directed;                    /* direction was computed: it was asked for, and both parts hold two lobes */
-    size_t neighbours;                /* of purity10: 10, or fewer with few features */
-    bool angular;                     /* ami_angular was computed */
+    bool directed;     /* direction was computed: it was asked for, and both parts hold two lobes */
+    size_t neighbours; /* of purity10: 10, or fewer with few features */
+    bool angular;      /* ami_angular was computed */
 };
 
 struct lobes_input {
@@ -58,8 +62,8 @@ struct lobes_input {
     size_t D;
     size_t permutations;
     uint64_t seed;
-    bool angular;       /* also cluster the directions (F^2 memory) */
-    size_t draws;       /* of direction's null; 0 leaves it out */
+    bool angular; /* also cluster the directions (F^2 memory) */
+    size_t draws; /* of direction's null; 0 leaves it out */
 };
 
 /* Errors: ERR_NUMERIC for a decoder row of a labelled feature that is zero, NaN or Inf; ERR_RANGE with fewer than 2 labelled

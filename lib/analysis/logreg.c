@@ -83,8 +83,8 @@ static double evaluate(const struct problem *p, const double *w, double *g) {
     return p->C * loss + norm2 / 2;
 }
 
-int logreg_objective(const float *x, const int32_t *y, size_t n, size_t D, size_t k, double C, const double *w, double *loss,
-                     double *g, struct err *e) {
+int logreg_objective(const float *x, const int32_t *y, size_t n, size_t D, size_t k, double C, const double *w,
+                     double *loss, double *g, struct err *e) {
     struct problem p = {.x = x, .y = y, .n = n, .D = D, .k = k, .C = C};
     int rc = problem_init(&p, e);
     if (!rc) *loss = evaluate(&p, w, g);
@@ -95,9 +95,9 @@ int logreg_objective(const float *x, const int32_t *y, size_t n, size_t D, size_
 /* ---- L-BFGS ---- */
 
 struct descent {
-    size_t n, pairs;                /* unknowns; pairs kept, the newest at (pairs-1) % PAIRS */
-    double *w, *g, *next, *g_next;  /* [n] */
-    double *direction, *s, *y;      /* [n], [PAIRS,n] */
+    size_t n, pairs;               /* unknowns; pairs kept, the newest at (pairs-1) % PAIRS */
+    double *w, *g, *next, *g_next; /* [n] */
+    double *direction, *s, *y;     /* [n], [PAIRS,n] */
     double rho[PAIRS];
 };
 
@@ -183,7 +183,8 @@ static int minimise(const struct problem *p, double tol, struct logreg *m, struc
             if (better) continue;
             break; /* the loss is flat to rounding: as good as it gets */
         }
-        rc = err_set(e, ERR_NUMERIC, "logistic regression: no convergence: want a derivative of %.1e, got %.1e after %zu evaluations",
+        rc = err_set(e, ERR_NUMERIC,
+                     "logistic regression: no convergence: want a derivative of %.1e, got %.1e after %zu evaluations",
                      tol, steepest(&d) / scale, m->evaluations);
         err_hint(e, "a lower C (now %g) makes the problem easier", p->C);
     }
@@ -233,7 +234,8 @@ int32_t logreg_predict(const struct logreg *m, const float *x) {
     return (int32_t)best;
 }
 
-int logreg_balanced(const struct logreg *m, const float *x, const int32_t *y, size_t n, double *accuracy, struct err *e) {
+int logreg_balanced(const struct logreg *m, const float *x, const int32_t *y, size_t n, double *accuracy,
+                    struct err *e) {
     size_t *right = mem_array(2 * m->k, sizeof *right, "logistic regression", e), *rows = right + m->k, present = 0;
     double sum = 0;
     if (!right) return ERR_MEMORY;

@@ -17,10 +17,10 @@
 
 struct logreg {
     size_t k, D;
-    size_t planes;    /* 1 for two classes (the score of class 1), else k */
-    double *w;        /* [planes, D+1], the intercept last */
-    double loss;      /* the objective at w */
-    double gradient;  /* its largest partial derivative there, over C n */
+    size_t planes;   /* 1 for two classes (the score of class 1), else k */
+    double *w;       /* [planes, D+1], the intercept last */
+    double loss;     /* the objective at w */
+    double gradient; /* its largest partial derivative there, over C n */
     size_t evaluations;
 };
 
@@ -40,10 +40,11 @@ int32_t logreg_predict(const struct logreg *m, const float *x);
 
 /* Mean recall of the classes that y has: scikit-learn's balanced_accuracy_score. NaN without rows.
  *   ERR_MEMORY. */
-int logreg_balanced(const struct logreg *m, const float *x, const int32_t *y, size_t n, double *accuracy, struct err *e);
+int logreg_balanced(const struct logreg *m, const float *x, const int32_t *y, size_t n, double *accuracy,
+                    struct err *e);
 
 /* The objective and its gradient at w [planes, D+1], for tests and the solver. ERR_MEMORY. */
-int logreg_objective(const float *x, const int32_t *y, size_t n, size_t D, size_t k, double C, const double *w, double *loss,
-                     double *g, struct err *e);
+int logreg_objective(const float *x, const int32_t *y, size_t n, size_t D, size_t k, double C, const double *w,
+                     double *loss, double *g, struct err *e);
 
 #endif

@@ -39,7 +39,9 @@ int ranks_spearman(size_t n, const double *a, const double *b, double *rho, stru
     rank(n, a, p, ra);
     rank(n, b, p, rb);
     double mean = 0.5 * ((double)n - 1), aa = 0, bb = 0, ab = 0;
-    for (size_t i = 0; i < n; i++) aa += (ra[i] - mean) * (ra[i] - mean), bb += (rb[i] - mean) * (rb[i] - mean), ab += (ra[i] - mean) * (rb[i] - mean);
+    for (size_t i = 0; i < n; i++)
+        aa += (ra[i] - mean) * (ra[i] - mean), bb += (rb[i] - mean) * (rb[i] - mean),
+            ab += (ra[i] - mean) * (rb[i] - mean);
     if (aa > 0 && bb > 0) *rho = ab / sqrt(aa * bb);
     free(ra);
     free(p);

@@ -62,14 +62,16 @@ static int embed(struct graph *g, struct spectral *s, uint64_t seed, double tol,
     return rc;
 }
 
-int spectral_cluster(struct graph *g, size_t k, size_t restarts, uint64_t seed, double tol, struct spectral *out, struct err *e) {
+int spectral_cluster(struct graph *g, size_t k, size_t restarts, uint64_t seed, double tol, struct spectral *out,
+                     struct err *e) {
     struct kmeans_report km = {0};
     *out = (struct spectral){0};
     if (k < 2 || k > g->n) {
         err_set(e, ERR_RANGE, "spectral clustering: %zu clusters of %zu features: want 2 to %zu", k, g->n, g->n);
         return err_hint(e, "ask for fewer clusters, or let more features in");
     }
-    if (g->isolated == g->n) return err_set(e, ERR_NUMERIC, "spectral clustering: no two of the %zu features share any affinity", g->n);
+    if (g->isolated == g->n)
+        return err_set(e, ERR_NUMERIC, "spectral clustering: no two of the %zu features share any affinity", g->n);
     int rc = init(out, g->n, k, e);
     if (!rc) rc = embed(g, out, seed, tol, e);
     int32_t *given = rc ? NULL : mem_array(g->n, sizeof *given, "spectral clustering", e);

@@ -32,7 +32,8 @@ struct spectral {
  *   tol       see eigen.h; 1e-4 moves labels less than another seed of k-means does
  * Ownership: spectral_free releases.  Threads: its own; same bytes for any number of them.
  * Errors: ERR_RANGE (k), ERR_NUMERIC (no weight at all, no convergence), ERR_MEMORY. */
-int spectral_cluster(struct graph *g, size_t k, size_t restarts, uint64_t seed, double tol, struct spectral *out, struct err *e);
+int spectral_cluster(struct graph *g, size_t k, size_t restarts, uint64_t seed, double tol, struct spectral *out,
+                     struct err *e);
 void spectral_free(struct spectral *s);
 
 /* Where to cut: the i >= 2 (clusters) with the largest gap (value[i-1] - value[i]) / value[1]; 0 if fewer than 3 values. The gap after

@@ -12,7 +12,7 @@
 /* The objects that count and their table. */
 struct table {
     size_t ka, kb, n;
-    int32_t *a, *b;   /* [n] labels, both >= 0 */
+    int32_t *a, *b;    /* [n] labels, both >= 0 */
     uint64_t *na, *nb; /* margins */
 };
 
@@ -21,7 +21,8 @@ static void table_free(struct table *t) {
     *t = (struct table){0};
 }
 
-static int table_init(struct table *t, const int32_t *a, size_t ka, const int32_t *b, size_t kb, size_t n, struct err *e) {
+static int table_init(struct table *t, const int32_t *a, size_t ka, const int32_t *b, size_t kb, size_t n,
+                      struct err *e) {
     *t = (struct table){.ka = ka, .kb = kb};
     t->a = mem_array(n, sizeof *t->a, "statistics", e);
     t->b = t->a ? mem_array(n, sizeof *t->b, "statistics", e) : NULL;
@@ -31,7 +32,8 @@ static int table_init(struct table *t, const int32_t *a, size_t ka, const int32_
     for (size_t i = 0; !rc && i < n; i++) {
         if (a[i] < 0 || b[i] < 0) continue;
         if ((size_t)a[i] >= ka || (size_t)b[i] >= kb)
-            rc = err_set(e, ERR_RANGE, "statistics: object %zu has labels %d and %d, want below %zu and %zu", i, a[i], b[i], ka, kb);
+            rc = err_set(e, ERR_RANGE, "statistics: object %zu has labels %d and %d, want below %zu and %zu", i, a[i],
+                         b[i], ka, kb);
         else {
             t->a[t->n] = a[i], t->b[t->n++] = b[i];
             t->na[a[i]]++, t->nb[b[i]]++;
@@ -40,7 +42,6 @@ static int table_init(struct table *t, const int32_t *a, size_t ka, const int32_
     if (rc) table_free(t);
     return rc;
 }
-
 
 static size_t filled(const uint64_t *margin, size_t k) {
     size_t m = 0;
@@ -186,13 +187,13 @@ static int table_null(const int32_t *a, size_t ka, const int32_t *b, size_t kb, 
     return rc;
 }
 
-int stats_ami_null(const int32_t *a, size_t ka, const int32_t *b, size_t kb, size_t n, size_t permutations, uint64_t seed,
-                   uint32_t stream, struct stats_null *out, struct err *e) {
+int stats_ami_null(const int32_t *a, size_t ka, const int32_t *b, size_t kb, size_t n, size_t permutations,
+                   uint64_t seed, uint32_t stream, struct stats_null *out, struct err *e) {
     return table_null(a, ka, b, kb, n, 0, permutations, seed, stream, out, e);
 }
 
-int stats_ari_null(const int32_t *a, size_t ka, const int32_t *b, size_t kb, size_t n, size_t permutations, uint64_t seed,
-                   uint32_t stream, struct stats_null *out, struct err *e) {
+int stats_ari_null(const int32_t *a, size_t ka, const int32_t *b, size_t kb, size_t n, size_t permutations,
+                   uint64_t seed, uint32_t stream, struct stats_null *out, struct err *e) {
     return table_null(a, ka, b, kb, n, 1, permutations, seed, stream, out, e);
 }
 
@@ -229,5 +230,6 @@ int stats_neighbour_null(const int32_t *label, size_t n, const int32_t *neighbou
                          size_t permutations, uint64_t seed, uint32_t stream, struct stats_null *out, struct err *e) {
     CHECK(n > 0 && k > 0 && k <= stride);
     const struct neighbour_job job = {label, neighbour, n, stride, k};
-    return stats_permute(&(struct stats_job){neighbour_statistic, &job, n, n * sizeof(int32_t), permutations, seed, stream}, out, e);
+    return stats_permute(
+        &(struct stats_job){neighbour_statistic, &job, n, n * sizeof(int32_t), permutations, seed, stream}, out, e);
 }

@@ -27,10 +27,10 @@ int stats_ari(const int32_t *a, size_t ka, const int32_t *b, size_t kb, size_t n
 
 /* The same with the null in which b is shuffled among the objects that count (the margins stay, so E[MI] does).
  * Permutation p uses stream (stream, p) of the counter RNG.  Threads: its own; same bytes for any number of them. */
-int stats_ami_null(const int32_t *a, size_t ka, const int32_t *b, size_t kb, size_t n, size_t permutations, uint64_t seed,
-                   uint32_t stream, struct stats_null *out, struct err *e);
-int stats_ari_null(const int32_t *a, size_t ka, const int32_t *b, size_t kb, size_t n, size_t permutations, uint64_t seed,
-                   uint32_t stream, struct stats_null *out, struct err *e);
+int stats_ami_null(const int32_t *a, size_t ka, const int32_t *b, size_t kb, size_t n, size_t permutations,
+                   uint64_t seed, uint32_t stream, struct stats_null *out, struct err *e);
+int stats_ari_null(const int32_t *a, size_t ka, const int32_t *b, size_t kb, size_t n, size_t permutations,
+                   uint64_t seed, uint32_t stream, struct stats_null *out, struct err *e);
 
 /* Purity of neighbours: the share of the n*k pairs (object, neighbour) whose labels are equal. Null: labels shuffled.
  *   neighbour [n,stride]  indices of objects; the first k of each row are used

@@ -23,7 +23,7 @@
 enum tsne_repulsion { TSNE_AUTO, TSNE_EXACT, TSNE_MESH };
 enum { TSNE_EXACT_BELOW = 7000, TSNE_EXAGGERATED = 250 }; /* points where the mesh becomes faster (measured); steps */
 #define TSNE_START_SPREAD 1e-4                            /* of a start's first coordinate, standard deviation */
-#define TSNE_SPACING 0.3f                                 /* mesh nodes of this size: force error 0.2 % */
+#define TSNE_SPACING      0.3f                            /* mesh nodes of this size: force error 0.2 % */
 
 struct tsne_options {
     size_t iterations;   /* steps in all; the first min(250, iterations) exaggerated */

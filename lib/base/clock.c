@@ -23,8 +23,8 @@ static void line(struct progress *p, size_t done, const char *note, double now) 
         snprintf(left, sizeof left, ", %.0f s left", (double)(p->total - done) / rate);
         snprintf(of, sizeof of, " of %zu", p->total);
     }
-    fprintf(stderr, "%s%s: %zu%s %s, %.4g %s/s%s%s%s%s", p->terminal ? "\r\033[K" : "", p->stage, done, of, p->unit, rate,
-            p->unit, left, note[0] ? ", " : "", note, p->terminal ? "" : "\n");
+    fprintf(stderr, "%s%s: %zu%s %s, %.4g %s/s%s%s%s%s", p->terminal ? "\r\033[K" : "", p->stage, done, of, p->unit,
+            rate, p->unit, left, note[0] ? ", " : "", note, p->terminal ? "" : "\n");
     fflush(stderr);
     p->shown = 1;
     p->shown_s = now;

@@ -43,7 +43,7 @@ int err_errno(struct err *e, const char *fmt, ...) {
 }
 
 void err_check_failed(const char *cond, const char *file, const char *function) {
-    fprintf(stderr, "%s: %s: internal check failed: %s\nhint: this is a defect of saemill; please report it\n", file, function,
-            cond);
+    fprintf(stderr, "%s: %s: internal check failed: %s\nhint: this is a defect of saemill; please report it\n", file,
+            function, cond);
     abort();
 }

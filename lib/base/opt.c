@@ -55,19 +55,23 @@ static int assign(const char *prog, const struct opt *o, const char *v, struct e
     }
     case OPT_INT: {
         long long x = strtoll(v, &end, 10);
-        if (end == v || *end || errno) return err_set(e, ERR_USAGE, "%s: --%s %s: not a whole number", prog, o->name, v);
+        if (end == v || *end || errno)
+            return err_set(e, ERR_USAGE, "%s: --%s %s: not a whole number", prog, o->name, v);
         if (o->lo < o->hi && !((double)x >= o->lo && (double)x <= o->hi)) return out_of_range(prog, o, v, e);
         *(int64_t *)o->dst = x;
         return 0;
     }
     case OPT_REAL: {
         double x = strtod(v, &end);
-        if (end == v || *end || !isfinite(x)) return err_set(e, ERR_USAGE, "%s: --%s %s: not a number", prog, o->name, v);
+        if (end == v || *end || !isfinite(x))
+            return err_set(e, ERR_USAGE, "%s: --%s %s: not a number", prog, o->name, v);
         if (o->lo < o->hi && !(x >= o->lo && x <= o->hi)) return out_of_range(prog, o, v, e);
         *(double *)o->dst = x;
         return 0;
     }
-    case OPT_FLAG: *(bool *)o->dst = true; return 0;
+    case OPT_FLAG:
+        *(bool *)o->dst = true;
+        return 0;
     }
     return ERR_USAGE;
 }
@@ -86,7 +90,8 @@ static int presets(const char *prog, const struct opt *t, size_t n, const bool *
     return 0;
 }
 
-int opt_parse(const char *prog, const char *purpose, const struct opt *t, size_t n, int argc, char **argv, struct err *e) {
+int opt_parse(const char *prog, const char *purpose, const struct opt *t, size_t n, int argc, char **argv,
+              struct err *e) {
     bool *seen = calloc(n ? n : 1, 1);
     if (!seen) return err_set(e, ERR_MEMORY, "%s: no memory", prog);
     int rc = 0;
@@ -135,8 +140,10 @@ void opt_help(FILE *f, const char *prog, const char *purpose, const struct opt *
         char left[80], range[96] = "", preset[96] = "";
         snprintf(left, sizeof left, "--%s %s", o->name, o->choices ? o->choices : type_word[o->type]);
         if (o->lo < o->hi) snprintf(range, sizeof range, " [%.10g, %.10g]", o->lo, o->hi);
-        if (o->type != OPT_FLAG && !o->preset) snprintf(preset, sizeof preset, " (needed)");
-        else if (o->type != OPT_FLAG && *o->preset) snprintf(preset, sizeof preset, " (default %s)", o->preset);
+        if (o->type != OPT_FLAG && !o->preset)
+            snprintf(preset, sizeof preset, " (needed)");
+        else if (o->type != OPT_FLAG && *o->preset)
+            snprintf(preset, sizeof preset, " (default %s)", o->preset);
         fprintf(f, "  %-34s %s%s%s%s%s%s\n", left, o->help, o->unit ? ", " : "", o->unit ? o->unit : "", range, preset,
                 o->unrecorded ? " (not part of the result)" : "");
     }
@@ -146,9 +153,12 @@ void opt_help(FILE *f, const char *prog, const char *purpose, const struct opt *
 static void put(FILE *f, const char *s) {
     fputc('"', f);
     for (; *s; s++) {
-        if (*s == '"' || *s == '\\') fprintf(f, "\\%c", *s);
-        else if ((unsigned char)*s < 32) fprintf(f, "\\u%04x", *s);
-        else fputc(*s, f);
+        if (*s == '"' || *s == '\\')
+            fprintf(f, "\\%c", *s);
+        else if ((unsigned char)*s < 32)
+            fprintf(f, "\\u%04x", *s);
+        else
+            fputc(*s, f);
     }
     fputc('"', f);
 }
@@ -164,7 +174,8 @@ static int put_value(FILE *f, const struct opt *o, struct err *e) {
     const struct opt_list *l = o->dst;
     int rc = 0;
     switch (o->type) {
-    case OPT_INPUT: return put_hash(f, *(const char **)o->dst, e);
+    case OPT_INPUT:
+        return put_hash(f, *(const char **)o->dst, e);
     case OPT_INPUTS:
         fputc('[', f);
         for (size_t k = 0; !rc && k < l->n; k++) {
@@ -173,10 +184,18 @@ static int put_value(FILE *f, const struct opt *o, struct err *e) {
         }
         fputc(']', f);
         return rc;
-    case OPT_INT: fprintf(f, "%lld", (long long)*(int64_t *)o->dst); return 0;
-    case OPT_REAL: fprintf(f, "%.17g", *(double *)o->dst); return 0;
-    case OPT_FLAG: fputs(*(bool *)o->dst ? "true" : "false", f); return 0;
-    default: put(f, *(const char **)o->dst); return 0;
+    case OPT_INT:
+        fprintf(f, "%lld", (long long)*(int64_t *)o->dst);
+        return 0;
+    case OPT_REAL:
+        fprintf(f, "%.17g", *(double *)o->dst);
+        return 0;
+    case OPT_FLAG:
+        fputs(*(bool *)o->dst ? "true" : "false", f);
+        return 0;
+    default:
+        put(f, *(const char **)o->dst);
+        return 0;
     }
 }
 

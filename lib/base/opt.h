@@ -25,7 +25,7 @@ struct opt_list {
 };
 
 struct opt {
-    const char *name;    /* without the dashes: "max-tokens" */
+    const char *name; /* without the dashes: "max-tokens" */
     enum opt_type type;
     void *dst;           /* where the value goes; its C type is fixed by `type` */
     const char *preset;  /* default as text; NULL = must be given; "" = may be absent (dst keeps its value) */
@@ -43,7 +43,8 @@ struct opt {
  * Returns 0; 1 when --help was asked for and printed on stdout (main then returns 0); ERR_USAGE with a line that names
  * the option, the value and what is allowed. Long options only: "--name value" or "--name=value"; no abbreviations, no
  * positional words, nothing given twice (but OPT_INPUTS). */
-int opt_parse(const char *prog, const char *purpose, const struct opt *t, size_t n, int argc, char **argv, struct err *e);
+int opt_parse(const char *prog, const char *purpose, const struct opt *t, size_t n, int argc, char **argv,
+              struct err *e);
 
 void opt_help(FILE *f, const char *prog, const char *purpose, const struct opt *t, size_t n);
 

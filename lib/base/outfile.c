@@ -26,9 +26,12 @@ static int names(struct outfile *o, const char *path, struct err *e) {
 static void parent_of(const char *path, char dir[PATH_MAX]) {
     snprintf(dir, PATH_MAX, "%s", path);
     char *slash = strrchr(dir, '/');
-    if (!slash) strcpy(dir, ".");
-    else if (slash == dir) dir[1] = 0;
-    else *slash = 0;
+    if (!slash)
+        strcpy(dir, ".");
+    else if (slash == dir)
+        dir[1] = 0;
+    else
+        *slash = 0;
 }
 
 static int sync_parent(const char *path) {
@@ -63,7 +66,8 @@ static int open_part(struct outfile *o, int flags, struct err *e) {
     struct stat mine, there;
     do {
         if (o->fd >= 0) close(o->fd);
-        o->fd = flags & O_DIRECTORY && mkdir(o->part, 0755) && errno != EEXIST ? -1 : open(o->part, flags | O_CLOEXEC, 0644);
+        o->fd = flags & O_DIRECTORY && mkdir(o->part, 0755) && errno != EEXIST ? -1
+                                                                               : open(o->part, flags | O_CLOEXEC, 0644);
         if (o->fd < 0) {
             int rc = err_errno(e, "%s: cannot write", o->path);
             o->part[0] = 0;
@@ -158,7 +162,8 @@ static int empty(const char *path, struct err *e) {
         if (!strcmp(f->d_name, ".") || !strcmp(f->d_name, "..")) continue;
         if (snprintf(sub, sizeof sub, "%s/%s", path, f->d_name) >= (int)sizeof sub)
             rc = err_set(e, ERR_IO, "%s/%s: path too long", path, f->d_name);
-        else rc = outdir_remove(sub, e);
+        else
+            rc = outdir_remove(sub, e);
     }
     closedir(d);
     return rc;
@@ -185,8 +190,10 @@ int outdir_commit(struct outfile *o, struct err *e) {
     int rc = outdir_remove(o->path, e);
     if (!rc && rename(o->part, o->path)) rc = err_errno(e, "%s: cannot put the finished folder in place", o->path);
     if (!rc && sync_parent(o->path)) rc = err_errno(e, "%s: cannot sync its folder", o->path);
-    if (rc) outdir_abort(o);
-    else shut(o);
+    if (rc)
+        outdir_abort(o);
+    else
+        shut(o);
     return rc;
 }
 

@@ -106,11 +106,9 @@ int kind_build(const struct kind_args *args, struct chart *c, json_t **inputs, s
         if (strcmp(kinds[i].kind, args->kind)) continue;
         bool triples = args->map.n || args->lobes.n || args->cluster.n;
         if (kinds[i].scatter && args->in.n)
-            return err_set(e, ERR_USAGE, "plot: --in: not read by kind %s: want --map, --lobes, --cluster",
-                           args->kind);
+            return err_set(e, ERR_USAGE, "plot: --in: not read by kind %s: want --map, --lobes, --cluster", args->kind);
         if (!kinds[i].scatter && triples)
-            return err_set(e, ERR_USAGE, "plot: --map, --lobes, --cluster: not read by kind %s: want --in",
-                           args->kind);
+            return err_set(e, ERR_USAGE, "plot: --map, --lobes, --cluster: not read by kind %s: want --in", args->kind);
         if (!kinds[i].scatter && !args->in.n)
             return err_set(e, ERR_USAGE, "plot: kind %s: --in FILE... is needed", args->kind);
         int rc = kinds[i].build(args, c, *inputs, e);

@@ -17,7 +17,9 @@ static int features_read(const json_t *file, const char *path, struct features *
     if (!rc) rc = jsonfile_reals(file, path, "mean_activation", &f->mean, &n[0], e);
     if (!rc) rc = jsonfile_reals(file, path, "fires", &f->fires, &n[1], e);
     if (!rc && (n[0] != f->n || n[1] != f->n))
-        rc = err_set(e, ERR_SHAPE, "%s: keys 'effect', 'mean_activation', 'fires': want as many entries, got %zu, %zu, %zu", path, f->n, n[0], n[1]);
+        rc = err_set(e, ERR_SHAPE,
+                     "%s: keys 'effect', 'mean_activation', 'fires': want as many entries, got %zu, %zu, %zu", path,
+                     f->n, n[0], n[1]);
     return rc;
 }
 
@@ -27,7 +29,8 @@ static int falling(const void *a, const void *b) {
 }
 
 /* Features of one sign by size. */
-static int sorted(struct chart_panel *p, const struct features *f, int sign, const char *what, uint32_t colour, struct err *e) {
+static int sorted(struct chart_panel *p, const struct features *f, int sign, const char *what, uint32_t colour,
+                  struct err *e) {
     char name[CHART_TEXT];
     size_t n = 0;
     double *y = malloc((f->n + 1) * sizeof *y);
@@ -43,19 +46,22 @@ static int sorted(struct chart_panel *p, const struct features *f, int sign, con
     return s ? 0 : ERR_MEMORY;
 }
 
-static int cloud(struct chart_panel *p, const struct features *f, int sign, const char *what, uint32_t colour, struct err *e) {
+static int cloud(struct chart_panel *p, const struct features *f, int sign, const char *what, uint32_t colour,
+                 struct err *e) {
     size_t n = 0;
     struct chart_series *s = chart_add(p, CHART_POINTS, what, colour, f->n, e);
     if (!s) return ERR_MEMORY;
     for (size_t i = 0; i < f->n; i++)
-        if (f->effect[i] * sign > 0 && f->fires[i] > 0) s->x[n] = f->mean[i], s->y[n] = fabs(f->effect[i]) / f->fires[i], n++;
+        if (f->effect[i] * sign > 0 && f->fires[i] > 0)
+            s->x[n] = f->mean[i], s->y[n] = fabs(f->effect[i]) / f->fires[i], n++;
     s->n = n;
     s->alpha = 0.35, s->size_pt = 1;
     return 0;
 }
 
 int kind_effect(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
-    static const char *const key[] = {"loss", "loss_sae", "loss_zero", "loss_recovered", "top_in_common", "top_in_common_chance", "spearman"};
+    static const char *const key[] = {
+        "loss", "loss_sae", "loss_zero", "loss_recovered", "top_in_common", "top_in_common_chance", "spearman"};
     const char *path = args->in.item[0];
     struct features f = {0};
     json_t *file = NULL;
@@ -82,8 +88,11 @@ int kind_effect(const struct kind_args *args, struct chart *c, json_t *inputs, s
         snprintf(p[1].x.label, CHART_TEXT, "mean activation where the feature fires");
         snprintf(p[1].y.label, CHART_TEXT, "|mean effect| where it fires (nats)");
         p[0].x.log = p[0].y.log = p[1].x.log = p[1].y.log = true;
-        chart_panel_note(&p[0], "%lld tokens; loss %.3f, with the SAE %.3f (%.1f %% recovered).", (long long)tokens, v[0], v[1], 100 * v[3]);
-        chart_panel_note(&p[1], "At a token, %.1f of the ten most active are among the ten of largest effect (chance %.1f).", v[4], v[5]);
+        chart_panel_note(&p[0], "%lld tokens; loss %.3f, with the SAE %.3f (%.1f %% recovered).", (long long)tokens,
+                         v[0], v[1], 100 * v[3]);
+        chart_panel_note(&p[1],
+                         "At a token, %.1f of the ten most active are among the ten of largest effect (chance %.1f).",
+                         v[4], v[5]);
         chart_panel_note(&p[1], "Over all tokens %lld of ten; rank correlation %.2f.", (long long)common, v[6]);
         for (int k = 0; k < 7; k++) json_object_set_new(c->statistics, key[k], jsonfile_number(v[k], 9));
         json_object_set_new(c->statistics, "top_features_in_common", json_integer(common));

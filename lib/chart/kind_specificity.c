@@ -32,8 +32,8 @@ static int view_read(struct view *v, const struct kind_args *args, json_t *input
     if (rc) return rc;
     v->G = json_array_size(languages), v->sentences = sentences;
     if (v->G < 1 || v->G > MOST_LANGUAGES || json_array_size(sentences) > MOST_SENTENCES)
-        return err_set(e, ERR_SHAPE, "%s: want 1 to %d languages and at most %d sentences, got %zu and %zu", v->path, MOST_LANGUAGES,
-                       MOST_SENTENCES, v->G, json_array_size(sentences));
+        return err_set(e, ERR_SHAPE, "%s: want 1 to %d languages and at most %d sentences, got %zu and %zu", v->path,
+                       MOST_LANGUAGES, MOST_SENTENCES, v->G, json_array_size(sentences));
     for (size_t g = 0; g < v->G; g++)
         if (!(v->language[g] = json_string_value(json_array_get(languages, g))))
             return err_set(e, ERR_FORMAT, "%s: key 'languages': entry %zu: want a text", v->path, g);
@@ -57,7 +57,8 @@ int kind_sentences(const struct kind_args *args, struct chart *c, json_t *inputs
     json_t *fired = json_object(), *mean = json_object();
     if (!rc) rc = chart_categories(&p->x, n, e);
     for (size_t g = 0; !rc && g < v.G; g++) {
-        struct chart_series *s = chart_add(p, CHART_BARS, kind_group_name(v.language[g]), kind_group_colour(v.language[g], g), n, e);
+        struct chart_series *s =
+            chart_add(p, CHART_BARS, kind_group_name(v.language[g]), kind_group_colour(v.language[g], g), n, e);
         double sum = 0;
         json_int_t on = 0;
         rc = s ? 0 : ERR_MEMORY;
@@ -104,7 +105,8 @@ static int prompt_lines(struct chart_panel *p, const struct view *v, struct err 
     for (size_t g = 0; g < v->G; g++) {
         const json_t *list = json_object_get(top, v->language[g]);
         size_t n = json_array_size(list) < SHOWN ? json_array_size(list) : SHOWN;
-        struct chart_series *s = chart_add(p, CHART_POINTS, kind_group_name(v->language[g]), kind_group_colour(v->language[g], g), n, e);
+        struct chart_series *s =
+            chart_add(p, CHART_POINTS, kind_group_name(v->language[g]), kind_group_colour(v->language[g], g), n, e);
         if (!s || chart_texts(s, e)) return ERR_MEMORY;
         s->size_pt = 2;
         for (size_t i = 0; i < n; i++, line++) {
@@ -114,8 +116,8 @@ static int prompt_lines(struct chart_panel *p, const struct view *v, struct err 
             if (cut > 80)
                 for (cut = 80; cut && ((unsigned char)text[cut] & 0xc0) == 0x80; cut--) {}
             s->x[i] = 0, s->y[i] = -line;
-            snprintf(s->text[i], CHART_LABEL, "%.2f  %s  %.*s%s", json_number_value(json_object_get(o, "activation")), id ? id : "", (int)cut,
-                     text ? text : "", text && text[cut] ? "…" : "");
+            snprintf(s->text[i], CHART_LABEL, "%.2f  %s  %.*s%s", json_number_value(json_object_get(o, "activation")),
+                     id ? id : "", (int)cut, text ? text : "", text && text[cut] ? "…" : "");
         }
         line += 0.8;
     }
@@ -152,8 +154,10 @@ int kind_prompts(const struct kind_args *args, struct chart *c, json_t *inputs, 
         snprintf(c->panel[0].title, CHART_TEXT, "Sentences on which feature %lld is most active", (long long)v.feature);
         snprintf(c->panel[1].title, CHART_TEXT, "How specific the feature is to a language");
         snprintf(c->panel[1].y.label, CHART_TEXT, "log(P(s|language) / P(s))");
-        chart_panel_note(&c->panel[0], "Activation, number and English text of the sentence in the language of its colour.");
-        chart_panel_note(&c->panel[1], "Feature %lld fires on %lld held-out rows.", (long long)v.feature, (long long)firings);
+        chart_panel_note(&c->panel[0],
+                         "Activation, number and English text of the sentence in the language of its colour.");
+        chart_panel_note(&c->panel[1], "Feature %lld fires on %lld held-out rows.", (long long)v.feature,
+                         (long long)firings);
         json_object_set_new(c->statistics, "firings", json_integer(firings));
     }
     if (v.file) json_decref(v.file);
@@ -174,7 +178,8 @@ static int ranked_line(struct chart_panel *p, const struct view *v, size_t g, st
     for (size_t i = 0; i < n; i++)
         if (isfinite(y[i])) y[kept++] = y[i];
     qsort(y, kept, sizeof *y, falling);
-    struct chart_series *s = chart_add(p, CHART_LINE, kind_group_name(v->language[g]), kind_group_colour(v->language[g], g), kept, e);
+    struct chart_series *s =
+        chart_add(p, CHART_LINE, kind_group_name(v->language[g]), kind_group_colour(v->language[g], g), kept, e);
     for (size_t i = 0; s && i < kept; i++) s->x[i] = (double)(i + 1), s->y[i] = y[i];
     if (s) s->size_pt = 1.5;
     free(y);
@@ -211,8 +216,8 @@ int kind_ranking(const struct kind_args *args, struct chart *c, json_t *inputs, 
         char words[CHART_TEXT] = "";
         for (size_t g = 0; g < v.G; g++) {
             const json_t *n = json_object_get(json_object_get(v.file, "specific"), v.language[g]);
-            snprintf(words + strlen(words), sizeof words - strlen(words), "%s%s %lld", g ? ", " : "", kind_group_name(v.language[g]),
-                     (long long)json_integer_value(n));
+            snprintf(words + strlen(words), sizeof words - strlen(words), "%s%s %lld", g ? ", " : "",
+                     kind_group_name(v.language[g]), (long long)json_integer_value(n));
         }
         c->aspect = 0.85;
         snprintf(c->panel[0].title, CHART_TEXT, "Features by language, most specific first");
@@ -222,7 +227,9 @@ int kind_ranking(const struct kind_args *args, struct chart *c, json_t *inputs, 
         snprintf(c->panel[1].x.label, CHART_TEXT, "language of the sentence");
         snprintf(c->panel[1].y.label, CHART_TEXT, "%lld features of", (long long)best);
         chart_panel_note(&c->panel[1], "Mean share of the %zu sentences.", json_array_size(v.sentences));
-        chart_note(c, "Ranked: features that fire on %lld held-out rows or more. With %.0f %% of their activation in one language: %s.",
+        chart_note(c,
+                   "Ranked: features that fire on %lld held-out rows or more. With %.0f %% of their activation in one "
+                   "language: %s.",
                    (long long)least, 100 * share, words);
         json_object_set(c->statistics, "specific", json_object_get(v.file, "specific"));
         json_object_set(c->statistics, "transfer", json_object_get(v.file, "transfer"));

@@ -93,7 +93,8 @@ static int draw_steps(struct canvas *c, const struct chart_series *s, const stru
 
 static void draw_bars(struct canvas *c, const struct chart_panel *p, const struct chart_series *s, size_t nth,
                       size_t of, const struct layout_panel *q) {
-    double slot = q->w / (q->ax.hi - q->ax.lo), base = layout_px(&q->ay, fmax(q->ay.lo, fmin(0, q->ay.hi))), pt = canvas_pt(c);
+    double slot = q->w / (q->ax.hi - q->ax.lo), base = layout_px(&q->ay, fmax(q->ay.lo, fmin(0, q->ay.hi))),
+           pt = canvas_pt(c);
     double w = fmin(0.8 * slot / (double)of, 44 * pt);
     for (size_t i = 0; i < s->n; i++) {
         double y = layout_px(&q->ay, s->y[i]), x = layout_px(&q->ax, s->x[i]) + ((double)nth - 0.5 * (double)of) * w;

@@ -19,10 +19,10 @@ struct corpus;
 struct corpus_doc {
     const char *text; /* n_bytes bytes, zero-terminated as well; valid until the next call */
     size_t n_bytes;
-    const char *id;    /* "" if none */
+    const char *id;       /* "" if none */
     const char *language; /* "" if the file does not say; the group below does not come from it */
-    const char *split; /* "train", "heldout", or "" if the file does not say */
-    size_t line;       /* 1-based line in the (uncompressed) file */
+    const char *split;    /* "train", "heldout", or "" if the file does not say */
+    size_t line;          /* 1-based line in the (uncompressed) file */
 };
 
 /* Errors: ERR_UNSUPPORTED for another ending (the hint lists them), ERR_IO. An empty file is no error here: it has no

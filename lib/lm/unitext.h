@@ -32,13 +32,15 @@ int unitext_decode(const char *p, size_t n, uint32_t *cp);
  *   scratch              overwritten when needed; holds the result until its next use
  *   out, n_out           the valid text
  * Errors: ERR_MEMORY. */
-int unitext_repair(const char *text, size_t n_bytes, struct unitext_buf *scratch, const char **out, size_t *n_out, struct err *e);
+int unitext_repair(const char *text, size_t n_bytes, struct unitext_buf *scratch, const char **out, size_t *n_out,
+                   struct err *e);
 
 /* The Normalization Form C of valid UTF-8, as Hugging Face tokenizers 0.23 computes it: `text` itself if no code point in it can
  * take part in a change, else a copy in *scratch. The reference normalises by the tables of Unicode 9: a mark encoded later is
  * to it an ordinary starter that nothing crosses, and so it is here (the table `apart` in unitext.c).
  * Arguments and errors as unitext_repair. */
-int unitext_nfc(const char *text, size_t n_bytes, struct unitext_buf *scratch, const char **out, size_t *n_out, struct err *e);
+int unitext_nfc(const char *text, size_t n_bytes, struct unitext_buf *scratch, const char **out, size_t *n_out,
+                struct err *e);
 
 /* True for a code point of the short cut: combining class 0, its own NFC, never the second of a composing pair. (Only common
  * blocks are listed: false does not say the contrary.) */

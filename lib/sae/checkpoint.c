@@ -21,8 +21,10 @@ struct item {
 };
 
 static size_t add_arrays(struct item *it, const char *prefix, const struct sae_arrays *a, const struct step_config *c) {
-    const struct item all[] = {{"W_enc", ST_F32, c->D * c->F, a->W_enc}, {"W_dec", ST_F32, c->D * c->F, a->W_dec},
-                               {"b_enc", ST_F32, c->F, a->b_enc},        {"b_dec", ST_F32, c->D, a->b_dec},
+    const struct item all[] = {{"W_enc", ST_F32, c->D * c->F, a->W_enc},
+                               {"W_dec", ST_F32, c->D * c->F, a->W_dec},
+                               {"b_enc", ST_F32, c->F, a->b_enc},
+                               {"b_dec", ST_F32, c->D, a->b_dec},
                                {"theta", ST_F32, c->F, a->theta}};
     if (!a->W_enc) return 0;
     for (size_t i = 0; i < 5; i++) {
@@ -50,7 +52,8 @@ static int state_path(const char *folder, char path[PATH_MAX], struct err *e) {
     return 0;
 }
 
-int checkpoint_write(const struct trainer *tr, const struct curve *c, const char *folder, const char *record, struct err *e) {
+int checkpoint_write(const struct trainer *tr, const struct curve *c, const char *folder, const char *record,
+                     struct err *e) {
     struct item it[MAX_ITEMS];
     char path[PATH_MAX], number[32];
     size_t n = items(tr, c, it);

@@ -11,7 +11,8 @@
 
 /*   folder   made if it is not there
  *   record   opt_record of the run */
-int checkpoint_write(const struct trainer *tr, const struct curve *c, const char *folder, const char *record, struct err *e);
+int checkpoint_write(const struct trainer *tr, const struct curve *c, const char *folder, const char *record,
+                     struct err *e);
 
 /* Continue from a checkpoint if the folder holds one.
  *   tr, c    initialised for the same run; overwritten with the saved state

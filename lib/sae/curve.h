@@ -14,13 +14,13 @@ enum curve_series {
     CURVE_L0,             /* mean active features a row */
     CURVE_LR,
     CURVE_LAMBDA,
-    CURVE_DEAD,           /* share of features without an active row in the last `dead-window` steps */
+    CURVE_DEAD, /* share of features without an active row in the last `dead-window` steps */
     CURVE_SERIES
 };
 
 struct curve {
-    size_t steps;                /* room */
-    float *value[CURVE_SERIES];  /* [steps] each */
+    size_t steps;               /* room */
+    float *value[CURVE_SERIES]; /* [steps] each */
     struct arena memory;
 };
 

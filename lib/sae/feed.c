@@ -36,7 +36,8 @@ int feed_shape(const struct st *s, size_t *N, size_t *D, double *scale, struct e
     char *end = NULL;
     *scale = text ? strtod(text, &end) : 0;
     if (!text || !*text || *end || !(isfinite(*scale) && *scale > 0)) {
-        err_set(e, ERR_FORMAT, "%s: metadata 'scale': want a positive number, got %s", t->path, text ? text : "nothing");
+        err_set(e, ERR_FORMAT, "%s: metadata 'scale': want a positive number, got %s", t->path,
+                text ? text : "nothing");
         return err_hint(e, "train reads what normalise wrote");
     }
     if (!t->shape[0] || !t->shape[1]) return err_set(e, ERR_SHAPE, "%s: rows: no data in it", t->path);
@@ -46,7 +47,8 @@ int feed_shape(const struct st *s, size_t *N, size_t *D, double *scale, struct e
 
 /* As stored: copied by slices that threads share, since one core reads less than a GPU wants. */
 static void copy_slot(struct feed *f, int64_t batch, char *to) {
-    size_t at = (size_t)(((unsigned __int128)(uint64_t)batch * f->B) % f->N), row = f->D * st_dtype_bytes(f->rows->dtype);
+    size_t at = (size_t)(((unsigned __int128)(uint64_t)batch * f->B) % f->N),
+           row = f->D * st_dtype_bytes(f->rows->dtype);
 #pragma omp parallel for schedule(static) num_threads(RAW_THREADS)
     for (size_t b = 0; b < f->B; b++) memcpy(to + b * row, (const char *)f->rows->data + (at + b) % f->N * row, row);
 }
@@ -83,26 +85,31 @@ static void *reader(void *arg) {
         pthread_mutex_unlock(&f->lock);
         struct err e = {0};
         int rc = 0;
-        if (f->raw) copy_slot(f, batch, f->slot[batch % SLOTS]);
-        else rc = fill_slot(f, batch, f->slot[batch % SLOTS], &e);
+        if (f->raw)
+            copy_slot(f, batch, f->slot[batch % SLOTS]);
+        else
+            rc = fill_slot(f, batch, f->slot[batch % SLOTS], &e);
         pthread_mutex_lock(&f->lock);
-        if (rc) f->failed = true, f->err = e;
-        else f->fill++;
+        if (rc)
+            f->failed = true, f->err = e;
+        else
+            f->fill++;
         pthread_cond_broadcast(&f->changed);
     }
     pthread_mutex_unlock(&f->lock);
     return NULL;
 }
 
-int feed_open(struct feed **out, const struct st *s, size_t B, int64_t first, int64_t last, const struct memory *m, bool raw,
-              struct err *e) {
+int feed_open(struct feed **out, const struct st *s, size_t B, int64_t first, int64_t last, const struct memory *m,
+              bool raw, struct err *e) {
     struct feed *f = mem_array(1, sizeof *f, "feed", e);
     double scale;
     *out = NULL;
     if (!f) return ERR_MEMORY;
     int rc = feed_shape(s, &f->N, &f->D, &scale, e);
     if (!rc && B > f->N) {
-        rc = err_set(e, ERR_RANGE, "%s: rows: a batch of %zu rows, but only %zu rows", st_find(s, "rows")->path, B, f->N);
+        rc = err_set(e, ERR_RANGE, "%s: rows: a batch of %zu rows, but only %zu rows", st_find(s, "rows")->path, B,
+                     f->N);
         err_hint(e, "use a smaller batch, or collect more tokens");
     }
     if (rc) {
@@ -119,10 +126,14 @@ int feed_open(struct feed **out, const struct st *s, size_t B, int64_t first, in
     for (int i = 0; !rc && i < SLOTS; i++)
         if (!size_product(B, f->D, elem, &bytes) || !(f->slot[i] = m->take(bytes)))
             rc = err_set(e, ERR_MEMORY, "feed: cannot have %d batches of %zu x %zu", SLOTS, B, f->D);
-    if (!rc && pthread_create(&f->thread, NULL, reader, f)) rc = err_set(e, ERR_MEMORY, "feed: cannot start the reader");
-    else if (!rc) f->started = true;
-    if (rc) feed_close(f);
-    else *out = f;
+    if (!rc && pthread_create(&f->thread, NULL, reader, f))
+        rc = err_set(e, ERR_MEMORY, "feed: cannot start the reader");
+    else if (!rc)
+        f->started = true;
+    if (rc)
+        feed_close(f);
+    else
+        *out = f;
     return rc;
 }
 

@@ -22,13 +22,13 @@ struct group_sums {
 
 struct metrics {
     size_t D, F, G;
-    uint64_t n_means, n;   /* rows of the first and of the second pass */
-    double *mean;          /* [D] of x */
-    double *group_mean;    /* [G,D]; sums until metrics_means_end */
-    double *e_mean;        /* [D] of e so far */
-    uint64_t *group_n;     /* [G] rows of the first pass */
-    uint64_t *count;       /* [F] rows in which the feature fired */
-    uint64_t *l0_rows;     /* [F+1] rows with that many active features */
+    uint64_t n_means, n; /* rows of the first and of the second pass */
+    double *mean;        /* [D] of x */
+    double *group_mean;  /* [G,D]; sums until metrics_means_end */
+    double *e_mean;      /* [D] of e so far */
+    uint64_t *group_n;   /* [G] rows of the first pass */
+    uint64_t *count;     /* [F] rows in which the feature fired */
+    uint64_t *l0_rows;   /* [F+1] rows with that many active features */
     struct sums sum;
     struct group_sums *group; /* [G] */
 };

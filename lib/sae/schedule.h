@@ -6,10 +6,10 @@
 
 struct schedule {
     int64_t steps;
-    double lr;            /* peak learning rate */
-    int64_t lr_warmup;    /* steps of cosine warm-up from 0.1 lr to lr (Gemma Scope, section 3.2) */
-    int64_t lr_decay;     /* last steps, falling linearly to 0 at step `steps` */
-    double lambda;        /* sparsity coefficient */
+    double lr;             /* peak learning rate */
+    int64_t lr_warmup;     /* steps of cosine warm-up from 0.1 lr to lr (Gemma Scope, section 3.2) */
+    int64_t lr_decay;      /* last steps, falling linearly to 0 at step `steps` */
+    double lambda;         /* sparsity coefficient */
     int64_t lambda_warmup; /* steps of linear warm-up from 0 (Gemma Scope: 10 000) */
 };
 

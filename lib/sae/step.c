@@ -36,9 +36,9 @@ static size_t state_need(const struct step_config *c) {
 }
 
 static size_t scratch_need(const struct step_config *c, size_t cap) {
-    return 2 * arena_need(c->B * c->D, sizeof(float)) + arena_need(c->F, sizeof(float)) + 3 * arena_need(cap, sizeof(float)) +
-           arena_need(c->D, sizeof(double)) + arena_need(c->B, sizeof(struct sae_row_sums)) + active_need(c->B, cap) +
-           byfeature_need(c->F, cap);
+    return 2 * arena_need(c->B * c->D, sizeof(float)) + arena_need(c->F, sizeof(float)) +
+           3 * arena_need(cap, sizeof(float)) + arena_need(c->D, sizeof(double)) +
+           arena_need(c->B, sizeof(struct sae_row_sums)) + active_need(c->B, cap) + byfeature_need(c->F, cap);
 }
 
 static size_t dense_need(const struct step_config *c) {
@@ -75,7 +75,8 @@ static void initial_weights(struct trainer *tr) {
 
 int trainer_init(struct trainer *tr, const struct step_config *c, const struct sae_kernels *k, struct err *e) {
     *tr = (struct trainer){.c = *c, .k = k, .scale = 1};
-    if (trainer_bytes(c, k) == SIZE_MAX) return err_set(e, ERR_MEMORY, "trainer: width %zu x batch %zu overflows", c->F, c->B);
+    if (trainer_bytes(c, k) == SIZE_MAX)
+        return err_set(e, ERR_MEMORY, "trainer: width %zu x batch %zu overflows", c->F, c->B);
     size_t cap = capacity(c, k);
     int rc = arena_init_in(&tr->state, k->memory, state_need(c), "trainer: parameters and moments", e);
     if (!rc) rc = arena_init_in(&tr->scratch, k->memory, scratch_need(c, cap), "trainer: one batch", e);
@@ -143,7 +144,8 @@ static void dense_rows(struct trainer *tr, const float *x, const struct sae_rule
     tr->last_entries += k->count(n, tr->near);
 }
 
-static int step_dense(struct trainer *tr, const float *x, const struct sae_rule *rule, const struct adam *o, struct err *e) {
+static int step_dense(struct trainer *tr, const float *x, const struct sae_rule *rule, const struct adam *o,
+                      struct err *e) {
     const struct step_config *c = &tr->c;
     int rc = dense_memory(tr, e);
     if (rc) return rc;
@@ -164,11 +166,11 @@ static int step_sparse(struct trainer *tr, const float *x, const struct sae_rule
     int rc = k->encode(c->B, c->D, c->F, tr->xc, tr->p.W_enc, tr->p.b_enc, tr->low, &tr->active);
     if (rc) return rc;
     tr->last_entries = tr->active.n;
-    k->residual(c->B, c->D, c->F, x, tr->p.W_dec, tr->p.b_dec, tr->p.theta, rule, &tr->active, tr->G, tr->z, tr->dpre, tr->dtheta,
-                tr->sums);
+    k->residual(c->B, c->D, c->F, x, tr->p.W_dec, tr->p.b_dec, tr->p.theta, rule, &tr->active, tr->G, tr->z, tr->dpre,
+                tr->dtheta, tr->sums);
     k->sort(&tr->by, &tr->active);
-    k->adam_sparse(c->D, c->F, c->B, tr->xc, tr->G, &tr->by, tr->z, tr->dpre, tr->dtheta, o, &tr->p, &tr->v, &tr->m, tr->gb_dec,
-                   tr->steps_idle);
+    k->adam_sparse(c->D, c->F, c->B, tr->xc, tr->G, &tr->by, tr->z, tr->dpre, tr->dtheta, o, &tr->p, &tr->v, &tr->m,
+                   tr->gb_dec, tr->steps_idle);
     return 0;
 }
 
@@ -183,7 +185,8 @@ static void send(struct trainer *tr, const void *x) {
 
 size_t trainer_idle(const struct trainer *tr, uint32_t window) { return tr->k->idle(tr->c.F, tr->steps_idle, window); }
 
-int trainer_step(struct trainer *tr, const void *x, const void *next, double lr, double lambda, struct step_report *r, struct err *e) {
+int trainer_step(struct trainer *tr, const void *x, const void *next, double lr, double lambda, struct step_report *r,
+                 struct err *e) {
     const struct step_config *c = &tr->c;
     const struct sae_rule rule = {c->arch == SAE_JUMPRELU, c->epsilon, (float)lambda};
     const double t = (double)(tr->t + 1);
@@ -200,13 +203,17 @@ int trainer_step(struct trainer *tr, const void *x, const void *next, double lr,
     if (tr->ahead != x) send(tr, x);
     const float *batch = tr->sent;
     k->arrived(tr->slot);
-    if (next) send(tr, next);
-    else tr->ahead = NULL;
+    if (next)
+        send(tr, next);
+    else
+        tr->ahead = NULL;
     k->centre(c->B, c->D, batch, tr->p.b_dec, tr->xc);
     int rc = tr->last_entries > tr->active.cap ? ERR_RANGE : step_sparse(tr, batch, &rule, &o);
     r->dense = rc == ERR_RANGE;
-    if (r->dense) rc = step_dense(tr, batch, &rule, &o, e);
-    else if (rc) return err_set(e, rc, "trainer: no memory for the encoder's tiles");
+    if (r->dense)
+        rc = step_dense(tr, batch, &rule, &o, e);
+    else if (rc)
+        return err_set(e, rc, "trainer: no memory for the encoder's tiles");
     if (rc) return rc;
     k->b_dec(c->B, c->D, tr->G, tr->gb_dec, &o, tr->p.b_dec, tr->m.b_dec, tr->v.b_dec);
     k->total(c->B, tr->sums, &sum);

@@ -23,9 +23,9 @@ enum step_init { STEP_INIT_DECODER, STEP_INIT_KAIMING };
 struct step_config {
     enum sae_arch arch;
     size_t D, F, B;
-    float epsilon;                /* straight-through bandwidth */
+    float epsilon;                 /* straight-through bandwidth */
     double beta1, beta2, adam_eps; /* beta1 = 0 keeps no first moment */
-    uint64_t seed;                /* of the initial weights */
+    uint64_t seed;                 /* of the initial weights */
     enum step_init init;
     float theta_init;
 };
@@ -34,15 +34,16 @@ struct step_config {
 struct trainer {
     struct step_config c;
     const struct sae_kernels *k;
-    int64_t t;                /* steps done */
-    struct sae_arrays p, v, m; /* parameters in training form, second moments, first moments (NULL pointers if beta1 = 0) */
-    uint32_t *steps_idle;     /* [F] steps since the feature was last active */
-    size_t last_entries;      /* kept entries of the last step: decides sparse or dense */
+    int64_t t; /* steps done */
+    struct sae_arrays p, v,
+        m;                /* parameters in training form, second moments, first moments (NULL pointers if beta1 = 0) */
+    uint32_t *steps_idle; /* [F] steps since the feature was last active */
+    size_t last_entries;  /* kept entries of the last step: decides sparse or dense */
     struct arena state, scratch;
     /* scratch */
-    float *xc, *G, *low, *z, *dpre, *dtheta;      /* [B,D] [B,D] [F] [cap] [cap] [cap] */
-    float *pre, *act, *grad;                      /* dense path: [512,F] each, taken when first needed */
-    struct sae_arrays g;                          /* dense path: gradients */
+    float *xc, *G, *low, *z, *dpre, *dtheta; /* [B,D] [B,D] [F] [cap] [cap] [cap] */
+    float *pre, *act, *grad;                 /* dense path: [512,F] each, taken when first needed */
+    struct sae_arrays g;                     /* dense path: gradients */
     uint32_t *fired, *near;
     double *gb_dec;
     struct sae_row_sums *sums;
@@ -52,7 +53,7 @@ struct trainer {
     const void *ahead; /* the batch that was copied already */
     const float *sent; /* and where the operations find it */
     int slot;
-    bool bf16;         /* batches come as stored rows, see trainer_rows */
+    bool bf16; /* batches come as stored rows, see trainer_rows */
     float scale;
 };
 
@@ -61,7 +62,7 @@ struct step_report {
     double loss_reconstruction; /* mean |x - x^|^2 */
     double loss_sparsity;       /* lambda(t) * penalty */
     double l0;
-    bool dense;                 /* which path ran */
+    bool dense; /* which path ran */
 };
 
 /* Bytes that a trainer will hold, state and scratch (the dense path's included). SIZE_MAX on overflow. */
@@ -79,7 +80,8 @@ void trainer_rows(struct trainer *tr, bool bf16, float scale);
  * the back end's memory while this step computes, and must stay as it is until that step is over.
  * On return all is done and the back end's memory can be read.
  * Errors: ERR_NUMERIC when the loss is not finite (the parameters are then spoiled), ERR_MEMORY, ERR_NO_DEVICE (the GPU failed). */
-int trainer_step(struct trainer *tr, const void *x, const void *next, double lr, double lambda, struct step_report *r, struct err *e);
+int trainer_step(struct trainer *tr, const void *x, const void *next, double lr, double lambda, struct step_report *r,
+                 struct err *e);
 
 /* How many features were silent for `window` steps or more. */
 size_t trainer_idle(const struct trainer *tr, uint32_t window);

@@ -19,11 +19,27 @@
 #include "lib/file/safetensors.h"
 
 enum { SEED = 20240917, SUBS = 24, LANGUAGES = 2 };
-enum stream { LANGUAGE, SUB, FAMILY, LOOSE, ROLE, RATE, GAIN, SUB_GAIN, FAMILY_GAIN, TIGHT, CHUNK, TOPIC, TOUCHED, FIRES = 1000, NOISE = 1 << 20,
-              CENTRE = 1 << 28 };
+enum stream {
+    LANGUAGE,
+    SUB,
+    FAMILY,
+    LOOSE,
+    ROLE,
+    RATE,
+    GAIN,
+    SUB_GAIN,
+    FAMILY_GAIN,
+    TIGHT,
+    CHUNK,
+    TOPIC,
+    TOUCHED,
+    FIRES = 1000,
+    NOISE = 1 << 20,
+    CENTRE = 1 << 28
+};
 
 struct labels {
-    size_t n, families; /* families of one sub-cluster */
+    size_t n, families;                        /* families of one sub-cluster */
     uint32_t *language, *sub, *family, *place; /* [n]; place: a permutation that chooses the silent and the constant */
 };
 
@@ -54,7 +70,8 @@ static struct labels make_labels(size_t n) {
     for (size_t f = 0; f < n; f++) {
         l.language[f] = rng_uniform(key(n), LANGUAGE, f) < 0.45;
         l.sub[f] = (uint32_t)zipf(rng_uniform(key(n), SUB, f));
-        l.family[f] = (uint32_t)((l.language[f] * SUBS + l.sub[f]) * l.families + rng_below(key(n), FAMILY, f, l.families));
+        l.family[f] =
+            (uint32_t)((l.language[f] * SUBS + l.sub[f]) * l.families + rng_below(key(n), FAMILY, f, l.families));
     }
     rng_shuffle(key(n), ROLE, l.place, n);
     return l;
@@ -86,7 +103,8 @@ static void directions(const struct labels *l, size_t D, float *x) {
 #pragma omp parallel for schedule(static)
     for (size_t f = 0; f < n; f++) {
         double tight = rng_uniform(key(n), LOOSE, f) < 0.25 ? 0 : between(seed, TIGHT, f, 0.2, 0.7), norm2 = 0;
-        const float *a = c + l->language[f] * D, *b = cs + (l->language[f] * SUBS + l->sub[f]) * D, *m = cf + l->family[f] * D;
+        const float *a = c + l->language[f] * D, *b = cs + (l->language[f] * SUBS + l->sub[f]) * D,
+                    *m = cf + l->family[f] * D;
         for (size_t d = 0; d < D; d++) {
             double v = 0.25 * (double)a[d] + 0.6 * tight * (double)b[d] + tight * (double)m[d] +
                        0.85 * rng_normal(seed, NOISE + f, d) * spread[d] / sqrt(sum);
@@ -104,16 +122,20 @@ static void chunks(const struct labels *l, struct firing *m) {
     for (size_t c = 0; c < m->chunks; c++) {
         m->group[c] = rng_uniform(seed, CHUNK, c) < 0.5;
         for (size_t i = 0; i < 2; i++) topic[2 * c + i] = (uint8_t)rng_below(seed, TOPIC, 2 * c + i, SUBS);
-        for (size_t i = 0; i < families; i++) touched[c * families + i] = rng_uniform(seed, TOUCHED, c * families + i) < 0.15;
+        for (size_t i = 0; i < families; i++)
+            touched[c * families + i] = rng_uniform(seed, TOUCHED, c * families + i) < 0.15;
     }
 #pragma omp parallel for schedule(dynamic, 64)
     for (size_t f = 0; f < n; f++) {
-        bool never = l->place[f] < n / 50, always = l->place[f] >= n - (n / 1024 > 4 ? n / 1024 : 4), loose = rng_uniform(key(n), LOOSE, f) < 0.25;
+        bool never = l->place[f] < n / 50, always = l->place[f] >= n - (n / 1024 > 4 ? n / 1024 : 4),
+             loose = rng_uniform(key(n), LOOSE, f) < 0.25;
         double base = -4.6 + 1.9 * rng_normal(key(n), RATE, f), gain = between(key(n), GAIN, f, 0.3, 2);
-        double by_sub = loose ? 0 : between(key(n), SUB_GAIN, f, 1, 4), by_family = loose ? 0 : between(key(n), FAMILY_GAIN, f, 0, 3);
+        double by_sub = loose ? 0 : between(key(n), SUB_GAIN, f, 1, 4),
+               by_family = loose ? 0 : between(key(n), FAMILY_GAIN, f, 0, 3);
         for (size_t c = 0; c < m->chunks && !never; c++) {
             double z = base + ((uint32_t)m->group[c] == l->language[f] ? gain : -gain);
-            if (topic[2 * c] == l->sub[f] || topic[2 * c + 1] == l->sub[f]) z += by_sub * ((uint32_t)m->group[c] == l->language[f]);
+            if (topic[2 * c] == l->sub[f] || topic[2 * c + 1] == l->sub[f])
+                z += by_sub * ((uint32_t)m->group[c] == l->language[f]);
             if (touched[c * families + l->family[f]]) z += by_family;
             if (always || rng_uniform(seed, FIRES + f, c) < 1 / (1 + exp(-z))) firing_set(m, f, c);
         }
@@ -158,7 +180,8 @@ int main(int argc, char **argv) {
         chunks(&l, &m);
         size_t fired = 0;
         for (size_t f = 0; f < m.F; f++) fired += m.count[f];
-        printf("%s: %.1f %% of the features fire in a chunk\n", path, 100 * (double)fired / (double)m.F / (double)m.chunks);
+        printf("%s: %.1f %% of the features fire in a chunk\n", path,
+               100 * (double)fired / (double)m.F / (double)m.chunks);
         if (firing_write(&m, path, "[\"a\",\"b\"]", "{}", 256, &e)) stop(&e);
         firing_free(&m);
     }

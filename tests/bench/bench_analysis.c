@@ -102,7 +102,8 @@ static void affinity(const struct job *j, int runs, struct result *r) {
             float *out = need(64 * m.F, sizeof *out);
 #pragma omp for schedule(static)
             for (size_t f = 0; f < m.F; f += 64) {
-                affinity_tile((enum affinity)j->kind, 64, m.F, n11 + f * m.F, m.F, m.count + f, m.count, m.chunks, out, m.F);
+                affinity_tile((enum affinity)j->kind, 64, m.F, n11 + f * m.F, m.F, m.count + f, m.count, m.chunks, out,
+                              m.F);
                 bad += (size_t)!isfinite(out[f % 64 * m.F + f]);
             }
             free(out);
@@ -120,13 +121,14 @@ static void spectral(const struct job *j, int runs, struct result *r) {
         struct spectral s;
         struct err e;
         double t = clock_s();
-        if (graph_from_firing(&g, &m, (enum affinity)j->kind, formed, &e) || spectral_cluster(&g, j->m, 10, 42, 1e-4, &s, &e))
+        if (graph_from_firing(&g, &m, (enum affinity)j->kind, formed, &e) ||
+            spectral_cluster(&g, j->m, 10, 42, 1e-4, &s, &e))
             stop(&e);
         r->s[i] = clock_s() - t;
         size_t small = 0;
         for (size_t c = 0; c < j->m; c++) small += s.size[c] <= 2;
-        snprintf(r->note, NOTE, "residual %.0e of lambda_k, %zu products; largest cluster %zu, %zu of one or two", s.worst, s.products,
-                 s.size[0], small);
+        snprintf(r->note, NOTE, "residual %.0e of lambda_k, %zu products; largest cluster %zu, %zu of one or two",
+                 s.worst, s.products, s.size[0], small);
         spectral_free(&s), graph_free(&g);
     }
 }
@@ -145,7 +147,8 @@ static void neighbours(const struct job *j, int runs, struct result *r) {
 }
 
 /* The peer's map by the same ruler. */
-static void judge_peer(const struct job *j, const float *x, const struct knn *g, const struct edges *P, struct result *r) {
+static void judge_peer(const struct job *j, const float *x, const struct knn *g, const struct edges *P,
+                       struct result *r) {
     char path[4096];
     struct trust trust;
     struct err e;
@@ -246,7 +249,8 @@ static void scatter(const struct job *j, int runs, struct result *r) {
         for (size_t k = 0; k < SERIES; k++) {
             struct chart_series *s = chart_add(c.panel, CHART_POINTS, "", chart_colour(k), per, &e);
             if (!s) stop(&e);
-            for (size_t p = 0; p < per; p++) s->x[p] = (double)x[(k * per + p) * j->m], s->y[p] = (double)x[(k * per + p) * j->m + 1];
+            for (size_t p = 0; p < per; p++)
+                s->x[p] = (double)x[(k * per + p) * j->m], s->y[p] = (double)x[(k * per + p) * j->m + 1];
         }
         snprintf(path, sizeof path, "%s/scatter.png", folder);
         if (chart_draw(&c, 2200, &canvas, &e)) stop(&e);
@@ -323,7 +327,8 @@ static void show(const struct job *j) {
     double s = r.s[j->runs / 2], peer = peer_seconds(j->key, who);
     if (j->target_s > 0) snprintf(target, sizeof target, "%.2f", j->target_s);
     if (peer > 0) snprintf(theirs, sizeof theirs, "%.2f", peer), snprintf(ratio, sizeof ratio, "%.1f x", peer / s);
-    printf("%-32s %8.3f %7s %6.2f   %8s %8s  %-14s %s\n", j->op, s, target, (double)r.peak_kb / 1e6, theirs, ratio, who, r.note);
+    printf("%-32s %8.3f %7s %6.2f   %8s %8s  %-14s %s\n", j->op, s, target, (double)r.peak_kb / 1e6, theirs, ratio, who,
+           r.note);
 }
 
 int main(int argc, char **argv) {
@@ -332,7 +337,8 @@ int main(int argc, char **argv) {
         return 2;
     }
     folder = argv[1];
-    printf("%-32s %8s %7s %6s   %8s %8s  %-14s %s\n", "operation (F 16384)", "s", "goal s", "GB", "peer s", "", "peer", "");
+    printf("%-32s %8s %7s %6s   %8s %8s  %-14s %s\n", "operation (F 16384)", "s", "goal s", "GB", "peer s", "", "peer",
+           "");
     for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++) {
         int wanted = argc == 2;
         for (int a = 2; a < argc; a++) wanted |= !strcmp(argv[a], jobs[i].key);

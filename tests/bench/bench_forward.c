@@ -79,7 +79,8 @@ static int bench_open(struct bench *b) {
         return fprintf(stderr, "%s\n", e.text), 1;
     for (size_t i = 0; i < threads; i++)
         if (lm_scratch_init(&b->s[i], &b->k, &b->m.c, b->sites, b->n_sites, T, T, &e)) return 1;
-    b->x = normals(1, N * N), b->w = normals(2, N * N), b->y = normals(3, N * N + REPEAT * 96 * MLP), b->qkv = normals(4, T * 384);
+    b->x = normals(1, N * N), b->w = normals(2, N * N), b->y = normals(3, N * N + REPEAT * 96 * MLP),
+    b->qkv = normals(4, T * 384);
     b->ids = malloc(T * sizeof *b->ids);
     for (size_t i = 0; i < T; i++) b->ids[i] = (int32_t)rng_below(1, 5, i, b->m.c.vocab);
     return 0;

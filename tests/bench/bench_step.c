@@ -71,11 +71,20 @@ static double time_step(double l0, double share, double *got_l0, double *entries
     double lo = -4, hi = 6, p = l0 / F;
     for (int i = 0; i < 60; i++) {
         double m = 0.5 * (lo + hi);
-        if (0.5 * erfc(m / sqrt(2)) > p) lo = m;
-        else hi = m;
+        if (0.5 * erfc(m / sqrt(2)) > p)
+            lo = m;
+        else
+            hi = m;
     }
-    struct step_config c = {.arch = SAE_JUMPRELU, .D = D, .F = F, .B = B, .epsilon = 0.02f, .beta2 = 0.999, .adam_eps = 1e-8,
-                            .seed = 3, .theta_init = (float)(lo / 16)};
+    struct step_config c = {.arch = SAE_JUMPRELU,
+                            .D = D,
+                            .F = F,
+                            .B = B,
+                            .epsilon = 0.02f,
+                            .beta2 = 0.999,
+                            .adam_eps = 1e-8,
+                            .seed = 3,
+                            .theta_init = (float)(lo / 16)};
     struct trainer tr;
     if (trainer_init(&tr, &c, &k, &e)) {
         fprintf(stderr, "%s\n", e.text);

@@ -71,7 +71,8 @@ double emulate_shuffle(double v, unsigned source_lane) {
 
 unsigned emulate_ballot(int on) {
     struct fiber *f = &fiber[now];
-    unsigned warp = now / 32 * 32, end = warp + 32 < n_threads ? warp + 32 : n_threads, count = ++f->exchanges, bits = 0;
+    unsigned warp = now / 32 * 32, end = warp + 32 < n_threads ? warp + 32 : n_threads, count = ++f->exchanges,
+             bits = 0;
     f->slot[count % 2] = on;
     while (!all_reached(warp, end, count, false)) yield();
     for (unsigned t = warp; t < end; t++)
@@ -146,8 +147,7 @@ static void resume(unsigned t) {
 
 static unsigned long progress(void) {
     volatile unsigned long sum = 0;
-    for (unsigned t = 0; t < n_threads; t++)
-        sum += fiber[t].barriers + fiber[t].exchanges + fiber[t].done;
+    for (unsigned t = 0; t < n_threads; t++) sum += fiber[t].barriers + fiber[t].exchanges + fiber[t].done;
     return sum;
 }
 

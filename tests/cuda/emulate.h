@@ -53,10 +53,10 @@ void emulate_launch(void (*thread)(void), size_t blocks, size_t threads, size_t 
 #define __popc(x)                  __builtin_popcount(x)
 #define SHARED_DYNAMIC(type, name) type *name = (type *)emulate_shared
 
-#define LAUNCH(kernel, blocks, threads, shared_bytes, ...)               \
-    do {                                                                \
-        void one_thread(void) { kernel(__VA_ARGS__); }                  \
-        emulate_launch(one_thread, (blocks), (threads), (shared_bytes)); \
+#define LAUNCH(kernel, blocks, threads, shared_bytes, ...)                                                             \
+    do {                                                                                                               \
+        void one_thread(void) { kernel(__VA_ARGS__); }                                                                 \
+        emulate_launch(one_thread, (blocks), (threads), (shared_bytes));                                               \
     } while (0)
 
 #endif

@@ -63,15 +63,14 @@ const float *cuda_upload(int slot, const void *x, bool bf16, float scale, size_t
 static float *copy_of(const float *x, size_t n) {
     float *y = malloc(n * sizeof *y);
     CHECK(y);
-    for (size_t i = 0; i < n; i++) {
-        y[i] = precision == CUDA_BF16 ? bf16_f32(bf16_of(x[i])) : x[i];
-    }
+    for (size_t i = 0; i < n; i++) { y[i] = precision == CUDA_BF16 ? bf16_f32(bf16_of(x[i])) : x[i]; }
     return y;
 }
 
-void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const float *A, size_t lda, const float *B, size_t ldb,
-               float beta, float *C, size_t ldc) {
-    float *a = copy_of(A, ((ta ? K : M) - 1) * lda + (ta ? M : K)), *b = copy_of(B, ((tb ? N : K) - 1) * ldb + (tb ? K : N));
+void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const float *A, size_t lda, const float *B,
+               size_t ldb, float beta, float *C, size_t ldc) {
+    float *a = copy_of(A, ((ta ? K : M) - 1) * lda + (ta ? M : K)),
+          *b = copy_of(B, ((tb ? N : K) - 1) * ldb + (tb ? K : N));
     gemm_ref(ta, tb, M, N, K, alpha, a, lda, b, ldb, beta, C, ldc);
     free(a);
     free(b);
@@ -81,23 +80,27 @@ void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, cons
 static float *wide(const void *x, size_t n) {
     float *y = malloc(n * sizeof *y);
     CHECK(y);
-    for (size_t i = 0; i < n; i++) y[i] = precision == CUDA_BF16 ? bf16_f32(((const uint16_t *)x)[i]) : ((const float *)x)[i];
+    for (size_t i = 0; i < n; i++)
+        y[i] = precision == CUDA_BF16 ? bf16_f32(((const uint16_t *)x)[i]) : ((const float *)x)[i];
     return y;
 }
 
-void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *A, size_t lda, const void *B, size_t ldb, float beta,
-                    void *C, size_t ldc, bool wide_out) {
+void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *A, size_t lda, const void *B,
+                    size_t ldb, float beta, void *C, size_t ldc, bool wide_out) {
     if (!M || !N) return;
     const size_t n_c = (M - 1) * ldc + N;
-    float *a = wide(A, ((ta ? K : M) - 1) * lda + (ta ? M : K)), *b = wide(B, ((tb ? N : K) - 1) * ldb + (tb ? K : N)), *c = malloc(n_c * sizeof *c);
+    float *a = wide(A, ((ta ? K : M) - 1) * lda + (ta ? M : K)), *b = wide(B, ((tb ? N : K) - 1) * ldb + (tb ? K : N)),
+          *c = malloc(n_c * sizeof *c);
     const bool half = precision == CUDA_BF16 && !wide_out;
     CHECK(c);
     for (size_t i = 0; i < n_c; i++) c[i] = half ? bf16_f32(((uint16_t *)C)[i]) : ((float *)C)[i];
     gemm_ref(ta, tb, M, N, K, 1, a, lda, b, ldb, beta, c, ldc);
     for (size_t m = 0; m < M; m++)
         for (size_t i = m * ldc; i < m * ldc + N; i++)
-            if (half) ((uint16_t *)C)[i] = bf16_of(c[i]);
-            else ((float *)C)[i] = c[i];
+            if (half)
+                ((uint16_t *)C)[i] = bf16_of(c[i]);
+            else
+                ((float *)C)[i] = c[i];
     free(a), free(b), free(c);
 }
 

@@ -88,8 +88,10 @@ static double quantile(double share, size_t D) {
     double lo = -4, hi = 8;
     for (int i = 0; i < 60; i++) {
         double m = 0.5 * (lo + hi);
-        if (0.5 * erfc(m / sqrt(2)) > share) lo = m;
-        else hi = m;
+        if (0.5 * erfc(m / sqrt(2)) > share)
+            lo = m;
+        else
+            hi = m;
     }
     return lo / sqrt((double)D);
 }
@@ -107,8 +109,15 @@ static struct trainer *start(const struct sae_kernels *base, struct sae_kernels 
     CHECK(tr);
     *k = *base;
     k->sparse_share = dense ? 0 : fmax(0.05, fmin(1, 8 * s->l0 / (double)s->F));
-    const struct step_config c = {.arch = s->arch, .D = s->D, .F = s->F, .B = s->B, .epsilon = (float)s->epsilon, .beta1 = s->beta1,
-                                  .beta2 = 0.999, .adam_eps = 1e-8, .seed = 3,
+    const struct step_config c = {.arch = s->arch,
+                                  .D = s->D,
+                                  .F = s->F,
+                                  .B = s->B,
+                                  .epsilon = (float)s->epsilon,
+                                  .beta1 = s->beta1,
+                                  .beta2 = 0.999,
+                                  .adam_eps = 1e-8,
+                                  .seed = 3,
                                   .theta_init = (float)quantile(s->l0 / (double)s->F, s->D)};
     if (trainer_init(tr, &c, k, &e)) stop(&e);
     if (!dense) tr->last_entries = 0;
@@ -146,9 +155,11 @@ static void one_step(const char *backend, const char *against, const struct shap
      * gradient, so those are compared through the moments, and as a whole. */
     double moments = fmax(far(a->v.W_enc, b->v.W_enc, F * D), far(a->v.W_dec, b->v.W_dec, F * D));
     moments = fmax(moments, fmax(far(a->v.b_enc, b->v.b_enc, F), far(a->v.b_dec, b->v.b_dec, D)));
-    snprintf(name, sizeof name, "%s, %s, %s: batch, losses, L0", backend, s->arch == SAE_RELU ? "ReLU" : "JumpReLU", dense ? "dense" : "sparse");
+    snprintf(name, sizeof name, "%s, %s, %s: batch, losses, L0", backend, s->arch == SAE_RELU ? "ReLU" : "JumpReLU",
+             dense ? "dense" : "sparse");
     checked(name, size, worst, limit);
-    snprintf(name, sizeof name, "%s, %s, %s: second moments", backend, s->arch == SAE_RELU ? "ReLU" : "JumpReLU", dense ? "dense" : "sparse");
+    snprintf(name, sizeof name, "%s, %s, %s: second moments", backend, s->arch == SAE_RELU ? "ReLU" : "JumpReLU",
+             dense ? "dense" : "sparse");
     checked(name, size, moments, 4 * limit);
     size_t moved = 0;
     for (size_t f = 0; f < F; f++) moved += a->steps_idle[f] != b->steps_idle[f];
@@ -171,21 +182,25 @@ static void measures(const char *backend, size_t D, size_t F, size_t B, size_t p
     struct measure_row *row[2];
     struct err e;
     char name[64], size[48];
-    const size_t need = active_need(B, n) + 2 * arena_need(B * D, 4) + arena_need(F * D, 4) + arena_need(D, 4) + 2 * arena_need(D, 8) +
-                        arena_need(GROUPS * D, 8) + arena_need(B, 4) + arena_need(B, sizeof **row);
+    const size_t need = active_need(B, n) + 2 * arena_need(B * D, 4) + arena_need(F * D, 4) + arena_need(D, 4) +
+                        2 * arena_need(D, 8) + arena_need(GROUPS * D, 8) + arena_need(B, 4) +
+                        arena_need(B, sizeof **row);
     if (arena_init_in(&m, k->memory, need, "receipt", &e) || arena_init(&host, need, "receipt", &e)) stop(&e);
     for (int i = 0; i < 2; i++) {
         struct arena *from = i ? &host : &m;
         active_take(&a[i], B, n, from);
         x[i] = arena_take(from, B * D, 4), y[i] = arena_take(from, B * D, 4), W[i] = arena_take(from, F * D, 4);
         b_dec[i] = arena_take(from, D, 4), mean[i] = arena_take(from, D, 8), e_mean[i] = arena_take(from, D, 8);
-        own[i] = arena_take(from, GROUPS * D, 8), group[i] = arena_take(from, B, 4), row[i] = arena_take(from, B, sizeof **row);
+        own[i] = arena_take(from, GROUPS * D, 8), group[i] = arena_take(from, B, 4),
+        row[i] = arena_take(from, B, sizeof **row);
         for (size_t j = 0; j < B * D; j++) x[i][j] = (float)rng_normal(61, 0, j);
         for (size_t j = 0; j < F * D; j++) W[i][j] = (float)rng_normal(62, 0, j) / 8;
         for (size_t j = 0; j < D; j++) b_dec[i][j] = (float)rng_normal(63, 0, j), mean[i][j] = rng_normal(64, 0, j);
         for (size_t j = 0; j < GROUPS * D; j++) own[i][j] = rng_normal(65, 0, j);
-        for (size_t b = 0; b < B; b++) group[i][b] = (int32_t)(b % GROUPS), a[i].row[b + 1] = (b + 1) * per_row - b % per_row * (b + 1 < B);
-        for (size_t j = 0; j < n; j++) a[i].feat[j] = (uint32_t)(rng_uniform(66, 0, j) * (double)F), a[i].pre[j] = (float)rng_uniform(67, 0, j);
+        for (size_t b = 0; b < B; b++)
+            group[i][b] = (int32_t)(b % GROUPS), a[i].row[b + 1] = (b + 1) * per_row - b % per_row * (b + 1 < B);
+        for (size_t j = 0; j < n; j++)
+            a[i].feat[j] = (uint32_t)(rng_uniform(66, 0, j) * (double)F), a[i].pre[j] = (float)rng_uniform(67, 0, j);
     }
     const struct sae_kernels *by[2] = {k, cpu};
     for (int i = 0; i < 2; i++) {
@@ -193,8 +208,10 @@ static void measures(const char *backend, size_t D, size_t F, size_t B, size_t p
         if (by[i]->finish(&e)) stop(&e);
     }
     for (size_t b = 0; b < B; b++) {
-        const double got[] = {row[0][b].e2, row[0][b].e2_centred, row[0][b].x2, row[0][b].y2, row[0][b].dev2, row[0][b].group_dev2};
-        const double want[] = {row[1][b].e2, row[1][b].e2_centred, row[1][b].x2, row[1][b].y2, row[1][b].dev2, row[1][b].group_dev2};
+        const double got[] = {row[0][b].e2, row[0][b].e2_centred, row[0][b].x2,
+                              row[0][b].y2, row[0][b].dev2,       row[0][b].group_dev2};
+        const double want[] = {row[1][b].e2, row[1][b].e2_centred, row[1][b].x2,
+                               row[1][b].y2, row[1][b].dev2,       row[1][b].group_dev2};
         for (int j = 0; j < 6; j++) worst = fmax(worst, fabs(got[j] / want[j] - 1));
         worst = fmax(worst, fabs(row[0][b].xy - row[1][b].xy) / (row[1][b].x2 + row[1][b].y2));
     }
@@ -231,9 +248,11 @@ static void gradients(const char *backend) {
             loss[up] = r.loss_reconstruction;
         }
         *at[i] = was;
-        worst = fmax(worst, fabs((loss[1] - loss[0]) / (2 * (double)h) - (double)g[i])), size = fmax(size, fabs((double)g[i]));
+        worst = fmax(worst, fabs((loss[1] - loss[0]) / (2 * (double)h) - (double)g[i])),
+        size = fmax(size, fabs((double)g[i]));
     }
-    checked("gradients: central differences", "D 24 F 96 B 32", worst / size, 0.03); /* a pre-activation may cross 0 within h */
+    checked("gradients: central differences", "D 24 F 96 B 32", worst / size,
+            0.03); /* a pre-activation may cross 0 within h */
     end(tr);
     free(x);
 }
@@ -300,18 +319,25 @@ static void run_part(struct part *p) {
     const struct step_config *c = &tr->c;
     const struct sae_kernels *k = tr->k;
     switch (p->which) {
-        case ENCODE: k->encode(c->B, c->D, c->F, tr->xc, tr->p.W_enc, tr->p.b_enc, tr->low, &tr->active); break;
-        case RESIDUAL:
-            k->residual(c->B, c->D, c->F, tr->xc, tr->p.W_dec, tr->p.b_dec, tr->p.theta, &p->rule, &tr->active, tr->G, tr->z, tr->dpre,
-                        tr->dtheta, tr->sums);
-            break;
-        case SORT: k->sort(&tr->by, &tr->active); break;
-        case ADAM:
-            k->adam_sparse(c->D, c->F, c->B, tr->xc, tr->G, &tr->by, tr->z, tr->dpre, tr->dtheta, &p->adam, &tr->p, &tr->v, &tr->m,
-                           tr->gb_dec, tr->steps_idle);
-            break;
-        case BIAS: k->b_dec(c->B, c->D, tr->G, tr->gb_dec, &p->adam, tr->p.b_dec, tr->m.b_dec, tr->v.b_dec); break;
-        default: step(tr, p->x, p->x, 0);
+    case ENCODE:
+        k->encode(c->B, c->D, c->F, tr->xc, tr->p.W_enc, tr->p.b_enc, tr->low, &tr->active);
+        break;
+    case RESIDUAL:
+        k->residual(c->B, c->D, c->F, tr->xc, tr->p.W_dec, tr->p.b_dec, tr->p.theta, &p->rule, &tr->active, tr->G,
+                    tr->z, tr->dpre, tr->dtheta, tr->sums);
+        break;
+    case SORT:
+        k->sort(&tr->by, &tr->active);
+        break;
+    case ADAM:
+        k->adam_sparse(c->D, c->F, c->B, tr->xc, tr->G, &tr->by, tr->z, tr->dpre, tr->dtheta, &p->adam, &tr->p, &tr->v,
+                       &tr->m, tr->gb_dec, tr->steps_idle);
+        break;
+    case BIAS:
+        k->b_dec(c->B, c->D, tr->G, tr->gb_dec, &p->adam, tr->p.b_dec, tr->m.b_dec, tr->v.b_dec);
+        break;
+    default:
+        step(tr, p->x, p->x, 0);
     }
 }
 
@@ -330,7 +356,8 @@ static double median_ms(struct part *p, int which) {
 
 static double rate_of_product(const struct shape *s) {
     const struct sae_kernels *k = table("cuda");
-    float *a = k->memory->take(s->B * s->D * 4), *b = k->memory->take(s->F * s->D * 4), *c = k->memory->take(s->B * s->F * 4);
+    float *a = k->memory->take(s->B * s->D * 4), *b = k->memory->take(s->F * s->D * 4),
+          *c = k->memory->take(s->B * s->F * 4);
     double best = INFINITY;
     struct err e;
     CHECK(a && b && c);
@@ -378,11 +405,13 @@ static void times(const struct shape *s, double goal_ms) {
     p.adam = (struct adam){.eps = 1e-8f, .beta2 = 0.999f, .rest1 = 1, .rest2 = 0.001f, .correct1 = 1, .correct2 = 0.5f};
     struct step_report r = step(tr, x, NULL, 0);
     double whole = median_ms(&p, SPARSE_STEP), n = (double)tr->active.n;
-    timed("step, sparse, batch sent while computing", size, whole, goal_ms, "L0 %.0f, %.0f rows/s", r.l0, 1e3 * B / whole);
+    timed("step, sparse, batch sent while computing", size, whole, goal_ms, "L0 %.0f, %.0f rows/s", r.l0,
+          1e3 * B / whole);
     double ms = median_ms(&p, ENCODE);
     timed("  encode and select", size, ms, 0, "%.0f TFLOP/s", 2e-9 * B * F * D / ms);
     ms = median_ms(&p, RESIDUAL);
-    timed("  decode, residual, sampled gradient", size, ms, 0, "%.0f GB/s gathered", 1e-6 * (4 * n * D + 12 * F * D / 2 + 16 * B * D) / ms);
+    timed("  decode, residual, sampled gradient", size, ms, 0, "%.0f GB/s gathered",
+          1e-6 * (4 * n * D + 12 * F * D / 2 + 16 * B * D) / ms);
     timed("  sort to feature order", size, median_ms(&p, SORT), 0, "%.0f entries", n);
     ms = median_ms(&p, ADAM);
     timed("  gradients, Adam, projection", size, ms, 0, "%.0f GB/s", 1e-6 * (4 * n * D + 36 * F * D) / ms);
@@ -413,8 +442,8 @@ static void crossing(const struct shape *base) {
         free(x);
         if (before) break;
     }
-    printf("crossing: %s%.2f %% of the entries; the table in kernels/cuda_table.c has %.2f %%\n", before ? "" : "above ", 100 * before,
-           100 * table("cuda")->sparse_share);
+    printf("crossing: %s%.2f %% of the entries; the table in kernels/cuda_table.c has %.2f %%\n",
+           before ? "" : "above ", 100 * before, 100 * table("cuda")->sparse_share);
 }
 
 /* ---- the record ---- */
@@ -422,8 +451,9 @@ static void crossing(const struct shape *base) {
 static void lines(FILE *f, const char *key, const struct line *l, size_t n, const char *value, const char *limit) {
     fprintf(f, "  \"%s\": [\n", key);
     for (size_t i = 0; i < n; i++)
-        fprintf(f, "    {\"name\": \"%s\", \"size\": \"%s\", \"%s\": %.6g, \"%s\": %.6g, \"note\": \"%s\"}%s\n", l[i].name, l[i].size, value,
-                isfinite(l[i].value) ? l[i].value : 1e300, limit, l[i].limit, l[i].note, i + 1 < n ? "," : "");
+        fprintf(f, "    {\"name\": \"%s\", \"size\": \"%s\", \"%s\": %.6g, \"%s\": %.6g, \"note\": \"%s\"}%s\n",
+                l[i].name, l[i].size, value, isfinite(l[i].value) ? l[i].value : 1e300, limit, l[i].limit, l[i].note,
+                i + 1 < n ? "," : "");
     fprintf(f, "  ]");
 }
 
@@ -433,7 +463,8 @@ static int record(const char *path, const char *commit, const char *device, doub
         perror(path);
         return 1;
     }
-    fprintf(f, "{\n  \"device\": \"%s\",\n  \"commit\": \"%s\",\n  \"seconds\": %.1f,\n  \"failed\": %zu,\n", device, commit, seconds, n_failed);
+    fprintf(f, "{\n  \"device\": \"%s\",\n  \"commit\": \"%s\",\n  \"seconds\": %.1f,\n  \"failed\": %zu,\n", device,
+            commit, seconds, n_failed);
     lines(f, "checks", check, n_checks, "error", "limit");
     fprintf(f, ",\n");
     lines(f, "times", timing, n_timings, "ms", "goal_ms");
@@ -454,7 +485,8 @@ int main(int argc, char **argv) {
     printf("%s; commit %s\n", device, argv[2 + quick]);
     const struct shape odd = {33, 300, 57, 20, 0.1, SAE_JUMPRELU, 0}, odder = {7, 41, 3, 10, 0.1, SAE_RELU, 0.9};
     const struct shape long_row = {8, 2500, 9, 40, 0.1, SAE_JUMPRELU, 0};
-    const struct shape real = {3584, 16384, 96, 64, 0.002, SAE_JUMPRELU, 0}, wide = {4096, 32768, 33, 64, 0.002, SAE_JUMPRELU, 0};
+    const struct shape real = {3584, 16384, 96, 64, 0.002, SAE_JUMPRELU, 0},
+                       wide = {4096, 32768, 33, 64, 0.002, SAE_JUMPRELU, 0};
     for (int dense = 0; dense < 2; dense++) {
         one_step("cuda-f32", "ref", &odd, dense, 1e-4);
         one_step("cuda-f32", "ref", &odder, dense, 1e-4);
@@ -472,7 +504,8 @@ int main(int argc, char **argv) {
     training(quick ? &odd : &small, quick ? 6 : 200, "cuda-f32", 1e-2);
     training(quick ? &odd : &small, quick ? 6 : 200, "cuda", 5e-2);
     if (!quick) {
-        const struct shape qwen = {3584, 16384, 4096, 64, 0.002, SAE_JUMPRELU, 0}, llama = {4096, 32768, 4096, 64, 0.002, SAE_JUMPRELU, 0};
+        const struct shape qwen = {3584, 16384, 4096, 64, 0.002, SAE_JUMPRELU, 0},
+                           llama = {4096, 32768, 4096, 64, 0.002, SAE_JUMPRELU, 0};
         printf("copy on the device: %.0f GB/s, read and written\n", copy_rate());
         times(&qwen, 2.2);
         times(&llama, 5.0);

@@ -15,9 +15,9 @@ void checked(const char *name, const char *size, double value, double limit);
 void timed(const char *name, const char *size, double ms, double goal, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
-double far(const float *a, const float *b, size_t n);   /* |a - b| / |b|; Inf when a holds NaN */
-float *normals(uint64_t seed, size_t n, double sd);      /* malloc'd */
-double median(double *x, size_t n);                      /* sorts x */
+double far(const float *a, const float *b, size_t n); /* |a - b| / |b|; Inf when a holds NaN */
+float *normals(uint64_t seed, size_t n, double sd);   /* malloc'd */
+double median(double *x, size_t n);                   /* sorts x */
 
 void lm_checks(bool quick);
 void lm_times(void);

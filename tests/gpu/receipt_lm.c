@@ -58,19 +58,25 @@ static float *fetched(const struct lm_kernels *k, size_t n, const float *x, bool
 }
 
 /* Compare what the back end has in y with want [n]; both are released. */
-static void compare(const struct lm_kernels *k, const char *op, const char *size, size_t n, float *y, bool is_wide, float *want) {
+static void compare(const struct lm_kernels *k, const char *op, const char *size, size_t n, float *y, bool is_wide,
+                    float *want) {
     char name[64];
     float *got = fetched(k, n, y, is_wide);
     snprintf(name, sizeof name, "%s: %s", k->name, op);
-    checked(name, size, far(got, want, n), k->elem_bytes == 2 && !is_wide ? 4e-3 : strcmp(k->name, "cuda-tf32") ? 1e-5 : 2e-3);
+    checked(name, size, far(got, want, n),
+            k->elem_bytes == 2 && !is_wide ? 4e-3
+            : strcmp(k->name, "cuda-tf32") ? 1e-5
+                                           : 2e-3);
     k->host->give(got), k->memory->give(y);
     free(want);
 }
 
 static void linear_case(const struct lm_kernels *k, size_t M, size_t N, size_t K, bool with_bias) {
     char size[48];
-    float *x = numbers(k, 1, M * K), *W = numbers(k, 2, N * K), *bias = numbers(k, 3, N), *want = malloc(M * N * sizeof *want);
-    float *packed = calloc(linear_padded(N) * K, sizeof *packed), *hx = held(k, M * K, x), *hW = held(k, N * K, W), *hb = wide(k, N, bias);
+    float *x = numbers(k, 1, M * K), *W = numbers(k, 2, N * K), *bias = numbers(k, 3, N),
+          *want = malloc(M * N * sizeof *want);
+    float *packed = calloc(linear_padded(N) * K, sizeof *packed), *hx = held(k, M * K, x), *hW = held(k, N * K, W),
+          *hb = wide(k, N, bias);
     float *y = k->memory->take(M * N * k->elem_bytes);
     CHECK(want && packed && y);
     linear_pack_rows(0, N, K, W, packed);
@@ -85,7 +91,8 @@ static void linear_case(const struct lm_kernels *k, size_t M, size_t N, size_t K
 static void norm_case(const struct lm_kernels *k, size_t M, size_t D, bool layer) {
     char size[48];
     float *x = normals(4, M * D, 3), *w = normals(5, D, 1), *b = normals(6, D, 1), *want = malloc(M * D * sizeof *want);
-    float *hx = wide(k, M * D, x), *hw = wide(k, D, w), *hb = wide(k, D, b), *y = k->memory->take(M * D * k->elem_bytes);
+    float *hx = wide(k, M * D, x), *hw = wide(k, D, w), *hb = wide(k, D, b),
+          *y = k->memory->take(M * D * k->elem_bytes);
     CHECK(want && y);
     if (layer) {
         layernorm_ref(M, D, x, w, b, 1e-5f, want);
@@ -171,7 +178,8 @@ struct model {
 
 static float *part(struct model *r, const struct lm_kernels *k, uint64_t seed, size_t N, size_t K, double sd) {
     float *x = normals(seed, N * K, sd), *y;
-    if (K == 1) y = wide(k, N, x);
+    if (K == 1)
+        y = wide(k, N, x);
     else {
         CHECK(y = k->memory->take(linear_padded(N) * K * k->elem_bytes));
 #pragma omp parallel for schedule(static)
@@ -192,11 +200,13 @@ static struct model *random_model(const struct lm_kernels *k, const struct lm_co
     w.o = part(r, k, 5, c->D, q, 0.3 / sqrt((double)q)), w.up = part(r, k, 6, c->mlp, c->D, in);
     w.down = part(r, k, 7, c->D, c->mlp, 0.3 / sqrt((double)c->mlp));
     if (c->family == LM_LLAMA) w.gate = part(r, k, 8, c->mlp, c->D, in);
-    if (c->norm == LM_NORM_LAYER) w.attn_norm_bias = part(r, k, 9, c->D, 1, 0.1), w.mlp_norm_bias = part(r, k, 10, c->D, 1, 0.1);
+    if (c->norm == LM_NORM_LAYER)
+        w.attn_norm_bias = part(r, k, 9, c->D, 1, 0.1), w.mlp_norm_bias = part(r, k, 10, c->D, 1, 0.1);
     for (size_t l = 0; l < c->L; l++) r->layer[l] = w;
     r->m = (struct lm_model){.c = *c, .n_layers = c->L, .T = T, .layer = r->layer, .mem.from = k->memory};
     if (k->embed) r->m.table = part(r, k, 11, c->vocab, c->D, 1);
-    if (c->family == LM_HOOKED) r->m.pos = part(r, k, 12, T * c->D, 1, 0.3);
+    if (c->family == LM_HOOKED)
+        r->m.pos = part(r, k, 12, T * c->D, 1, 0.3);
     else {
         float *angles = malloc(T * c->Dh * sizeof *angles);
         CHECK(angles && c->Dh / 2 <= 128);
@@ -245,8 +255,9 @@ static size_t activations(const char *backend, const struct lm_config *c, size_t
     int32_t *token = malloc(M * sizeof *token);
     struct lm_scratch s;
     struct err e;
-    for (size_t l = 0; l < c->L; l += c->L > 1 ? c->L - 1 : 1)
-        for (int kind = LM_SITE_A; kind <= LM_SITE_R; kind++) sites[n_sites++] = (struct lm_site){.layer = l, .kind = (enum lm_site_kind)kind};
+    for (size_t l = 0; l<c->L; l += c->L> 1 ? c->L - 1 : 1)
+        for (int kind = LM_SITE_A; kind <= LM_SITE_R; kind++)
+            sites[n_sites++] = (struct lm_site){.layer = l, .kind = (enum lm_site_kind)kind};
     for (size_t i = 0; i < n_sites; i++) total += M * lm_site_width(c, &sites[i]);
     float *out = k.host->take(total * sizeof *out);
     CHECK(token && out && n < 16);
@@ -300,14 +311,43 @@ void lm_checks(bool quick) {
         small_cases(&k, 18944 * 64);
         sequence_case(&k, 700, 28, 4, 128), sequence_case(&k, 300, 14, 2, 64);
     }
-    const struct lm_config gated = {.family = LM_LLAMA, .norm = LM_NORM_RMS, .L = 2, .D = 36, .H = 2, .G = 1, .Dh = 64, .mlp = 50,
-                                    .vocab = 97, .max_T = 80, .norm_eps = 1e-6f, .qkv_bias = true};
-    const struct lm_config hooked = {.family = LM_HOOKED, .norm = LM_NORM_LAYER, .L = 1, .D = 33, .H = 3, .G = 3, .Dh = 7, .mlp = 70,
-                                     .vocab = 50, .max_T = 80, .norm_eps = 1e-5f};
+    const struct lm_config gated = {.family = LM_LLAMA,
+                                    .norm = LM_NORM_RMS,
+                                    .L = 2,
+                                    .D = 36,
+                                    .H = 2,
+                                    .G = 1,
+                                    .Dh = 64,
+                                    .mlp = 50,
+                                    .vocab = 97,
+                                    .max_T = 80,
+                                    .norm_eps = 1e-6f,
+                                    .qkv_bias = true};
+    const struct lm_config hooked = {.family = LM_HOOKED,
+                                     .norm = LM_NORM_LAYER,
+                                     .L = 1,
+                                     .D = 33,
+                                     .H = 3,
+                                     .G = 3,
+                                     .Dh = 7,
+                                     .mlp = 70,
+                                     .vocab = 50,
+                                     .max_T = 80,
+                                     .norm_eps = 1e-5f};
     model_case("gated model", &gated, 3, 21), model_case("gelu model", &hooked, 2, 19);
     if (quick) return;
-    const struct lm_config wide = {.family = LM_LLAMA, .norm = LM_NORM_RMS, .L = 2, .D = 3584, .H = 28, .G = 4, .Dh = 128, .mlp = 18944,
-                                   .vocab = 1000, .max_T = 300, .norm_eps = 1e-6f, .qkv_bias = true};
+    const struct lm_config wide = {.family = LM_LLAMA,
+                                   .norm = LM_NORM_RMS,
+                                   .L = 2,
+                                   .D = 3584,
+                                   .H = 28,
+                                   .G = 4,
+                                   .Dh = 128,
+                                   .mlp = 18944,
+                                   .vocab = 1000,
+                                   .max_T = 300,
+                                   .norm_eps = 1e-6f,
+                                   .qkv_bias = true};
     model_case("Qwen2-7B's layers", &wide, 2, 150);
 }
 
@@ -336,19 +376,41 @@ static void run_part(struct pass_parts *p) {
     struct err e;
     struct basket basket = {k, c, &p->site, true, p->out};
     struct lm_hook hook = {&basket, bring};
-    struct attention a = {.H = c->H, .G = c->G, .Dh = c->Dh, .q = s->qkv, .k = lm_at(k, s->qkv, q), .v = lm_at(k, s->qkv, q + kv),
-                          .ld = ld, .scale = 0.088f};
+    struct attention a = {.H = c->H,
+                          .G = c->G,
+                          .Dh = c->Dh,
+                          .q = s->qkv,
+                          .k = lm_at(k, s->qkv, q),
+                          .v = lm_at(k, s->qkv, q + kv),
+                          .ld = ld,
+                          .scale = 0.088f};
     switch (p->which) {
-        case NORM: k->rmsnorm(M, c->D, s->x, w->attn_norm, c->norm_eps, s->h); break;
-        case QKV: k->linear(M, ld, c->D, s->h, c->D, w->qkv, LINEAR_PANEL * c->D, w->qkv_bias, s->qkv, ld); break;
-        case ROPE: k->rope(&p->place, c->H + c->G, c->Dh, s->qkv, ld, p->r->m.rope); break;
-        case ATTENTION: k->attention(&p->place, &a, s->att, q, s->work); break;
-        case UP: k->linear(M, c->mlp, c->D, s->h, c->D, w->up, LINEAR_PANEL * c->D, NULL, s->up, c->mlp); break;
-        case SWIGLU: k->swiglu(M * c->mlp, s->post, s->up); break;
-        case DOWN: k->linear(M, c->D, c->mlp, s->post, c->mlp, w->down, LINEAR_PANEL * c->mlp, NULL, s->delta, c->D); break;
-        case ADD: k->add(M * c->D, s->x, s->delta); break;
-        default:
-            if (lm_forward(&p->r->m, k, &p->b, &p->site, 1, s, &hook, &e)) stop(&e);
+    case NORM:
+        k->rmsnorm(M, c->D, s->x, w->attn_norm, c->norm_eps, s->h);
+        break;
+    case QKV:
+        k->linear(M, ld, c->D, s->h, c->D, w->qkv, LINEAR_PANEL * c->D, w->qkv_bias, s->qkv, ld);
+        break;
+    case ROPE:
+        k->rope(&p->place, c->H + c->G, c->Dh, s->qkv, ld, p->r->m.rope);
+        break;
+    case ATTENTION:
+        k->attention(&p->place, &a, s->att, q, s->work);
+        break;
+    case UP:
+        k->linear(M, c->mlp, c->D, s->h, c->D, w->up, LINEAR_PANEL * c->D, NULL, s->up, c->mlp);
+        break;
+    case SWIGLU:
+        k->swiglu(M * c->mlp, s->post, s->up);
+        break;
+    case DOWN:
+        k->linear(M, c->D, c->mlp, s->post, c->mlp, w->down, LINEAR_PANEL * c->mlp, NULL, s->delta, c->D);
+        break;
+    case ADD:
+        k->add(M * c->D, s->x, s->delta);
+        break;
+    default:
+        if (lm_forward(&p->r->m, k, &p->b, &p->site, 1, s, &hook, &e)) stop(&e);
     }
 }
 
@@ -367,10 +429,21 @@ static double part_ms(struct pass_parts *p, int which) {
 }
 
 void lm_times(void) {
-    const struct lm_config c = {.family = LM_LLAMA, .norm = LM_NORM_RMS, .L = 22, .D = 3584, .H = 28, .G = 4, .Dh = 128, .mlp = 18944,
-                                .vocab = 152064, .max_T = LENGTH, .norm_eps = 1e-6f, .qkv_bias = true};
+    const struct lm_config c = {.family = LM_LLAMA,
+                                .norm = LM_NORM_RMS,
+                                .L = 22,
+                                .D = 3584,
+                                .H = 28,
+                                .G = 4,
+                                .Dh = 128,
+                                .mlp = 18944,
+                                .vocab = 152064,
+                                .max_T = LENGTH,
+                                .norm_eps = 1e-6f,
+                                .qkv_bias = true};
     struct lm_kernels k = table("cuda");
-    struct pass_parts p = {.k = &k, .c = &c, .r = random_model(&k, &c, LENGTH), .site = {.layer = 21, .kind = LM_SITE_R, .name = "L21R"}};
+    struct pass_parts p = {
+        .k = &k, .c = &c, .r = random_model(&k, &c, LENGTH), .site = {.layer = 21, .kind = LM_SITE_R, .name = "L21R"}};
     static size_t start[SEQUENCES + 1];
     static int32_t token[ROWS];
     struct err e;
@@ -381,18 +454,25 @@ void lm_times(void) {
     CHECK(p.out = k.host->take((size_t)ROWS * c.D * 2));
     snprintf(size, sizeof size, "%d x %d tokens, layers 0..21", SEQUENCES, LENGTH);
     double ms = part_ms(&p, WHOLE), flops = SEQUENCES * lm_flops(&c, &p.site, 1, LENGTH);
-    timed("collect, Qwen2-7B's shape, to L21R", size, ms, 0, "%.0f tok/s, %.0f TFLOP/s", 1e3 * ROWS / ms, 1e-9 * flops / ms);
-    static const char *const name[PARTS] = {[NORM] = "  RMSNorm", [QKV] = "  q, k, v and bias", [ROPE] = "  RoPE",
-                                            [ATTENTION] = "  attention", [UP] = "  up (as gate)", [SWIGLU] = "  SwiGLU",
-                                            [DOWN] = "  down", [ADD] = "  residual sum"};
+    timed("collect, Qwen2-7B's shape, to L21R", size, ms, 0, "%.0f tok/s, %.0f TFLOP/s", 1e3 * ROWS / ms,
+          1e-9 * flops / ms);
+    static const char *const name[PARTS] = {
+        [NORM] = "  RMSNorm",    [QKV] = "  q, k, v and bias", [ROPE] = "  RoPE", [ATTENTION] = "  attention",
+        [UP] = "  up (as gate)", [SWIGLU] = "  SwiGLU",        [DOWN] = "  down", [ADD] = "  residual sum"};
     const double M = ROWS, D = (double)c.D, mlp = (double)c.mlp, ld = (double)((c.H + 2 * c.G) * c.Dh);
-    const double bytes[PARTS] = {[NORM] = 6 * M * D, [ROPE] = 4 * M * (ld - 512), [SWIGLU] = 6 * M * mlp, [ADD] = 10 * M * D};
-    const double work[PARTS] = {[QKV] = 2 * M * D * ld, [ATTENTION] = 4 * D * M * (LENGTH + 1) / 2, [UP] = 2 * M * D * mlp, [DOWN] = 2 * M * D * mlp};
+    const double bytes[PARTS] = {
+        [NORM] = 6 * M * D, [ROPE] = 4 * M * (ld - 512), [SWIGLU] = 6 * M * mlp, [ADD] = 10 * M * D};
+    const double work[PARTS] = {[QKV] = 2 * M * D * ld,
+                                [ATTENTION] = 4 * D * M * (LENGTH + 1) / 2,
+                                [UP] = 2 * M * D * mlp,
+                                [DOWN] = 2 * M * D * mlp};
     k.place(p.b.n, p.b.start, p.b.token, &p.place);
     for (int i = NORM; i < PARTS; i++) {
         ms = part_ms(&p, i);
-        if (work[i] > 0) timed(name[i], "one layer", ms, 0, "%.0f TFLOP/s", 1e-9 * work[i] / ms);
-        else timed(name[i], "one layer", ms, 0, "%.0f GB/s", 1e-6 * bytes[i] / ms);
+        if (work[i] > 0)
+            timed(name[i], "one layer", ms, 0, "%.0f TFLOP/s", 1e-9 * work[i] / ms);
+        else
+            timed(name[i], "one layer", ms, 0, "%.0f GB/s", 1e-6 * bytes[i] / ms);
     }
     k.host->give(p.out);
     lm_scratch_free(&p.s), model_free(p.r, &k);
