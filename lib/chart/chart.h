@@ -36,6 +36,7 @@ struct chart_series {
     double size_pt;        /* line width or radius; 0: what fits the mark and the number of points */
     bool behind;           /* points: drawn before all others, in random order among themselves */
     bool over;             /* lines: drawn over the points that are behind, not under them */
+    double top;            /* heat: what the brightest colour stands for, 0 being the darkest; 0: the largest y */
     bool derived;          /* drawn, but not written to JSON, being a function of another series */
     size_t n;
     double *x, *y;             /* [n] each */

@@ -68,6 +68,18 @@ static int shares(struct chart_panel *p, const json_t *o, const char *path, cons
     return rc;
 }
 
+/* Both heat maps on one scale, which the legend gives. */
+static void same_scale(struct chart *c) {
+    struct chart_series *s[2] = {c->panel[BEFORE].series, c->panel[AFTER].series};
+    double top = 0;
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < s[k]->n; i++) top = fmax(top, s[k]->y[i]);
+    for (int k = 0; k < 2; k++) {
+        s[k]->top = top;
+        snprintf(s[k]->name, CHART_TEXT, "activation, 0 to %.3g", top);
+    }
+}
+
 int kind_ablation(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const key[] = {"clamp", "noise_added"}, *const name[] = {"clamped to 0", "noise added"};
     const char *path = args->in.item[0];
@@ -98,6 +110,7 @@ int kind_ablation(const struct kind_args *args, struct chart *c, json_t *inputs,
     }
     if (!rc) {
         c->aspect = 0.8;
+        same_scale(c);
         snprintf(c->panel[BEFORE].title, CHART_TEXT, "Latents of the reconstruction");
         snprintf(c->panel[AFTER].title, CHART_TEXT, "… with feature %lld clamped to 0", (long long)feature);
         snprintf(c->panel[SORTED].title, CHART_TEXT, "Changes of all features, sorted");

@@ -42,7 +42,8 @@ static void axis_range(const struct chart_panel *p, bool is_x, struct layout_axi
         return;
     }
     bool line_x = is_x && p->n_series && (p->series[0].mark == CHART_LINE || p->series[0].mark == CHART_STEPS);
-    ticks_range(&out->lo, &out->hi, a->log, line_x ? 0.015 : 0.05);
+    bool bars_y = !is_x && p->n_series && p->series[0].mark == CHART_BARS;
+    ticks_range(&out->lo, &out->hi, a->log, line_x ? 0.015 : bars_y ? 0.09 : 0.05);
 }
 
 /* One unit as long on both axes: the axis with room to spare is widened about its middle. */
@@ -253,7 +254,9 @@ int layout_make(struct layout *l, const struct chart *c, struct canvas *scratch,
     return 0;
 }
 
-double layout_sign_pt(const struct chart_series *s) { return s->mark == CHART_POINTS ? 9 : 15; }
+double layout_sign_pt(const struct chart_series *s) {
+    return s->mark == CHART_POINTS ? 9 : s->mark == CHART_HEAT ? 44 : 15;
+}
 
 void layout_free(struct layout *l) {
     free(l->panel);

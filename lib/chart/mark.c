@@ -121,12 +121,17 @@ static uint32_t heat_colour(double t) {
     return out;
 }
 
+static double heat_top(const struct chart_series *s) {
+    double top = s->top;
+    for (size_t i = 0; i < s->n && !(s->top > 0); i++)
+        if (s->y[i] > top) top = s->y[i];
+    return top;
+}
+
 static void draw_heat(struct canvas *c, const struct chart_panel *p, const struct chart_series *s,
                       const struct layout_panel *q) {
     size_t cols = p->x.n_categories, rows = p->y.n_categories;
-    double top = 0, w = q->w / (double)cols, h = q->h / (double)rows;
-    for (size_t i = 0; i < s->n; i++)
-        if (s->y[i] > top) top = s->y[i];
+    double top = heat_top(s), w = q->w / (double)cols, h = q->h / (double)rows;
     for (size_t i = 0; i < s->n && i < rows * cols; i++) {
         double x = q->x + w * (double)(i % cols), y = q->y + h * (double)(i / cols), t = top > 0 ? s->y[i] / top : 0;
         if (!isfinite(t)) continue;
@@ -328,6 +333,8 @@ int mark_panel(struct canvas *c, const struct chart_panel *p, const struct layou
     return rc;
 }
 
+enum { HEAT_SIGN = 40 }; /* pt */
+
 void mark_sign(struct canvas *c, const struct chart_series *s, double x, double y) {
     double pt = canvas_pt(c);
     switch (s->mark) {
@@ -342,6 +349,10 @@ void mark_sign(struct canvas *c, const struct chart_series *s, double x, double 
         break;
     case CHART_BOX:
         canvas_fill(c, x, y - 3 * pt, 12 * pt, 6 * pt, s->colour, s->alpha);
+        break;
+    case CHART_HEAT:
+        for (int i = 0; i < HEAT_SIGN; i++)
+            canvas_fill(c, x + i * pt, y - 3 * pt, 1.1 * pt, 6 * pt, heat_colour((i + 0.5) / HEAT_SIGN), 1);
         break;
     default:
         canvas_fill(c, x, y - 3 * pt, 12 * pt, 6 * pt, s->colour, s->mark == CHART_STEPS ? 0.12 : s->alpha);
