@@ -20,7 +20,7 @@ lambda-warmup := 4550     # steps: a late lambda gives a better dictionary. 3600
 
 main := mlp-8x-ReLU
 
-$(call looked-at,mlp-8x-ReLU, site=mlp_post width=8192 lambda=8.7e-2)
+$(call looked-at,mlp-8x-ReLU, site=mlp_post width=8192 lambda=8.9e-2)
 
 # The sweep behind the choice of lambda: make sweep PAPER=latentwalk
 $(foreach l,6e-2 1.4e-1,$(call trial,mlp-lambda$l, site=mlp_post width=8192 lambda=$l))
