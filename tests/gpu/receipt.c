@@ -299,12 +299,20 @@ static int rising(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-double median(double *x, size_t n) {
-    qsort(x, n, sizeof *x, rising);
-    return x[n / 2];
+double median_ms(void (*run)(void *), void *ctx, int (*finish)(struct err *)) {
+    double ms[TIMES];
+    struct err e;
+    for (int i = -2; i < TIMES; i++) {
+        double t = clock_s();
+        run(ctx);
+        if (finish(&e)) stop(&e);
+        if (i >= 0) ms[i] = 1e3 * (clock_s() - t);
+    }
+    qsort(ms, TIMES, sizeof *ms, rising);
+    return ms[TIMES / 2];
 }
 
-/* Median milliseconds of one part of a step, run alone on what a whole step has left. */
+/* One part of a step, run alone on what a whole step has left. */
 struct part {
     struct trainer *tr;
     const float *x;
@@ -314,7 +322,8 @@ struct part {
 };
 enum { ENCODE, RESIDUAL, SORT, ADAM, BIAS, SPARSE_STEP };
 
-static void run_part(struct part *p) {
+static void run_part(void *ctx) {
+    struct part *p = ctx;
     struct trainer *tr = p->tr;
     const struct step_config *c = &tr->c;
     const struct sae_kernels *k = tr->k;
@@ -341,17 +350,9 @@ static void run_part(struct part *p) {
     }
 }
 
-static double median_ms(struct part *p, int which) {
-    double ms[TIMES];
-    struct err e;
+static double part_ms(struct part *p, int which) {
     p->which = which;
-    for (int i = -2; i < TIMES; i++) {
-        double t = clock_s();
-        run_part(p);
-        if (p->tr->k->finish(&e)) stop(&e);
-        if (i >= 0) ms[i] = 1e3 * (clock_s() - t);
-    }
-    return median(ms, TIMES);
+    return median_ms(run_part, p, p->tr->k->finish);
 }
 
 static double rate_of_product(const struct shape *s) {
@@ -404,18 +405,18 @@ static void times(const struct shape *s, double goal_ms) {
     struct part p = {.tr = tr, .x = x, .rule = {true, (float)s->epsilon, 1e-3f}};
     p.adam = (struct adam){.eps = 1e-8f, .beta2 = 0.999f, .rest1 = 1, .rest2 = 0.001f, .correct1 = 1, .correct2 = 0.5f};
     struct step_report r = step(tr, x, NULL, 0);
-    double whole = median_ms(&p, SPARSE_STEP), n = (double)tr->active.n;
+    double whole = part_ms(&p, SPARSE_STEP), n = (double)tr->active.n;
     timed("step, sparse, batch sent while computing", size, whole, goal_ms, "L0 %.0f, %.0f rows/s", r.l0,
           1e3 * B / whole);
-    double ms = median_ms(&p, ENCODE);
+    double ms = part_ms(&p, ENCODE);
     timed("  encode and select", size, ms, 0, "%.0f TFLOP/s", 2e-9 * B * F * D / ms);
-    ms = median_ms(&p, RESIDUAL);
+    ms = part_ms(&p, RESIDUAL);
     timed("  decode, residual, sampled gradient", size, ms, 0, "%.0f GB/s gathered",
           1e-6 * (4 * n * D + 12 * F * D / 2 + 16 * B * D) / ms);
-    timed("  sort to feature order", size, median_ms(&p, SORT), 0, "%.0f entries", n);
-    ms = median_ms(&p, ADAM);
+    timed("  sort to feature order", size, part_ms(&p, SORT), 0, "%.0f entries", n);
+    ms = part_ms(&p, ADAM);
     timed("  gradients, Adam, projection", size, ms, 0, "%.0f GB/s", 1e-6 * (4 * n * D + 36 * F * D) / ms);
-    timed("  bias of the decoder", size, median_ms(&p, BIAS), 0, "%zu columns", s->D);
+    timed("  bias of the decoder", size, part_ms(&p, BIAS), 0, "%zu columns", s->D);
     k.host->give(x);
     free(y);
     end(tr);
@@ -433,7 +434,7 @@ static void crossing(const struct shape *base) {
         float *x = normals(51, s.B * s.D, 1 / sqrt((double)s.D));
         struct part a = {.tr = sparse, .x = x}, b = {.tr = dense, .x = x};
         step(sparse, x, NULL, 0), step(dense, x, NULL, 0);
-        double ms_a = median_ms(&a, SPARSE_STEP), ms_b = median_ms(&b, SPARSE_STEP);
+        double ms_a = part_ms(&a, SPARSE_STEP), ms_b = part_ms(&b, SPARSE_STEP);
         double share = (double)sparse->active.n / ((double)s.B * (double)s.F);
         snprintf(size, sizeof size, "D %zu F %zu L0 %.0f", s.D, s.F, l0);
         timed("step, sparse", size, ms_a, 0, "%.2f %% of the entries kept; dense %.3f ms", 100 * share, ms_b);

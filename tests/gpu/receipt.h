@@ -17,7 +17,9 @@ void timed(const char *name, const char *size, double ms, double goal, const cha
 
 double far(const float *a, const float *b, size_t n); /* |a - b| / |b|; Inf when a holds NaN */
 float *normals(uint64_t seed, size_t n, double sd);   /* malloc'd */
-double median(double *x, size_t n);                   /* sorts x */
+
+/* Median over 15 runs, after two, each waited for. */
+double median_ms(void (*run)(void *), void *ctx, int (*finish)(struct err *));
 
 void lm_checks(bool quick);
 void lm_times(void);

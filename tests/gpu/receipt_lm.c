@@ -353,7 +353,7 @@ void lm_checks(bool quick) {
 
 /* ---- times ---- */
 
-enum { TIMES = 7, SEQUENCES = 8, LENGTH = 1024, ROWS = SEQUENCES * LENGTH };
+enum { SEQUENCES = 8, LENGTH = 1024, ROWS = SEQUENCES * LENGTH };
 
 struct pass_parts {
     const struct lm_kernels *k;
@@ -367,7 +367,8 @@ struct pass_parts {
     enum { WHOLE, NORM, QKV, ROPE, ATTENTION, UP, SWIGLU, DOWN, ADD, PARTS } which;
 };
 
-static void run_part(struct pass_parts *p) {
+static void run_part(void *ctx) {
+    struct pass_parts *p = ctx;
     const struct lm_kernels *k = p->k;
     const struct lm_config *c = p->c;
     const struct lm_layer *w = p->r->layer;
@@ -415,17 +416,8 @@ static void run_part(struct pass_parts *p) {
 }
 
 static double part_ms(struct pass_parts *p, int which) {
-    double ms[TIMES];
-    struct err e;
     p->which = which;
-    for (int i = -2; i < TIMES; i++) {
-        double t = clock_s();
-        run_part(p);
-        p->k->sent(0);
-        if (p->k->await(0, &e)) stop(&e);
-        if (i >= 0) ms[i] = 1e3 * (clock_s() - t);
-    }
-    return median(ms, TIMES);
+    return median_ms(run_part, p, cuda_finish);
 }
 
 void lm_times(void) {
