@@ -98,13 +98,14 @@ static const char *english(const struct view *v, const char *id) {
     return NULL;
 }
 
-/* The table of top prompts: a language's lines below each other, as texts beside invisible points. */
+/* The table of top prompts: the sentences of a language on which the feature fires, below each other. */
 static int prompt_lines(struct chart_panel *p, const struct view *v, struct err *e) {
     const json_t *top = json_object_get(v->file, "top");
     double line = 0;
     for (size_t g = 0; g < v->G; g++) {
         const json_t *list = json_object_get(top, v->language[g]);
         size_t n = json_array_size(list) < SHOWN ? json_array_size(list) : SHOWN;
+        while (n && !(json_number_value(json_object_get(json_array_get(list, n - 1), "activation")) > 0)) n--;
         struct chart_series *s =
             chart_add(p, CHART_POINTS, kind_group_name(v->language[g]), kind_group_colour(v->language[g], g), n, e);
         if (!s || chart_texts(s, e)) return ERR_MEMORY;
