@@ -320,7 +320,7 @@ struct part {
     struct adam adam;
     int which;
 };
-enum { ENCODE, RESIDUAL, SORT, ADAM, BIAS, SPARSE_STEP };
+enum { ENCODE, RESIDUAL, SORT, ADAM, BIAS, SEND, SPARSE_STEP };
 
 static void run_part(void *ctx) {
     struct part *p = ctx;
@@ -344,6 +344,10 @@ static void run_part(void *ctx) {
         break;
     case BIAS:
         k->b_dec(c->B, c->D, tr->G, tr->gb_dec, &p->adam, tr->p.b_dec, tr->m.b_dec, tr->v.b_dec);
+        break;
+    case SEND:
+        k->upload(0, p->x, false, 1, c->B * c->D);
+        k->arrived(0);
         break;
     default:
         step(tr, p->x, p->x, 0);
@@ -416,6 +420,9 @@ static void times(const struct shape *s, double goal_ms) {
     timed("  sort to feature order", size, part_ms(&p, SORT), 0, "%.0f entries", n);
     ms = part_ms(&p, ADAM);
     timed("  gradients, Adam, projection", size, ms, 0, "%.0f GB/s", 1e-6 * (4 * n * D + 36 * F * D) / ms);
+    ms = part_ms(&p, SEND);
+    timed("  (batch sent as float32, when nothing computes)", size, ms, 0, "%.0f GB/s, %s", 4e-6 * B * D / ms,
+          ms < whole ? "hidden behind the step" : "longer than the step: the link bounds training");
     timed("  bias of the decoder", size, part_ms(&p, BIAS), 0, "%zu columns", s->D);
     k.host->give(x);
     free(y);
