@@ -16,7 +16,7 @@ use.specificity := site feature without min-firings best backend
 use.ablate      := site rows noise shown seed backend
 use.walk        := site walks walk-steps step-size directions seed backend
 use.effect      := site context max-tokens
-use.plot      := kind labels title left-out smooth
+use.plot      := kind labels title left-out smooth target-l0 target-ev
 use.page      := title
 
 in.tokenize  := model=MODEL corpus=CORPUS

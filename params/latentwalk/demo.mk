@@ -18,6 +18,9 @@ lr-warmup     := 50       # steps
 lr-decay      := 1700     # steps, linear to 0
 lambda-warmup := 4550     # steps: a late lambda gives a better dictionary. 3600 steps of 1024: 600 of them L0 48, EV 0.706; 3000: 49, 0.736
 
+target-l0     := 50       # one hidden activation in twenty
+target-ev     := 0.75
+
 main := mlp-8x-ReLU
 
 $(call looked-at,mlp-8x-ReLU, site=mlp_post width=8192 lambda=8.9e-2)

@@ -18,6 +18,9 @@ beta2         := 0.99     # likewise
 lr-warmup     := 1000     # steps
 lambda-warmup := 10000    # steps
 
+target-l0     := 50
+target-ev     := 0.75
+
 main := mlp-8x-ReLU
 
 $(call looked-at,mlp-8x-ReLU, site=mlp_post width=16384 lambda=5e-2)
