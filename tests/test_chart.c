@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 #include <png.h>
@@ -343,8 +344,31 @@ static void curves_tell_the_three_layers(void **state) {
     assert_true(number(&c, "series", 2, "final_over_early", NULL) > 1);
     double step = number(&c, "series", 1, "steps", NULL);
     assert_true(step == 119);
+    assert_string_equal(c.panel[1].y.label, "mean λ · L0 per row");
     draw_twice(&c, 300);
     chart_free(&c);
+}
+
+/* The sparsity loss is named by the activation; of runs with different ones only as a penalty. */
+static void curves_name_the_penalty(void **state) {
+    (void)state;
+    const char *in[] = {"build/tmp/test_chart_relu", FIX "train_L0R"};
+    struct kind_args a = args_of("curves");
+    struct chart c;
+    struct err e;
+    json_t *train = json_load_file(FIX "train_L0R/train.json", 0, NULL);
+    json_t *curve = json_load_file(FIX "train_L0R/curve.json", 0, NULL);
+    json_object_set_new(train, "arch", json_string("relu"));
+    mkdir("build/tmp", 0777), mkdir(in[0], 0777);
+    assert_int_equal(json_dump_file(train, "build/tmp/test_chart_relu/train.json", 0), 0);
+    assert_int_equal(json_dump_file(curve, "build/tmp/test_chart_relu/curve.json", 0), 0);
+    json_decref(train), json_decref(curve);
+    for (size_t n = 1; n <= 2; n++) {
+        a.in = (struct opt_list){in, n};
+        assert_int_equal(build(&a, &c, &e), 0);
+        assert_string_equal(c.panel[1].y.label, n == 1 ? "mean λ · Σ z ‖W_dec‖ per row" : "mean penalty per row");
+        chart_free(&c);
+    }
 }
 
 static void lobes_scatter_counts_every_feature(void **state) {
@@ -496,6 +520,7 @@ int main(void) {
         cmocka_unit_test(text_that_is_not_utf8_is_refused),
         cmocka_unit_test(png_holds_pixels_and_texts),
         cmocka_unit_test(curves_tell_the_three_layers),
+        cmocka_unit_test(curves_name_the_penalty),
         cmocka_unit_test(lobes_scatter_counts_every_feature),
         cmocka_unit_test(other_kinds_draw),
         cmocka_unit_test(wrong_files_are_named),

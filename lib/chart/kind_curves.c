@@ -153,6 +153,13 @@ static void choose_axis(struct chart_panel *p) {
     p->y.from_zero = true;
 }
 
+/* What the sparsity loss of a run is; of several that differ only that it is one. */
+static void penalty_label(char label[CHART_TEXT], const json_t *train) {
+    const char *arch = json_string_value(json_object_get(train, "arch"));
+    const char *is = arch && !strcmp(arch, "relu") ? "mean λ · Σ z ‖W_dec‖ per row" : "mean λ · L0 per row";
+    snprintf(label, CHART_TEXT, "%s", !label[0] || !strcmp(label, is) ? is : "mean penalty per row");
+}
+
 static int add_folder(const struct kind_args *args, size_t i, struct chart *c, json_t *inputs, double *window,
                       struct err *e) {
     char path[PATH_MAX], preset[KIND_TEXT], label[KIND_TEXT];
@@ -164,6 +171,7 @@ static int add_folder(const struct kind_args *args, size_t i, struct chart *c, j
     if (!rc) kind_site_name(json_string_value(json_object_get(train, "site")), i, preset);
     if (!rc) rc = kind_label(args, i, args->in.n, preset, label, e);
     if (!rc) rc = kind_origin(inputs, "in", label, train, e);
+    if (!rc) penalty_label(c->panel[1].y.label, train);
     if (!rc) rc = join(path, args->in.item[i], "curve.json", e);
     if (!rc) rc = curve_read(path, &v, e);
     size_t half = (size_t)(args->smooth * (double)v.n / 2);
@@ -192,7 +200,7 @@ static int add_target(struct chart_panel *p, double target, struct err *e) {
 
 int kind_curves(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const title[PANELS] = {"Reconstruction loss", "Sparsity loss", "Active features"};
-    static const char *const label[PANELS] = {"mean ‖x − x̂‖² per row", "mean λ · L0 per row", "mean L0 per row"};
+    static const char *const label[PANELS] = {"mean ‖x − x̂‖² per row", "", "mean L0 per row"};
     int rc = chart_init(c, PANELS, PANELS, e);
     if (rc) return rc;
     c->legend_shared = true, c->aspect = 0.9;
