@@ -51,7 +51,8 @@ enum { CUDA_THREADS = 256, CUDA_SCAN_THREADS = 1024 };
 enum cuda_precision { CUDA_BF16, CUDA_TF32, CUDA_F32 };
 
 /* The table of "cuda", "cuda-tf32" or "cuda-f32", with device, stream and cuBLAS ready.
- * Errors: ERR_NO_DEVICE when this build has no CUDA, there is no GPU, or cuBLAS cannot be loaded. */
+ * Errors: ERR_NO_DEVICE when this build has no CUDA, there is no GPU, or cuBLAS cannot be loaded; ERR_DEVICE when the GPU
+ * fails, here and in whatever waits for it. */
 int cuda_open(const char *backend, const struct sae_kernels **out, struct err *e);
 
 /* The same for a language model's forward pass: intermediates and weights in bf16, or float32 for the other two. */

@@ -59,7 +59,7 @@ int cuda_start(enum cuda_precision p, struct err *e) {
         cuda_note(cudaEventCreateWithFlags(&device.copied[i], cudaEventDisableTiming), "event");
     }
     if (device.failed != cudaSuccess)
-        return err_set(e, ERR_NO_DEVICE, "--backend cuda: %s: %s", device.where, cudaGetErrorString(device.failed));
+        return err_set(e, ERR_DEVICE, "--backend cuda: %s: %s", device.where, cudaGetErrorString(device.failed));
     device.ready = true;
     device.precision = p;
     return 0;
@@ -67,7 +67,7 @@ int cuda_start(enum cuda_precision p, struct err *e) {
 
 static int outcome(struct err *e) {
     if (device.failed == cudaSuccess) return 0;
-    err_set(e, ERR_NO_DEVICE, "--backend cuda: %s: %s", device.where, cudaGetErrorString(device.failed));
+    err_set(e, ERR_DEVICE, "--backend cuda: %s: %s", device.where, cudaGetErrorString(device.failed));
     return err_hint(e, "nothing was written; a run resumes from its last checkpoint");
 }
 

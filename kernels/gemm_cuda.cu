@@ -51,7 +51,7 @@ int gemm_cuda_start(struct err *e) {
     if (cudaMalloc(&work, WORKSPACE) != cudaSuccess || blas.create(&blas.handle) != CUBLAS_STATUS_SUCCESS ||
         blas.set_stream(blas.handle, cuda_stream()) != CUBLAS_STATUS_SUCCESS ||
         blas.set_workspace(blas.handle, work, WORKSPACE) != CUBLAS_STATUS_SUCCESS)
-        return err_set(e, ERR_NO_DEVICE, "--backend cuda: cuBLAS does not start");
+        return err_set(e, ERR_DEVICE, "--backend cuda: cuBLAS does not start");
     return 0;
 }
 

@@ -41,6 +41,7 @@ struct cut {
     enum st_dtype dtype;
     int threads;
     const char *model, *backend;
+    int (*await)(int slot, struct err *e); /* in the back end's place; NULL: its own */
 };
 
 /* The whole path; returns the error code, and the file's bytes in *bytes when there is none. */
@@ -56,6 +57,7 @@ static int collect(const struct cut *c, char **bytes, size_t *n, struct err *e) 
     assert_int_equal(tokens_open(&t, TOKENS, e), 0);
     assert_int_equal(lm_open(&m, c->model ? c->model : MODEL, e), 0);
     assert_int_equal(lm_kernels_get(c->backend ? c->backend : "cpu", &k, e), 0);
+    if (c->await) k.await = c->await;
     assert_int_equal(lm_sites_parse("L1R,L0A,L0TC", 2, &sites, &n_sites, e), 0);
     assert_int_equal(rows_plan(&plan, &t, c->T, c->batch, c->keep_bos, e), 0);
     assert_int_equal(lm_load(&m, &k, 2, plan.T, e), 0);
@@ -218,6 +220,18 @@ static void test_cuda(void **s) {
     assert_non_null(strstr(e.text, "L1R: document "));
 }
 
+/* A device that fails while a batch is on its way: its error, and no file. */
+static int fails(int slot, struct err *e) { return err_set(e, ERR_DEVICE, "batch in slot %d: gone", slot); }
+static void test_device_fails(void **s) {
+    (void)s;
+    struct err e = {0};
+    struct cut c = {.T = 24, .batch = 60, .dtype = ST_F32, .threads = 2, .await = fails};
+    remove(OUT);
+    assert_int_equal(collect(&c, NULL, NULL, &e), ERR_DEVICE);
+    assert_non_null(strstr(e.text, "gone"));
+    assert_null(fopen(OUT, "rb"));
+}
+
 static void test_memory(void **s) {
     (void)s;
     struct tokens t;
@@ -240,8 +254,9 @@ static int setup(void **s) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_labels), cmocka_unit_test(test_drop_and_round),
-        cmocka_unit_test(test_overflow),   cmocka_unit_test(test_memory), cmocka_unit_test(test_cuda),
+        cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_labels),       cmocka_unit_test(test_drop_and_round),
+        cmocka_unit_test(test_overflow),   cmocka_unit_test(test_device_fails), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_cuda),
     };
     case_emulated(argc, argv);
     return cmocka_run_group_tests(tests, setup, NULL);

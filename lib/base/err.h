@@ -17,7 +17,8 @@ enum err_code {
     ERR_NUMERIC = -6,     /* NaN, Inf, no convergence */
     ERR_UNSUPPORTED = -7, /* valid, but nothing here can do it */
     ERR_USAGE = -8,       /* the command line is wrong: exit status 2 */
-    ERR_NO_DEVICE = -9    /* needs hardware that is not here: exit status 77 */
+    ERR_NO_DEVICE = -9,   /* needs hardware that is not here: exit status 77 */
+    ERR_DEVICE = -10      /* a device that is here failed */
 };
 
 struct err {

@@ -53,7 +53,7 @@ size_t rows_output_bytes(const struct rows_job *j);
 
 /* Declare the tensors in w, compute, write. The caller opened w, set its metadata, and commits or aborts it.
  * Threads: uses OpenMP, a batch per thread; call it from serial code. Same bytes for every number of threads and, on
- * the host, every batch size. Errors: ERR_MEMORY, ERR_IO, ERR_NUMERIC naming site, document and position of a row with
+ * the host, every batch size. Errors: ERR_MEMORY, ERR_IO, ERR_DEVICE, ERR_NUMERIC naming site, document and position of a row with
  * NaN or Inf. */
 int rows_collect(const struct rows_job *j, struct st_writer *w, struct err *e);
 

@@ -37,7 +37,7 @@ enum ablate_how { ABLATE_CLAMP, ABLATE_NOISE };
 #define ABLATE_TOLERANCE 1e-5
 
 /*   n  its first R rows of x are the activations; R <= n->batch. ablate_base_free also after an error.
- * Errors: ERR_MEMORY, ERR_NO_DEVICE. */
+ * Errors: ERR_MEMORY, ERR_DEVICE. */
 int ablate_start(struct encoder *n, size_t R, struct ablate_base *b, struct err *e);
 void ablate_base_free(struct ablate_base *b);
 
@@ -45,7 +45,7 @@ void ablate_base_free(struct ablate_base *b);
  *   f       below F (CHECK)
  *   sigma   of the noise, in units of activations; seed: of its numbers (row r takes number r)
  * ablation_free releases, also after an error. Threads: its own; same bytes for any number. Errors: ERR_MEMORY,
- * ERR_NO_DEVICE. */
+ * ERR_DEVICE. */
 int ablate_feature(struct encoder *n, const struct ablate_base *b, size_t f, enum ablate_how how, double sigma,
                    uint64_t seed, struct ablation *out, struct err *e);
 void ablation_free(struct ablation *a);

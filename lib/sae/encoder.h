@@ -24,7 +24,7 @@ int encoder_open(struct encoder *n, const struct sae *sae, const char *backend, 
 void encoder_close(struct encoder *n);
 
 /* Encode the first B rows of n->x into n->active; room for entries grows when it must.
- * Errors: ERR_MEMORY, ERR_NO_DEVICE. */
+ * Errors: ERR_MEMORY, ERR_DEVICE. */
 int encoder_run(struct encoder *n, size_t B, struct err *e);
 
 #endif

@@ -79,7 +79,7 @@ void trainer_rows(struct trainer *tr, bool bf16, float scale);
 /* One step on x [B,D] f32, normalised rows (or as trainer_rows said); `next` is the batch of the step after this one, or NULL: it is copied to
  * the back end's memory while this step computes, and must stay as it is until that step is over.
  * On return all is done and the back end's memory can be read.
- * Errors: ERR_NUMERIC when the loss is not finite (the parameters are then spoiled), ERR_MEMORY, ERR_NO_DEVICE (the GPU failed). */
+ * Errors: ERR_NUMERIC when the loss is not finite (the parameters are then spoiled), ERR_MEMORY, ERR_DEVICE (the GPU failed). */
 int trainer_step(struct trainer *tr, const void *x, const void *next, double lr, double lambda, struct step_report *r,
                  struct err *e);
 

@@ -33,7 +33,7 @@ struct walk {
 /*   n      its room holds o->walks rows; used as scratch
  *   start  [walks,D] f32 where the walks begin; none of them zero (a cosine needs a direction: else NaN)
  * Threads: its own; same bytes for any number. Errors: ERR_RANGE for a step that is not positive and finite;
- * ERR_MEMORY; ERR_NO_DEVICE. */
+ * ERR_MEMORY; ERR_DEVICE. */
 int walk_run(struct encoder *n, const float *start, const struct walk_options *o, struct walk *out, struct err *e);
 void walk_free(struct walk *w);
 
