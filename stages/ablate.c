@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/analysis/ranks.h"
 #include "lib/base/arena.h"
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
@@ -86,34 +87,23 @@ static int gather(struct run *r, struct err *e) {
     return rc;
 }
 
-struct ranked {
-    double difference;
-    uint32_t f;
-};
-
-static int falling(const void *a, const void *b) {
-    const struct ranked *x = a, *y = b;
-    if (x->difference != y->difference) return x->difference < y->difference ? 1 : -1;
-    return (x->f > y->f) - (x->f < y->f);
-}
-
 /* The features by difference, largest first; NULL without memory. */
-static struct ranked *rank(const struct ablation *a, size_t F, struct err *e) {
-    struct ranked *r = mem_array(F, sizeof *r, PROG ": ranks", e);
-    for (size_t f = 0; r && f < F; f++) r[f] = (struct ranked){a->difference[f], (uint32_t)f};
-    if (r) qsort(r, F, sizeof *r, falling);
+static struct ranks_item *rank(const struct ablation *a, size_t F, struct err *e) {
+    struct ranks_item *r = mem_array(F, sizeof *r, PROG ": ranks", e);
+    for (size_t f = 0; r && f < F; f++) r[f] = (struct ranks_item){a->difference[f], (uint32_t)f};
+    if (r) ranks_sort(F, r);
     return r;
 }
 
 /* The feature itself first, then those that the clamp changes most. */
 static int choose_shown(const struct settings *s, struct run *r, struct err *e) {
     const size_t F = r->sae.F, most = (size_t)s->shown < F ? (size_t)s->shown : F;
-    struct ranked *by = rank(&r->how[ABLATE_CLAMP], F, e);
+    struct ranks_item *by = rank(&r->how[ABLATE_CLAMP], F, e);
     r->shown = by ? mem_array(most, sizeof *r->shown, PROG ": features", e) : NULL;
     if (!r->shown) return free(by), ERR_MEMORY;
     r->shown[r->n_shown++] = (uint32_t)s->feature;
     for (size_t i = 0; i < F && r->n_shown < most; i++)
-        if (by[i].f != (uint32_t)s->feature) r->shown[r->n_shown++] = by[i].f;
+        if (by[i].index != (uint32_t)s->feature) r->shown[r->n_shown++] = by[i].index;
     free(by);
     return 0;
 }
@@ -132,7 +122,7 @@ static json_t *cells(const struct run *r, const float *z) {
 
 static json_t *intervention(const struct run *r, const struct ablation *a, struct err *e) {
     const size_t F = r->sae.F;
-    struct ranked *by = rank(a, F, e);
+    struct ranks_item *by = rank(a, F, e);
     if (!by) return NULL;
     json_t *o = json_pack("{s:I,s:I}", "changed", (json_int_t)a->changed, "active", (json_int_t)a->active),
            *sorted = json_array();
@@ -142,8 +132,7 @@ static json_t *intervention(const struct run *r, const struct ablation *a, struc
     json_object_set_new(o, "cosine", jsonfile_number(a->cosine, 9));
     json_object_set_new(o, "mse", jsonfile_number(a->mse, 9));
     json_object_set_new(o, "own_change", jsonfile_number(a->own, 9));
-    for (size_t i = 0; i < F && by[i].difference > 0; i++)
-        json_array_append_new(sorted, jsonfile_number(by[i].difference, 6));
+    for (size_t i = 0; i < F && by[i].value > 0; i++) json_array_append_new(sorted, jsonfile_number(by[i].value, 6));
     json_object_set_new(o, "difference_sorted", sorted);
     json_object_set_new(o, "after", cells(r, a->after));
     free(by);

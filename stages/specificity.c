@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lib/analysis/llr.h"
+#include "lib/analysis/ranks.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/opt.h"
@@ -225,30 +226,20 @@ static int choose_shared(struct settings *s, struct run *r, struct err *e) {
 
 /* --- ranking --- */
 
-struct scored {
-    double score;
-    uint32_t feature;
-};
-
-static int better(const void *a, const void *b) {
-    const struct scored *p = a, *q = b;
-    if (p->score != q->score) return p->score > q->score ? -1 : 1;
-    return (p->feature > q->feature) - (p->feature < q->feature);
-}
-
 static int rank_all(const struct settings *s, struct run *r, struct err *e) {
     size_t F = r->sae.F, n = 0;
-    struct scored *all = mem_array(F, sizeof *all, PROG ": features", e);
+    struct ranks_item *all = mem_array(F, sizeof *all, PROG ": features", e);
     if (!all) return ERR_MEMORY;
     for (size_t f = 0; f < F; f++)
         if (r->sums.fired[f] && r->sums.fired[f] >= (uint64_t)s->min_firings) r->ranked[n++] = (uint32_t)f;
     r->n_ranked = n;
     for (size_t g = 0; g < r->said.G; g++) {
-        for (size_t i = 0; i < n; i++) all[i] = (struct scored){llr_by_token(&r->sums, r->ranked[i], g), r->ranked[i]};
-        qsort(all, n, sizeof *all, better);
+        for (size_t i = 0; i < n; i++)
+            all[i] = (struct ranks_item){llr_by_token(&r->sums, r->ranked[i], g), r->ranked[i]};
+        ranks_sort(n, all);
         for (size_t i = 0; i < n; i++) {
-            r->order[g * n + i] = all[i].feature;
-            r->rank[g * F + all[i].feature] = (uint32_t)i + 1;
+            r->order[g * n + i] = all[i].index;
+            r->rank[g * F + all[i].index] = (uint32_t)i + 1;
         }
     }
     free(all);

@@ -49,8 +49,18 @@ static void overlap_equals_brute_force(void **state) {
     }
 }
 
+static void sorted_with_ties(void **state) {
+    (void)state;
+    struct ranks_item r[] = {{1, 4}, {3, 9}, {1, 2}, {-2, 0}, {3, 1}, {INFINITY, 7}};
+    const uint32_t want[] = {7, 1, 9, 2, 4, 0};
+    ranks_sort(6, r);
+    for (int i = 0; i < 6; i++) assert_int_equal(r[i].index, want[i]);
+    ranks_sort(0, r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(spearman_equals_scipys),
-                                       cmocka_unit_test(overlap_equals_brute_force)};
+                                       cmocka_unit_test(overlap_equals_brute_force),
+                                       cmocka_unit_test(sorted_with_ties)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,3 +70,11 @@ size_t ranks_top_overlap(size_t n, const double *a, const double *b, size_t k) {
         for (size_t j = 0; j < k; j++) common += at[0][i] == at[1][j];
     return common;
 }
+
+static int larger_first(const void *a, const void *b) {
+    const struct ranks_item *x = a, *y = b;
+    if (x->value != y->value) return x->value > y->value ? -1 : 1;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+void ranks_sort(size_t n, struct ranks_item *item) { qsort(item, n, sizeof *item, larger_first); }

@@ -7,6 +7,7 @@
 #define SAEMILL_RANKS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/base/err.h"
 
@@ -18,5 +19,12 @@ int ranks_spearman(size_t n, const double *a, const double *b, double *rho, stru
 /* Of equal values the earlier counts as larger. k <= n, k <= RANKS_TOP_MOST (CHECK). Cost n k. */
 enum { RANKS_TOP_MOST = 64 };
 size_t ranks_top_overlap(size_t n, const double *a, const double *b, size_t k);
+
+/* A number and what it belongs to.   ranks_sort: the largest first, of equal ones the smaller index; no NaN. */
+struct ranks_item {
+    double value;
+    uint32_t index;
+};
+void ranks_sort(size_t n, struct ranks_item *item);
 
 #endif
