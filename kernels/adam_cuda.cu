@@ -53,7 +53,7 @@ __global__ static void bias_join(size_t D, size_t slices, const double *partial,
     }
 }
 
-/* Where a second row of D numbers begins in shared memory: at a multiple of 16 bytes. */
+/* Where the second of two arrays of so many numbers begins, for loads of four: at a multiple of four. */
 #define padded(D) (((D) + 3) / 4 * 4)
 
 __device__ static inline void gather(const struct adam_args *a, float *enc, float *dec, const int half) {
@@ -158,12 +158,12 @@ void adam_sparse_cuda(size_t D, size_t F, size_t B, const float *xc, const float
         LAUNCH(update_f32, F, CUDA_THREADS, 2 * padded(D) * sizeof(float), a);
         return;
     }
-    char *half = (char *)cuda_scratch(CUDA_SCRATCH_X, 2 * B * D * 2);
+    char *half = (char *)cuda_scratch(CUDA_SCRATCH_X, 2 * padded(B * D) * 2), *second = half + padded(B * D) * 2;
     if (!half) return;
     cuda_to_bf16(xc, half, B * D);
-    cuda_to_bf16(G, half + B * D * 2, B * D);
-    a.xc = half, a.G = half + B * D * 2;
-    a.half_enc = cuda_half_to_write(CUDA_W_ENC, p->W_enc, F * D),
+    cuda_to_bf16(G, second, B * D);
+    a.xc = half, a.G = second;
+    a.half_enc = cuda_half_to_write(CUDA_W_ENC, p->W_enc, F * D);
     a.half_dec = cuda_half_to_write(CUDA_W_DEC, p->W_dec, F * D);
     LAUNCH(update_bf16, F, CUDA_THREADS, 2 * padded(D) * sizeof(float), a);
 }

@@ -69,7 +69,7 @@ const float *cuda_upload(int slot, const void *x, bool bf16, float scale, size_t
 void cuda_arrived(int slot);
 void cuda_zero(void *at, size_t bytes);
 int cuda_finish(struct err *e);
-void cuda_read(void *host, const void *at, size_t bytes); /* after what was started; waits */
+bool cuda_read(void *host, const void *at, size_t bytes); /* after what was started; waits; false after an error */
 
 /* Small things of a batch: filled in by the host, sent in order. Room for `bytes`, of two by turns (waits if what was sent from it is
  * still on its way); cuda_send copies it and gives where it is on the device. NULL when there is no memory: the error is noted. */
@@ -205,6 +205,13 @@ __device__ static inline float cuda_warp_sum(float v) {
     return __shfl_sync(0xffffffffu, v, 0);
 }
 
+/* A GPU stops at a vector access that is not aligned; the emulation looks. */
+#ifdef SAEMILL_EMULATE
+#define CUDA_ALIGNED(p, bytes) CHECK((uintptr_t)(p) % (bytes) == 0)
+#else
+#define CUDA_ALIGNED(p, bytes) ((void)0)
+#endif
+
 /* Two bf16 numbers in one word. */
 __device__ static inline float cuda_low(uint32_t two) { return __uint_as_float(two << 16); }
 __device__ static inline float cuda_high(uint32_t two) { return __uint_as_float(two & 0xffff0000u); }
@@ -228,6 +235,7 @@ __device__ static inline void cuda_store(void *x, size_t i, float v, int half) {
  * aligned as cudaMalloc's, and `left` elements follow from i on. What is not there is 0, and is not stored. */
 __device__ static inline void cuda_load4(float v[4], const void *x, size_t i, size_t left, int half) {
     if (left >= 4 && i % 4 == 0) {
+        CUDA_ALIGNED(x, half ? 8 : 16);
         if (half) {
             const uint2 u = *(const uint2 *)((const __nv_bfloat16 *)x + i);
             v[0] = cuda_low(u.x), v[1] = cuda_high(u.x), v[2] = cuda_low(u.y), v[3] = cuda_high(u.y);
@@ -241,6 +249,7 @@ __device__ static inline void cuda_load4(float v[4], const void *x, size_t i, si
 }
 __device__ static inline void cuda_store4(void *x, size_t i, size_t left, const float v[4], int half) {
     if (left >= 4 && i % 4 == 0) {
+        CUDA_ALIGNED(x, half ? 8 : 16);
         if (half) {
             uint2 u;
             u.x = cuda_pair(v[0], v[1]), u.y = cuda_pair(v[2], v[3]);

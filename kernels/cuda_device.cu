@@ -33,7 +33,7 @@ void cuda_note(cudaError_t status, const char *what) {
 }
 
 int cuda_room(const void *kernel, size_t shared_bytes) {
-    if (shared_bytes > 48 * 1024)
+    if (shared_bytes > 47 * 1024) /* 48 KB, with what kernels declare themselves: at most 256 bytes here */
         cuda_note(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared_bytes),
                   "shared memory of a block");
     return device.failed == cudaSuccess;
@@ -85,11 +85,17 @@ int cuda_await(int slot, struct err *e) {
 
 /* ---- memory ---- */
 
+/* The runtime keeps the last error until it is asked; what was tolerated must not look like the next launch's. */
+static void *forgive(void) {
+    (void)cudaGetLastError();
+    return NULL;
+}
+
 /* Managed memory that stays on the device and can be read by the host when the device is idle. */
 static void *take_managed(size_t bytes) {
     void *p = NULL;
     int id = 0;
-    if (cudaMallocManaged(&p, bytes ? bytes : 64, cudaMemAttachGlobal) != cudaSuccess) return NULL;
+    if (cudaMallocManaged(&p, bytes ? bytes : 64, cudaMemAttachGlobal) != cudaSuccess) return forgive();
     cuda_note(cudaGetDevice(&id), "device");
 #if CUDART_VERSION >= 13000
     struct cudaMemLocation there = {cudaMemLocationTypeDevice, id};
@@ -97,6 +103,7 @@ static void *take_managed(size_t bytes) {
 #else
     cudaMemAdvise(p, bytes ? bytes : 64, cudaMemAdviseSetPreferredLocation, id);
 #endif
+    forgive();
     cuda_note(cudaMemset(p, 0, bytes ? bytes : 64), "clearing memory");
     cuda_note(cudaDeviceSynchronize(), "clearing memory");
     return p;
@@ -110,7 +117,7 @@ static void give_managed(void *p) {
 
 static void *take_pinned(size_t bytes) {
     void *p = NULL;
-    if (cudaHostAlloc(&p, bytes ? bytes : 64, cudaHostAllocDefault) != cudaSuccess) return NULL;
+    if (cudaHostAlloc(&p, bytes ? bytes : 64, cudaHostAllocDefault) != cudaSuccess) return forgive();
     memset(p, 0, bytes ? bytes : 64);
     return p;
 }
@@ -126,7 +133,9 @@ const struct memory *cuda_host_memory(void) { return &pinned; }
 
 size_t cuda_memory_bytes(void) {
     size_t spare = 0, all = 0;
-    return cudaMemGetInfo(&spare, &all) == cudaSuccess ? spare : 0;
+    if (cudaMemGetInfo(&spare, &all) == cudaSuccess) return spare;
+    forgive();
+    return 0;
 }
 
 /* *p holds at least `bytes`; what was in it is lost when it grows. */
@@ -147,9 +156,10 @@ void *cuda_scratch(int which, size_t bytes) {
 
 void cuda_zero(void *at, size_t bytes) { cuda_note(cudaMemsetAsync(at, 0, bytes, device.compute), "clearing memory"); }
 
-void cuda_read(void *host, const void *at, size_t bytes) {
+bool cuda_read(void *host, const void *at, size_t bytes) {
     cuda_note(cudaMemcpyAsync(host, at, bytes, cudaMemcpyDeviceToHost, device.compute), "reading back");
     cuda_note(cudaStreamSynchronize(device.compute), "a kernel");
+    return device.failed == cudaSuccess;
 }
 
 void cuda_fetch(void *host, const void *at, size_t bytes) {

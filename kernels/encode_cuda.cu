@@ -67,7 +67,7 @@ int encode_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_enc
     LAUNCH(mark_above, B, WARPS * 32, 0, F, pre, b_enc, low, counts, marks);
     scan_cuda(B * WARPS, counts, at);
     LAUNCH(row_starts, cuda_blocks(B + 1, CUDA_THREADS), CUDA_THREADS, 0, B, at, a->row);
-    cuda_read(&a->n, at + B * WARPS, sizeof a->n);
+    if (!cuda_read(&a->n, at + B * WARPS, sizeof a->n)) a->n = 0; /* finish says what went wrong */
     if (a->n > a->cap) return ERR_RANGE;
     LAUNCH(write_above, B, WARPS * 32, 0, F, pre, b_enc, marks, at, a->feat, a->pre);
     return 0;

@@ -51,7 +51,7 @@ int gemm_cuda_start(struct err *e) {
     if (cudaMalloc(&work, WORKSPACE) != cudaSuccess || blas.create(&blas.handle) != CUBLAS_STATUS_SUCCESS ||
         blas.set_stream(blas.handle, cuda_stream()) != CUBLAS_STATUS_SUCCESS ||
         blas.set_workspace(blas.handle, work, WORKSPACE) != CUBLAS_STATUS_SUCCESS)
-        return err_set(e, ERR_DEVICE, "--backend cuda: cuBLAS does not start");
+        return blas.handle = NULL, err_set(e, ERR_DEVICE, "--backend cuda: cuBLAS does not start");
     return 0;
 }
 
@@ -59,14 +59,20 @@ int gemm_cuda_start(struct err *e) {
 static void product(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const void *A, size_t lda,
                     const void *B, size_t ldb, cudaDataType in, float beta, void *C, size_t ldc, cudaDataType out) {
     const enum cuda_precision p = cuda_precision();
-    blas.set_math_mode(blas.handle, p == CUDA_TF32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH);
+    static char what[64];
+    /* Parts of a sum stay in float32 until they are one, also where the result is bf16. */
+    blas.set_math_mode(blas.handle, p == CUDA_TF32 ? CUBLAS_TF32_TENSOR_OP_MATH
+                                                   : (cublasMath_t)(CUBLAS_DEFAULT_MATH |
+                                                                    CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
     cublasStatus_t rc = blas.gemm(blas.handle, tb ? CUBLAS_OP_T : CUBLAS_OP_N, ta ? CUBLAS_OP_T : CUBLAS_OP_N, (int)N,
                                   (int)M, (int)K, &alpha, B, in, (int)ldb, A, in, (int)lda, &beta, C, out, (int)ldc,
                                   p == CUDA_TF32   ? CUBLAS_COMPUTE_32F_FAST_TF32
                                   : p == CUDA_BF16 ? CUBLAS_COMPUTE_32F
                                                    : CUBLAS_COMPUTE_32F_PEDANTIC,
                                   CUBLAS_GEMM_DEFAULT);
-    if (rc != CUBLAS_STATUS_SUCCESS) cuda_note(cudaErrorUnknown, "a product of cuBLAS");
+    if (rc == CUBLAS_STATUS_SUCCESS) return;
+    snprintf(what, sizeof what, "a product of cuBLAS: its status %d", (int)rc);
+    cuda_note(cudaErrorUnknown, what);
 }
 
 void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const float *A, size_t lda, const float *B,

@@ -31,7 +31,10 @@ const struct memory *cuda_host_memory(void) { return &memory_host; }
 size_t cuda_memory_bytes(void) { return mem_physical_bytes(); }
 void cuda_arrived(int slot) { (void)slot; }
 void cuda_zero(void *at, size_t bytes) { memset(at, 0, bytes); }
-void cuda_read(void *host, const void *at, size_t bytes) { memcpy(host, at, bytes); }
+bool cuda_read(void *host, const void *at, size_t bytes) {
+    memcpy(host, at, bytes);
+    return true;
+}
 int cuda_finish(struct err *e) {
     (void)e;
     return 0;
