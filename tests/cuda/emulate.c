@@ -151,21 +151,36 @@ static unsigned long progress(void) {
     return sum;
 }
 
+/* A number that differs from call to call: no two launches take their turns alike, so that what needs a barrier it has not got
+ * comes out differently, in one run or between two. */
+static unsigned shuffled(void) {
+    static uint32_t state = 1;
+    state = state * 1664525u + 1013904223u;
+    return state ^ state >> 15;
+}
+
 static void run_block(void) {
+    static const unsigned stride[] = {37, 41, 43, 47, 53,
+                                      59, 61, 67}; /* primes no n_threads is a multiple of: each leads through all */
     memset(fiber, 0, n_threads * sizeof *fiber);
+    volatile unsigned held = 0; /* a bit for each warp that sits this round out */
     for (volatile bool running = true; running;) {
         unsigned long before = progress();
         running = false;
-        for (volatile unsigned t = 0; t < n_threads; t++)
+        volatile unsigned t = shuffled() % n_threads;
+        const unsigned step = stride[shuffled() % 8];
+        for (volatile unsigned turn = 0; turn < n_threads; turn++, t = (t + step) % n_threads)
             if (!fiber[t].done) {
                 running = true;
-                if (!_setjmp(scheduler)) resume(t);
+                if (!(held >> t / 32 & 1) && !_setjmp(scheduler)) resume(t);
             }
+        const bool none = running && progress() == before;
         /* Every thread had its turn and none came further: some wait for a barrier or shuffle that others never reach. */
-        if (running && progress() == before) {
+        if (none && !held) {
             fprintf(stderr, "emulate: block %u: threads wait for each other at different places\n", blockIdx.x);
             abort();
         }
+        held = none ? 0 : shuffled() & shuffled();
     }
 }
 
@@ -177,9 +192,10 @@ void emulate_launch(void (*thread)(void), size_t blocks, size_t threads, size_t 
     n_threads = (unsigned)threads;
     blockDim = (struct emulate_index){n_threads, 1, 1};
     gridDim = (struct emulate_index){(unsigned)blocks, 1, 1};
+    const bool backwards = shuffled() % 2;
     for (size_t b = 0; b < blocks; b++) {
         memset(emulate_shared, 0xff, shared_bytes); /* NaN: nothing may be read before it is written */
-        blockIdx.x = (unsigned)b;
+        blockIdx.x = (unsigned)(backwards ? blocks - 1 - b : b);
         run_block();
     }
 }

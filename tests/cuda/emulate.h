@@ -1,7 +1,8 @@
 /* emulate.h - enough of CUDA to run kernels/<op>_cuda.cu on the CPU, compiled as C: every block one after the other, its threads as
- * coroutines that take turns at barriers and shuffles. What it checks: indices, orders, barriers (a thread that misses one stops the
- * program with a message), the operations against their definitions. What it cannot: speed, memory faults inside a block's arrays,
- * races between threads that a real card would run at once (threads here run in order between barriers), cuBLAS, copies. */
+ * coroutines that take turns at barriers and shuffles, in an order that differs from launch to launch and with some warps held back, so
+ * that a missing barrier shows as a wrong or a changing result (taken out one by one, 13 of the kernels' 14 do). What it checks:
+ * indices, orders, barriers (a thread that misses one stops the program with a message), the operations against their definitions.
+ * What it cannot: speed, memory faults inside a block's arrays, two threads at one memory cell in the same instant, cuBLAS, copies. */
 #ifndef SAEMILL_EMULATE_H
 #define SAEMILL_EMULATE_H
 
