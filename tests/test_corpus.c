@@ -293,7 +293,9 @@ static void names(void **state) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(corpus_open(&c, bad[i], &e), ERR_UNSUPPORTED);
         assert_null(c);
-        assert_string_equal(e.hint, "accepted are .txt and .jsonl, plain or with .zst or .gz behind it");
+        assert_string_equal(
+            e.hint,
+            "accepted are .txt and .jsonl files, plain or with .zst or .gz behind it; of a folder DIR, name DIR/*");
     }
     assert_int_equal(corpus_open(&c, TMP "/none.txt", &e), ERR_IO);
     assert_non_null(strstr(e.text, TMP "/none.txt: cannot open"));

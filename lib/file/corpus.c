@@ -37,7 +37,8 @@ int corpus_open(struct corpus **out, const char *path, struct err *e) {
     *out = NULL;
     if (!jsonl && !ends_with(path, stem, ".txt")) {
         err_set(e, ERR_UNSUPPORTED, "%s: unknown kind of corpus file", path);
-        return err_hint(e, "accepted are .txt and .jsonl, plain or with .zst or .gz behind it");
+        return err_hint(
+            e, "accepted are .txt and .jsonl files, plain or with .zst or .gz behind it; of a folder DIR, name DIR/*");
     }
     struct corpus *c = mem_array(1, sizeof *c, path, e);
     if (!c) return ERR_MEMORY;
