@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "lib/base/opt.h"
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/base/receipt.h"
 #include "lib/base/stage.h"
 #include "lib/base/store.h"

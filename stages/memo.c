@@ -20,6 +20,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/opt.h"
+#include "lib/base/outdir.h"
 #include "lib/base/outfile.h"
 #include "lib/base/progid.h"
 #include "lib/base/receipt.h"

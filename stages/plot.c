@@ -9,7 +9,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/opt.h"
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/base/stage.h"
 #include "lib/chart/chart.h"
 #include "lib/chart/kind.h"
@@ -19,6 +19,8 @@
 static const char prog[] = "plot";
 static const char purpose[] =
     "draw a figure from artifacts: DIR/plot.png with its lineage, DIR/plot.json with its numbers";
+
+static const char *const written[] = {"plot.png", "plot.json", NULL};
 
 struct args {
     struct kind_args kind;
@@ -211,8 +213,8 @@ static int write_png(const struct run *r, const char *folder, struct err *e) {
 }
 
 static int write_all(const struct args *a, const struct run *r, struct err *e) {
-    struct outfile o;
-    int rc = outdir_open(&o, a->out, e);
+    struct outdir o;
+    int rc = outdir_open(&o, a->out, prog, written, e);
     if (rc) return rc;
     rc = write_png(r, o.part, e);
     if (!rc) rc = write_json(a, r, o.part, e);
@@ -252,7 +254,8 @@ int main(int argc, char **argv) {
     if (rc > 0) return STAGE_OK;
     if (rc < 0) return stage_fail(prog, &e);
 
-    rc = kind_build(&a.kind, &r.chart, &r.inputs, &e);
+    rc = outdir_check(a.out, prog, written, &e);
+    if (!rc) rc = kind_build(&a.kind, &r.chart, &r.inputs, &e);
     if (!rc) rc = provenance(&a, t, &r, &e);
 
     if (!rc) rc = chart_draw(&r.chart, (int)a.width_px, &r.canvas, &e);

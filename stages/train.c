@@ -6,7 +6,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/opt.h"
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/sae/checkpoint.h"
@@ -20,6 +20,8 @@ struct settings {
     int64_t width, batch, steps, lr_warmup, lr_decay, lambda_warmup, dead_window, seed, threads;
     double lr, lambda, epsilon, theta_init, beta1, beta2, adam_eps, checkpoint_every;
 };
+
+static const char *const written[] = {"cfg.json", "sae_weights.safetensors", "curve.json", "train.json", NULL};
 
 /* What is open or allocated while the program runs. */
 struct run {
@@ -66,7 +68,7 @@ static int check(const struct settings *s, struct run *r, struct err *e) {
     if (s->lr_warmup + s->lr_decay > s->steps)
         return err_set(e, ERR_USAGE, PROG ": --lr-warmup %lld and --lr-decay %lld are more than --steps %lld",
                        (long long)s->lr_warmup, (long long)s->lr_decay, (long long)s->steps);
-    int rc = outfile_check(s->out, e);
+    int rc = outdir_check(s->out, PROG, written, e);
     if (rc) return rc;
     size_t need = trainer_bytes(&r->config, r->k), have = r->k->memory_bytes();
     if (need == SIZE_MAX || (have && need > have / 10 * 9)) {
@@ -154,12 +156,12 @@ static int write_summary(const struct settings *s, const struct run *r, const ch
 }
 
 static int write_all(const struct settings *s, const struct run *r, struct err *e) {
-    struct outfile o;
+    struct outdir o;
     struct sae sae = {0};
     char path[PATH_MAX];
     const char *site = st_meta(r->rows, "site"), *model = st_meta(r->rows, "model"),
                *context = st_meta(r->rows, "context");
-    int rc = outdir_open(&o, s->out, e);
+    int rc = outdir_open(&o, s->out, PROG, written, e);
     if (rc) return rc;
     rc = sae_init(&sae, r->config.arch, r->D, r->config.F, e);
     if (!rc) {

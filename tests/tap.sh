@@ -15,7 +15,7 @@ fails() { # fails STATUS TEXT COMMAND… - exit status, and TEXT in what it says
     "$@" >$T/out 2>&1
     rc=$?
     cat $T/out
-    [ $rc = "$want" ] && grep -qF -- "$text" $T/out && [ ! -e $T/none ] && [ ! -e $T/none.part ]
+    [ $rc = "$want" ] && grep -qF -- "$text" $T/out && [ ! -e $T/none ] && [ ! -e $T/none.saemill-part ]
 }
 options_exist() { # options_exist N - every declared parameter and input is an option of its program, for N programs or more (mk is the script's)
     mk -n -B drawn | awk '/--target/ {$0 = substr($0, index($0, " -- ") + 4); print}' | sort -u -k1,1 >$T/commands

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <png.h>
 
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/chart/chart.h"
 #include "lib/chart/kind.h"
 #include "lib/chart/layout.h"

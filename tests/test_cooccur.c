@@ -15,7 +15,7 @@
 
 #include "lib/analysis/clusterfile.h"
 #include "lib/analysis/cooccur.h"
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/base/rng.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/safetensors.h"

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "lib/base/arena.h"
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/base/rng.h"
 #include "lib/file/corpus.h"
 #include "lib/file/stream.h"

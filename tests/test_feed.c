@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/base/rng.h"
 #include "lib/sae/checkpoint.h"
 #include "lib/sae/feed.h"

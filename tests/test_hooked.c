@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "kernels/linear.h"
+#include "lib/base/outdir.h"
 #include "lib/lm/tokenizer.h"
 #include "tests/forward_cases.h"
 

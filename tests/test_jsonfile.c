@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "lib/base/arena.h"
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/base/rng.h"
 #include "lib/file/jsonfile.h"
 
@@ -293,7 +293,7 @@ static void full_disk(void **state) {
     assert_int_equal(rc, ERR_IO);
     assert_non_null(strstr(e.text, FILE_A ": cannot write"));
     assert_string_equal(get(FILE_A), "{\"old\":1}"); /* what was there is not lost */
-    assert_true(access(FILE_A ".part", F_OK));
+    assert_true(access(FILE_A ".saemill-part", F_OK));
     assert_int_equal(jsonfile_write(TMP "/no/folder.json", o, &e), ERR_IO);
     assert_int_equal(jsonfile_write(FILE_A, NULL, &e), ERR_MEMORY);
     json_decref(o);

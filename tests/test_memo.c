@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/base/progid.h"
 #include "lib/base/receipt.h"
 #include "lib/base/store.h"

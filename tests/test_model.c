@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "kernels/linear.h"
+#include "lib/base/outdir.h"
 #include "lib/base/arena.h"
 #include "lib/lm/model.h"
 #include "tests/lm_cases.h"

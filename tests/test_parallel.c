@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "lib/base/arena.h"
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/file/parallel.h"
 
 #define TMP       "build/tmp/test_parallel"

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/outdir.h"
 #include "lib/base/outfile.h"
 #include "lib/chart/claim.h"
 #include "lib/chart/html.h"

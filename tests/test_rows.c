@@ -177,7 +177,7 @@ static void test_overflow(void **s) {
         assert_int_equal(collect(&c, NULL, NULL, &e), ERR_NUMERIC);
         assert_non_null(strstr(e.text, "L1R: document "));
         assert_null(fopen(OUT, "rb"));
-        assert_null(fopen(OUT ".part", "rb"));
+        assert_null(fopen(OUT ".saemill-part", "rb"));
     }
 }
 

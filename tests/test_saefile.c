@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "kernels/encode.h"
+#include "lib/base/outdir.h"
 #include "lib/base/outfile.h"
 #include "lib/base/rng.h"
 #include "lib/file/safetensors.h"

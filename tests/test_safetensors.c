@@ -13,7 +13,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/bf16.h"
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/file/safetensors.h"
 
 #define FIXTURE "tests/fixtures/files/"

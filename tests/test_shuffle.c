@@ -14,7 +14,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/bf16.h"
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/base/rng.h"
 #include "lib/sae/rownorms.h"
 #include "lib/sae/shuffle.h"

@@ -14,6 +14,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/bf16.h"
+#include "lib/base/outdir.h"
 #include "lib/base/outfile.h"
 #include "lib/file/safetensors.h"
 
@@ -76,7 +77,7 @@ static void round_trip(void **state) {
     float x[15];
     if (write_mixed(TMP "/mixed.safetensors", 0, &e) || st_open(&s, TMP "/mixed.safetensors", &e))
         fail_msg("%s", e.text);
-    assert_false(exists(TMP "/mixed.safetensors.part"));
+    assert_false(exists(TMP "/mixed.safetensors" OUTFILE_PART));
     assert_int_equal(st_count(s), 6);
     for (size_t i = 0; i < 6; i++) /* aligned to the element, whatever the order of declaration */
         assert_int_equal((uintptr_t)st_at(s, i)->data % st_dtype_bytes(st_at(s, i)->dtype), 0);
@@ -144,7 +145,7 @@ static void refusals(void **state) {
     assert_int_equal(stw_declare(w, "c", ST_U8, 2, huge, &e), ERR_RANGE);
     stw_abort(w);
     stw_abort(NULL);
-    assert_false(exists(TMP "/r.safetensors") || exists(TMP "/r.safetensors.part"));
+    assert_false(exists(TMP "/r.safetensors") || exists(TMP "/r.safetensors" OUTFILE_PART));
 }
 
 static void incomplete(void **state) {
@@ -162,7 +163,7 @@ static void incomplete(void **state) {
         int rc = stw_commit(w, &e);
         assert_int_equal(rc, n == 16 ? 0 : ERR_FORMAT);
         assert_int_equal(exists(TMP "/i.safetensors"), n == 16);
-        assert_false(exists(TMP "/i.safetensors.part"));
+        assert_false(exists(TMP "/i.safetensors" OUTFILE_PART));
         if (rc) assert_non_null(strstr(e.text, "i.safetensors: b: written: want 16 bytes"));
     }
 }
@@ -234,7 +235,7 @@ static void full_disk(void **state) {
         setrlimit(RLIMIT_FSIZE, &old);
         assert_int_equal(rc, limit < 628 ? ERR_IO : 0); /* 128 bytes of header, 500 of data */
         if (rc) assert_non_null(strstr(e.text, TMP "/full.safetensors: cannot write"));
-        assert_false(exists(TMP "/full.safetensors") || exists(TMP "/full.safetensors.part"));
+        assert_false(exists(TMP "/full.safetensors") || exists(TMP "/full.safetensors" OUTFILE_PART));
     }
     signal(SIGXFSZ, handler);
 }
@@ -250,7 +251,7 @@ static void no_memory(void **state) {
         mem_fail_after(-1);
         if (rc) assert_int_equal(rc, ERR_MEMORY);
         assert_int_equal(exists(TMP "/m.safetensors"), !rc);
-        assert_false(exists(TMP "/m.safetensors.part"));
+        assert_false(exists(TMP "/m.safetensors" OUTFILE_PART));
         assert_true(n < 100);
     }
     assert_true(n > 8);

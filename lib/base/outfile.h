@@ -1,8 +1,8 @@
-/* outfile.h - outputs that are either whole or absent.
+/* outfile.h - output files that are either whole or absent; folders: outdir.h.
  *
- * A file is written as <path>.part in the same folder, flushed to disk and renamed; a folder likewise. A run that is killed
- * leaves only the .part, which the next run overwrites. While it is written the .part is locked: a second writer of the same
- * path is refused, also when the first is a leftover of a run thought dead. */
+ * A file is written as <path>.saemill-part in the same folder, flushed to disk and renamed. A run that is killed leaves only that,
+ * and the next run overwrites it: the name is one that nobody else uses (a browser writes .part). While it is written it is
+ * locked: a second writer of the same path is refused, also when the first is a leftover of a run thought dead. */
 #ifndef SAEMILL_OUTFILE_H
 #define SAEMILL_OUTFILE_H
 
@@ -13,13 +13,15 @@
 
 #include "lib/base/err.h"
 
+#define OUTFILE_PART ".saemill-part" /* ending of what is under way */
+
 struct outfile {
     char path[PATH_MAX], part[PATH_MAX];
     int fd; /* -1 when closed */
 };
 
 /* Begin, write at an offset (all of it, or an error), finish, or give up. After an error of write call outfile_abort (the file
- * stays open until then, since other threads may be writing); after one of commit the .part is gone; outfile_abort is harmless when
+ * stays open until then, since other threads may be writing); after one of commit nothing is left; outfile_abort is harmless when
  * nothing is open. Positions are bytes. Errors: ERR_IO with path and reason; also when path is a device, a pipe
  * or a folder, or another program is writing it. */
 int outfile_open(struct outfile *o, const char *path, struct err *e);
@@ -33,15 +35,12 @@ int outfile_check(const char *path, struct err *e);
 /* Write a whole small file at once, atomically. */
 int outfile_text(const char *path, const char *text, size_t n_bytes, struct err *e);
 
-/* A folder: outdir_open makes <path>.part (emptied if it is there); write files into o->part; outdir_commit renames,
- * replacing an old folder. */
-int outdir_open(struct outfile *o, const char *path, struct err *e);
-int outdir_commit(struct outfile *o, struct err *e);
-void outdir_abort(struct outfile *o);
+/* For outdir.c: open part with flags and lock it, so that one program at a time writes path. O_DIRECTORY in flags: a folder, made
+ * if it is not there. After an error *fd is -1 and nothing is held. */
+int outfile_lock(int *fd, const char *path, const char *part, int flags, struct err *e);
 
-/* Make a folder and its parents. */
-int outdir_make(const char *path, struct err *e);
-/* Remove a file or a folder with all in it; absent is fine. */
-int outdir_remove(const char *path, struct err *e);
+/* Flush the folder that holds path. The file's bytes are on disk already when this is asked: that it fails is worth a line on
+ * stderr, not the loss of the work. */
+void outfile_sync_folder_of(const char *path);
 
 #endif

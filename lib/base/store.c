@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 
 void store_path(const struct store *s, const char *kind, const char *name, char path[PATH_MAX]) {
     int n = snprintf(path, PATH_MAX, "%s/%s/%s", s->root, kind, name);

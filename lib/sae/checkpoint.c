@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/file/safetensors.h"
 
 enum { MAX_ITEMS = 16 + CURVE_SERIES };

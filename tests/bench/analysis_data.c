@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "lib/analysis/firing.h"
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/base/rng.h"
 #include "lib/file/safetensors.h"
 

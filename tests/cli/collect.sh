@@ -17,7 +17,7 @@ refused() { # refused STATUS TEXT ARGUMENTS…: nothing on stdout, the text and 
     shift 2
     $bin "$@" --out $tmp/no.st >$tmp/out 2>$tmp/err
     [ $? = "$want" ] && grep -qF -- "$text" $tmp/err && grep -q '^hint: ' $tmp/err && [ ! -s $tmp/out ] && [ ! -e $tmp/no.st ] &&
-        [ ! -e $tmp/no.st.part ]
+        [ ! -e $tmp/no.st.saemill-part ]
 }
 header() { tail -c +9 "$1" | head -c "$(od -An -tu8 -N8 "$1" | tr -d ' ')"; }
 

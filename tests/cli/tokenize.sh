@@ -71,7 +71,7 @@ $bin --model $model/gpt2 --corpus $tmp/zh/none.jsonl --out $tmp/no.st 2>$tmp/err
 check 'a missing corpus is refused'
 refused 2 '--split' --model $model/gpt2 --corpus $all --split x --out $tmp/no.st || grep -qF 'train|heldout' $tmp/err
 check 'an unknown split is a usage error'
-[ ! -e $tmp/no.st ] && [ ! -e $tmp/no.st.part ]
+[ ! -e $tmp/no.st ] && [ ! -e $tmp/no.st.saemill-part ]
 check 'a refused run leaves nothing behind'
 echo "1..$n"
 exit $failed

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/file/corpus.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/file/parallel.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
