@@ -160,8 +160,8 @@ static unsigned shuffled(void) {
 }
 
 static void run_block(void) {
-    static const unsigned stride[] = {37, 41, 43, 47, 53,
-                                      59, 61, 67}; /* primes no n_threads is a multiple of: each leads through all */
+    /* Primes no n_threads is a multiple of: each leads through all. */
+    static const unsigned stride[] = {37, 41, 43, 47, 53, 59, 61, 67};
     memset(fiber, 0, n_threads * sizeof *fiber);
     volatile unsigned held = 0; /* a bit for each warp that sits this round out */
     for (volatile bool running = true; running;) {

@@ -63,10 +63,24 @@ const float *cuda_upload(int slot, const void *x, bool bf16, float scale, size_t
     return batch[slot];
 }
 
+/* TF32 keeps ten bits of the fraction; the nearest, ties away from zero, as cvt.rna.tf32 does. */
+static float tf32(float x) {
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    u = (u + 0x1000u) & ~0x1fffu;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/* x as the matrix units take it. */
+static float operand(float x) {
+    return precision == CUDA_BF16 ? bf16_f32(bf16_of(x)) : precision == CUDA_TF32 ? tf32(x) : x;
+}
+
 static float *copy_of(const float *x, size_t n) {
     float *y = malloc(n * sizeof *y);
     CHECK(y);
-    for (size_t i = 0; i < n; i++) { y[i] = precision == CUDA_BF16 ? bf16_f32(bf16_of(x[i])) : x[i]; }
+    for (size_t i = 0; i < n; i++) y[i] = operand(x[i]);
     return y;
 }
 
@@ -84,7 +98,7 @@ static float *wide(const void *x, size_t n) {
     float *y = malloc(n * sizeof *y);
     CHECK(y);
     for (size_t i = 0; i < n; i++)
-        y[i] = precision == CUDA_BF16 ? bf16_f32(((const uint16_t *)x)[i]) : ((const float *)x)[i];
+        y[i] = precision == CUDA_BF16 ? bf16_f32(((const uint16_t *)x)[i]) : operand(((const float *)x)[i]);
     return y;
 }
 

@@ -493,8 +493,8 @@ int main(int argc, char **argv) {
     printf("%s; commit %s\n", device, argv[2 + quick]);
     const struct shape odd = {33, 300, 57, 20, 0.1, SAE_JUMPRELU, 0}, odder = {7, 41, 3, 10, 0.1, SAE_RELU, 0.9};
     const struct shape long_row = {8, 2500, 9, 40, 0.1, SAE_JUMPRELU, 0};
-    const struct shape many_rows = {33,  60,           300, 12,
-                                    0.1, SAE_JUMPRELU, 0}; /* a block of the counting sort gets several */
+    /* A block of the counting sort gets several rows. */
+    const struct shape many_rows = {33, 60, 300, 12, 0.1, SAE_JUMPRELU, 0};
     const struct shape real = {3584, 16384, 96, 64, 0.002, SAE_JUMPRELU, 0},
                        wide = {4096, 32768, 33, 64, 0.002, SAE_JUMPRELU, 0};
     for (int dense = 0; dense < 2; dense++) {
