@@ -1,7 +1,7 @@
 #!/bin/sh
 # front.sh SCALE FOLDER OUT - figures/<scale>/index.html: the papers that have a page there, each with its figures small.
 set -e
-part=$3.part$$
+part=$3.saemill-$$
 trap 'rm -f "$part"' EXIT
 {
     printf '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>saemill: %s</title>\n' "$1"

@@ -111,6 +111,12 @@ any-figure   = $(eval in.$1.plot := $(strip $3))$(call run,$1,$2,plot,$4)$(call 
 extra-figs  :=
 figure-copy = $(foreach x,png json,$(eval $(call copy-rule,$1,$x)))
 define copy-rule
-$(FIGURES)/$(SCALE)/$(PAPER)/$1.$2: $(call target,$1,plot)
+$(drawings)/$1.$2: $(call target,$1,plot) $(if $(filter $(drawings)/$1.$2,$(edited)),edited)
 	@sh mk/copy.sh $$</plot.$2 $$@
 endef
+
+# Figures that somebody has changed since they were drawn: copy.sh keeps those aside and puts the drawn ones back.
+drawings := $(FIGURES)/$(SCALE)/$(PAPER)
+edited := $(if $(wildcard $(drawings)/.drawn),$(addprefix $(drawings)/,$(shell cd '$(drawings)' && cat .drawn/* | \
+            LC_ALL=C sha256sum -c 2>/dev/null | sed -n 's/: FAILED$$//p')))
+.PHONY: edited

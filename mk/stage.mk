@@ -18,9 +18,11 @@ memo  := $(BIN)/memo
 STAGE_BIN := $(BIN)
 SLOTS := 1
 
-# make sees links (-L), so a link to nothing would count as there: remove those, and their stages run or are restored.
+# make sees links (-L), so a link to nothing would count as there: remove those (into a store; others are not ours), and their
+# stages run or are restored. A receipt that was cut off, as by a power failure, takes its target's .cmd with it: out of date.
 ifneq ($(wildcard $(RESULTS)/$(SCALE)),)
-$(shell find $(RESULTS)/$(SCALE) -xtype l -delete)
+$(shell find '$(RESULTS)/$(SCALE)' -xtype l -lname '*cas/*' -delete 2>/dev/null; \
+        grep -rLs --include='*.rec' '^sum ' '$(RESULTS)/$(SCALE)' | sed 's/rec$$/cmd/' | xargs -r rm -f 2>/dev/null)
 endif
 
 runs    :=
@@ -53,11 +55,18 @@ other-run = $(call target,$(firstword $(subst /, ,$1)),$(word 2,$(subst /, ,$1))
 source-of = $(if $(is-raw),$(raw-of),$(if $(findstring /,$3),$(call other-run,$3),$(call target,$1,$3)))
 mark-of   = $(if $(names.$1),:,.)
 
-# Collects paths in `ins`, what make has to watch in `needs`, artifacts among them in `from`; answers "--option @1. @2. …".
+# What is to be seen of a raw source without reading it: name, size, inode, dates of its files. Dates alone do not tell: mv, cp -p,
+# tar and rsync put an older file in a newer one's place. When it differs from what memo recorded, memo looks at the content.
+raw-state = $(if $(artifacts.$1),,$(if $(state.$1),,$(eval state.$1 := $(call seen,$(watch.$1))))$(state.$1))
+seen      = $(if $1,$(shell stat -L --printf '%n %s %i %.9Y %.9Z\n' $(foreach f,$1,'$f') 2>/dev/null | cksum | tr ' ' -))
+
+# Collects paths in `ins`, what make has to watch in `needs`, artifacts among them in `from`, what is to be seen of raw sources in
+# `states`; answers "--option @1. @2. …".
 inputs-of = $(firstword $(foreach v,in.$1.$2 in.$2 in.$(call program,$2),$(call known,$v)))
 one-source = $(foreach f,$(source-of),$(eval ins += $f)@$(words $(ins))$(call mark-of,$3))\
              $(eval needs += $(if $(is-raw),$(watch.$3),$(source-of)))\
-             $(eval from += $(if $(is-raw),$(artifacts.$3),$(source-of)))
+             $(eval from += $(if $(is-raw),$(artifacts.$3),$(source-of)))\
+             $(eval states := $(strip $(states) $(if $(is-raw),$(call raw-state,$3))))
 sources    = $(subst +, ,$(subst %,$(call variant,$1),$(word 2,$(subst =, ,$2))))
 one-option = --$(firstword $(subst =, ,$3)) $(foreach s,$(call sources,$2,$3),$(call one-source,$1,$2,$s))
 input-words = $(foreach o,$($(inputs-of)),$(call one-option,$1,$2,$o))
@@ -68,17 +77,18 @@ define stage-rule
 targets += $1
 changed += $(if $(call same,$(file <$1.cmd),$(ins) -- $4 $5),,$1)
 job/$1 := --store $(store) --label '$(strip $(call program,$3) $2 $(call variant,$3))' --slots $(SLOTS) \
-          $(if $(LAUNCH.$(call program,$3)),--launch '$(LAUNCH.$(call program,$3))') --target $1 --in $(ins) \
+          $(if $(LAUNCH.$(call program,$3)),--launch '$(LAUNCH.$(call program,$3))') $(if $(states),--state '$(states)') --target $1 --in $(ins) \
           -- $4 $6 $(if $7,-- $7)
 contract/$1 := $2 $3 : $(use.$(call program,$3)) : $(from)
-$1: $(needs) $4 $(if $(call same,$(file <$1.cmd),$(ins) -- $4 $5),,params-changed) | $(memo)
+$1: $(needs) $4 $(if $(call same,$(file <$1.cmd),$(ins) -- $4 $5),,params-changed) \
+    $(if $(call same,$(file <$1.raw),$(states)),,inputs-changed) $(if $(wildcard $1.rec),,receipt-missing) | $(memo)
 	@$$(memo) $$(MODE) $$(job/$1)
 .PRECIOUS: $1
 endef
-.PHONY: params-changed
+.PHONY: params-changed inputs-changed receipt-missing
 
 # $1 run, $2 instance; then $3 program, $4 words of its inputs
-instance   = $(eval ins :=)$(eval needs :=)$(eval from :=)\
+instance   = $(eval ins :=)$(eval needs :=)$(eval from :=)$(eval states :=)\
              $(call instance-1,$1,$2,$(call program,$2),$(call input-words,$1,$2))
 words-of   = $(strip $4 $(foreach p,$(use.$3),$(call $5,$p,$1,$2)) $(fixed.$3) --out @O)
 instance-1 = $(eval $(call stage-rule,$(call target,$1,$2),$1,$2,$(STAGE_BIN)/$3,$\

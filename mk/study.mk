@@ -1,8 +1,8 @@
 # study.mk - what can be asked of the declared runs: figures, plan, audit, why, gc, recheck.
 
 MODE :=
-drawn := $(foreach f,$(figs),$(FIGURES)/$(SCALE)/$(PAPER)/$f.png $(FIGURES)/$(SCALE)/$(PAPER)/$f.json)
-index := $(FIGURES)/$(SCALE)/$(PAPER)/index.html
+drawn := $(foreach f,$(figs),$(drawings)/$f.png $(drawings)/$f.json)
+index := $(drawings)/index.html
 front := $(FIGURES)/$(SCALE)/index.html
 
 # The page: an instance like any other, and a copy of it in figures/.
@@ -15,15 +15,15 @@ watch.FIGURES  := $(drawn)
 names.FIGURES  := yes
 artifacts.FIGURES := $(foreach f,$(figs),$(call target,$f,plot))
 in.page        := figures=FIGURES claims=CLAIMS captions=CAPTIONS
-fixed.page     := --scale $(SCALE) --from $(FIGURES)/$(SCALE)/$(PAPER)
+fixed.page     := --scale $(SCALE) --from $(drawings)
 $(call run,index,,page)
-$(index): $(call target,index,page)
+$(index): $(call target,index,page) $(if $(filter $(index),$(edited)),edited)
 	@sh mk/copy.sh $< $@
 
 # Of the targets that were made at all: whose command changed since.
 recorded  = $(filter $(wildcard $(targets)),$(changed))
 
-.PHONY: figures drawn sweep plan audit why gc recheck contract
+.PHONY: figures drawn sweep plan audit heal why gc recheck contract
 ifneq ($(each),)
 figures: | $(first) ## the main job: every figure of every paper (or of PAPER=) at SCALE, and figures/<scale>/index.html
 	@set -e; $(foreach p,$(each),$(MAKE) PAPER=$p figures;)
@@ -38,7 +38,7 @@ drawn: $(drawn) $(index) $(front)
 $(front): $(index) mk/front.sh
 	@sh mk/front.sh $(SCALE) $(@D) $@
 
-extra := $(foreach f,$(extra-figs),$(FIGURES)/$(SCALE)/$(PAPER)/$f.png $(FIGURES)/$(SCALE)/$(PAPER)/$f.json)
+extra := $(foreach f,$(extra-figs),$(drawings)/$f.png $(drawings)/$f.json)
 sweep: $(extra) $(BIN)/audit ## figures that need more runs than the paper's own (the choice of lambda); much longer than `make figures`
 	@$(if $(extra),$(BIN)/audit --store $(store) --targets $(foreach f,$(extra-figs),$(call target,$f,plot)),echo 'sweep: no extra runs are declared at SCALE=$(SCALE)')
 	@$(if $(extra),printf 'look at %s\n' $(filter %.png,$(extra)))
@@ -46,8 +46,11 @@ sweep: $(extra) $(BIN)/audit ## figures that need more runs than the paper's own
 plan: $(programs) ## what `make figures` would execute and what it would restore, with recorded times; executes nothing
 	@{ $(MAKE) -s contract; $(MAKE) -k -s MODE='--mode plan' drawn 2>&1; } | awk -v root='$(call target,index,page)' -v store=$(store) -f mk/plan.awk
 
-audit: $(BIN)/audit ## prove that no result is stale, foreign or missing; DEEP=1 hashes every stored artifact again
-	@$(BIN)/audit --store $(store) --results $(here)$(if $(DEEP), --deep)$(if $(recorded), --changed $(recorded))
+audit: $(BIN)/audit ## prove that no result is stale, foreign, damaged or missing; DEEP=1 hashes every stored artifact again
+	@$(BIN)/audit --store $(store) --results $(here)$(if $(DEEP), --deep)$(if $(recorded), --changed $(recorded))$(if $(edited), --edited $(edited))
+
+heal: $(BIN)/audit ## put damaged results aside with all that was made from them; the next `make figures` makes them anew
+	@$(BIN)/audit --store $(store) --results $(RESULTS) --deep --heal
 
 why: $(programs) ## why T=<target, or run/instance> would be made again: old and new words, inputs, program
 	@$(if $(T),$(if $(why_t),$(foreach t,$(why_t),$(memo) --mode why $(job/$t);),echo 'why: no target is called $(T)' >&2; exit 2),echo 'why: say make why T=run/instance' >&2; exit 2)
@@ -65,4 +68,4 @@ contract: ; @$(foreach t,$(targets),$(info $t : $(contract/$t)))true
 
 # make fig3: one figure
 .PHONY: $(figs) $(extra-figs)
-$(foreach f,$(figs) $(extra-figs),$(eval $f: $(FIGURES)/$(SCALE)/$(PAPER)/$f.png $(FIGURES)/$(SCALE)/$(PAPER)/$f.json))
+$(foreach f,$(figs) $(extra-figs),$(eval $f: $(drawings)/$f.png $(drawings)/$f.json))

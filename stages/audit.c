@@ -1,15 +1,19 @@
 /* audit.c - is every artifact what its receipt says, and were its inputs what they are now?
  *
- * Reads receipts and links, hashes programs, and hashes raw inputs only where their dates changed. Changes nothing. */
+ * Reads receipts and links, hashes programs, artifacts up to 64 MB or with another date than the store gave them (--deep: all),
+ * and raw inputs only where their dates changed. Changes nothing, but with --heal: what is damaged goes to quarantine with all
+ * that was made from it, receipts that cannot be read are removed, and make makes them anew. */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <dirent.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/opt.h"
 #include "lib/base/progid.h"
+#include "lib/base/quarantine.h"
 #include "lib/base/receipt.h"
 #include "lib/base/stage.h"
 #include "lib/base/store.h"
@@ -18,7 +22,7 @@ static const char prog[] = "audit";
 static const char purpose[] =
     "compare every receipt with what is there now; exit 1 naming what is stale, foreign or missing";
 
-enum { N_OPTIONS = 5, PROGRAMS_MAX = 64 };
+enum { N_OPTIONS = 7, PROGRAMS_MAX = 64 };
 
 struct seen_program {
     char path[256], id[HASH_HEX];
@@ -26,11 +30,11 @@ struct seen_program {
 
 struct audit {
     const char *store_root;
-    struct opt_list results, targets, changed;
-    bool deep;
+    struct opt_list results, targets, changed, edited;
+    bool deep, heal;
     struct store store;
     struct seen_program program[PROGRAMS_MAX];
-    size_t n_programs, n_artifacts, n_bad;
+    size_t n_programs, n_artifacts, n_bad, n_damaged, n_healed;
     char **seen; /* targets looked at, when following inputs */
     size_t n_seen;
 };
@@ -53,6 +57,15 @@ static void table(struct audit *a, struct opt t[N_OPTIONS]) {
          .dst = &a->changed,
          .preset = "",
          .help = "targets whose command is no longer the recorded one"},
+        {.name = "edited",
+         .type = OPT_INPUTS,
+         .dst = &a->edited,
+         .preset = "",
+         .help = "figures that are no longer what was drawn"},
+        {.name = "heal",
+         .type = OPT_FLAG,
+         .dst = &a->heal,
+         .help = "put what is damaged, and what was made from it, aside for make to make anew; with --deep"},
         {.name = "deep", .type = OPT_FLAG, .dst = &a->deep, .help = "also hash every artifact in the store again"},
     };
     memcpy(t, o, sizeof o);
@@ -77,12 +90,43 @@ static const char *program_now(struct audit *a, const char *path) {
     return p->id;
 }
 
+/* An artifact whose bytes are not those of its name. */
+static int damaged(struct audit *a, const char *what, const char *hex, const struct err *why, struct err *e) {
+    size_t n;
+    bad(a, "DAMAGED", what, why->text, "");
+    a->n_damaged++;
+    if (!a->heal) return 0;
+    int rc = quarantine(&a->store, hex, &n, e);
+    if (rc) return rc;
+    printf("HEALED   %s: it and %zu results made from it are in %s/quarantine\n", what, n, a->store.root);
+    a->n_healed++;
+    return 0;
+}
+
+static int unreadable(struct audit *a, const char *path, struct err *e) {
+    char cmd[PATH_MAX];
+    struct receipt r;
+    struct err why = {0};
+    receipt_read(path, &r, &why);
+    receipt_free(&r);
+    bad(a, "DAMAGED", path, why.text, "");
+    a->n_damaged++;
+    if (!a->heal) return 0;
+    snprintf(cmd, sizeof cmd, "%.*scmd", (int)(strlen(path) - strlen("rec")), path);
+    if ((unlink(cmd) && errno != ENOENT) || unlink(path)) return err_errno(e, "%s: cannot remove", path);
+    printf("HEALED   %s: removed\n", path);
+    a->n_healed++;
+    return 0;
+}
+
 static int check_receipt(const char *path, const struct receipt *r, void *ctx, struct err *e) {
     struct audit *a = ctx;
     char target[PATH_MAX], now[HASH_HEX];
-    (void)e;
-    snprintf(target, sizeof target, "%.*s", (int)(strlen(path) - strlen(".rec")), path);
+    struct err why;
+    int rc = 0;
     a->n_artifacts++;
+    if (!r) return unreadable(a, path, e);
+    snprintf(target, sizeof target, "%.*s", (int)(strlen(path) - strlen(".rec")), path);
     struct stat s;
     if (lstat(target, &s))
         bad(a, "MISSING", target, "the target is gone", "");
@@ -90,16 +134,17 @@ static int check_receipt(const char *path, const struct receipt *r, void *ctx, s
         bad(a, "FOREIGN", target, "it is not the result that its receipt names, ", r->out);
     else if (!store_has(&a->store, now))
         bad(a, "MISSING", target, "its artifact is not in the store, ", now);
+    else if (store_verify(&a->store, now, a->deep, &why))
+        rc = damaged(a, target, now, &why, e);
     const char *id = program_now(a, r->program);
     if (id && strcmp(id, r->program_id)) bad(a, "STALE", target, "the program changed since: ", r->program);
     for (size_t i = 0; i < r->n_in; i++) {
-        struct err why;
         if (store_hash_input(&a->store, r->in[i].path, now, NULL, &why))
             bad(a, "MISSING", target, "input gone: ", why.text);
         else if (strcmp(now, r->in[i].hash))
             bad(a, "STALE", target, "made from another version of ", r->in[i].path);
     }
-    return 0;
+    return rc;
 }
 
 /* 1 when a target was seen before, 0 when it is new and now noted. */
@@ -125,8 +170,7 @@ static int follow(struct audit *a, const char *target, struct err *e) {
         bad(a, "MISSING", target, "it has no receipt", "");
         return 0;
     }
-    rc = receipt_read(rec, &r, e);
-    if (!rc) rc = check_receipt(rec, &r, a, e);
+    rc = check_receipt(rec, receipt_read(rec, &r, NULL) ? NULL : &r, a, e);
     for (size_t i = 0; !rc && i < r.n_in; i++)
         if (snprintf(rec, sizeof rec, "%s.rec", r.in[i].path) < (int)sizeof rec && !stat(rec, &s))
             rc = follow(a, r.in[i].path, e);
@@ -134,23 +178,42 @@ static int follow(struct audit *a, const char *target, struct err *e) {
     return rc;
 }
 
+/* The artifacts that no receipt looked at names. */
 static int check_store(struct audit *a, struct err *e) {
-    char folder[PATH_MAX], path[PATH_MAX], hex[HASH_HEX];
+    char folder[PATH_MAX], path[PATH_MAX];
     store_path(&a->store, "cas", "", folder);
     DIR *d = opendir(folder);
-    if (!d) return err_errno(e, "%s: cannot list", folder);
+    if (!d) return errno == ENOENT ? 0 : err_errno(e, "%s: cannot list", folder);
     size_t n = 0;
     int rc = 0;
     for (struct dirent *f; !rc && (f = readdir(d));) {
-        if (f->d_name[0] == '.') continue;
+        struct err why = {0};
+        if (strspn(f->d_name, "0123456789abcdef") != HASH_HEX - 1 || f->d_name[HASH_HEX - 1]) continue;
         store_path(&a->store, "cas", f->d_name, path);
-        rc = hash_content(path, hex, e);
-        if (!rc && strcmp(hex, f->d_name)) bad(a, "DAMAGED", path, "its content hashes to ", hex);
+        if (store_verify(&a->store, f->d_name, true, &why))
+            rc = why.code == ERR_FORMAT ? damaged(a, path, f->d_name, &why, e) : err_set(e, why.code, "%s", why.text);
         n++;
     }
     closedir(d);
     if (!rc) printf("audit: %zu stored artifacts hashed again\n", n);
     return rc;
+}
+
+static void summary(const struct audit *a) {
+    if (!a->n_bad) {
+        printf("audit: %zu artifacts, all as recorded\n", a->n_artifacts);
+        return;
+    }
+    printf("audit: %zu artifacts, %zu findings\n", a->n_artifacts, a->n_bad);
+    if (a->n_damaged && a->n_healed == a->n_damaged)
+        printf("hint: make figures makes anew what was put aside\n");
+    else if (a->n_damaged)
+        printf("hint: make heal puts what is damaged aside, with what was made from it; then make figures makes it "
+               "anew\n");
+    else
+        printf("hint: make figures remakes what is stale or missing; remove a foreign target, or the folder of a run "
+               "that is no "
+               "longer declared\n");
 }
 
 int main(int argc, char **argv) {
@@ -160,24 +223,21 @@ int main(int argc, char **argv) {
     table(&a, t);
     int rc = opt_parse(prog, purpose, t, N_OPTIONS, argc, argv, &e);
     if (rc == 1) return STAGE_OK;
-    if (!rc) rc = store_open(&a.store, a.store_root, true, &e);
+    if (!rc) rc = store_open(&a.store, a.store_root, a.heal ? STORE_RUN : STORE_LOOK, &e);
+    if (!rc && a.deep) rc = check_store(&a, &e); /* first: what heals what is damaged leaves links to nothing */
     for (size_t i = 0; !rc && i < a.results.n; i++) rc = receipt_walk(a.results.item[i], check_receipt, &a, &e);
     for (size_t i = 0; !rc && i < a.targets.n; i++) rc = follow(&a, a.targets.item[i], &e);
     for (size_t i = 0; !rc && i < a.changed.n; i++)
         bad(&a, "STALE", a.changed.item[i], "its command is no longer the recorded one", "");
-    if (!rc && a.deep) rc = check_store(&a, &e);
-    if (!rc) {
-        if (a.n_bad)
-            printf("audit: %zu artifacts, %zu findings\nhint: make figures remakes what is stale or missing; remove a "
-                   "foreign "
-                   "target, or the folder of a run that is no longer declared\n",
-                   a.n_artifacts, a.n_bad);
-        else
-            printf("audit: %zu artifacts, all as recorded\n", a.n_artifacts);
-    }
+    for (size_t i = 0; !rc && i < a.edited.n; i++)
+        bad(&a, "CHANGED", a.edited.item[i],
+            "it is no longer what was drawn: make figures keeps it under changed/ and puts the "
+            "drawn one back",
+            "");
+    if (!rc) summary(&a);
     store_close(&a.store);
     for (size_t i = 0; i < a.n_seen; i++) free(a.seen[i]);
     free(a.seen);
     opt_free(t, N_OPTIONS);
-    return rc ? stage_fail(prog, &e) : a.n_bad ? STAGE_FAILED : STAGE_OK;
+    return rc ? stage_fail(prog, &e) : a.n_bad > a.n_healed ? STAGE_FAILED : STAGE_OK;
 }

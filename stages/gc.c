@@ -1,10 +1,11 @@
-/* gc.c - free what no receipt reaches: artifacts, keys, locks, remembered hashes of inputs that are gone, left-over
- * work.
+/* gc.c - free what no receipt reaches: artifacts, keys, locks, remembered hashes of inputs that are gone, quarantine, and what
+ * kills have left behind.
  *
- * The working folder of a run that was killed is kept as long as its target has not been made since: it is where that
- * run resumes. */
+ * The working folder of a run that was killed is kept as long as its target has not been made since: it is where that run
+ * resumes. Whatever has a name that saemill does not give is left alone and named. */
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +50,12 @@ static void table(struct gc *g, struct opt t[N_OPTIONS]) {
 
 static int by_hex(const void *a, const void *b) { return memcmp(a, b, HASH_HEX); }
 
+/* The artifact of a receipt is alive; of one that cannot be read, the artifact that its target links to. */
 static int note(const char *path, const struct receipt *r, void *ctx, struct err *e) {
     struct gc *g = ctx;
+    char target[PATH_MAX], linked[HASH_HEX];
+    snprintf(target, sizeof target, "%.*s", (int)(strlen(path) - strlen(".rec")), path);
+    if (!r && !store_linked(target, linked)) return 0;
     if (g->n_live == g->cap) {
         size_t cap = g->cap ? 2 * g->cap : 256;
         void *p = realloc(g->live, cap * sizeof *g->live);
@@ -58,7 +63,7 @@ static int note(const char *path, const struct receipt *r, void *ctx, struct err
         g->live = p;
         g->cap = cap;
     }
-    memcpy(g->live[g->n_live++], r->out, HASH_HEX);
+    memcpy(g->live[g->n_live++], r ? r->out : linked, HASH_HEX);
     return 0;
 }
 
@@ -122,23 +127,76 @@ static bool lock_is_live(const struct gc *g, const char *path, const char *name)
     return !strcmp(name, "all"); /* the one we hold */
 }
 
+static bool never(const struct gc *g, const char *path, const char *name) {
+    (void)g, (void)path, (void)name;
+    return false;
+}
+
+static bool always(const struct gc *g, const char *path, const char *name) {
+    (void)g, (void)path, (void)name;
+    return true;
+}
+
+/* A file under way whose process is gone. */
+static bool abandoned(const char *name) {
+    long pid;
+    return store_leftover(name, &pid) && kill((pid_t)pid, 0) && errno == ESRCH;
+}
+
+/* Names that saemill gives: 32 digits (also behind "in." or "check."), slot.<n>, the lock on all. */
+static bool is_our_name(const char *name) {
+    if (!strncmp(name, "in.", 3)) name += 3;
+    if (!strncmp(name, "check.", 6)) name += 6;
+    return (strspn(name, "0123456789abcdef") == HASH_HEX - 1 && !name[HASH_HEX - 1]) ||
+           (!strncmp(name, "slot.", 5) && !name[5 + strspn(name + 5, "0123456789")]) || !strcmp(name, "all");
+}
+
+static int drop(struct gc *g, const char *path, struct err *e) {
+    g->freed_bytes += blocks_bytes(path);
+    g->n_freed++;
+    return outdir_remove(path, e);
+}
+
+/* One folder of the store: `live` decides about names that are ours. */
 static int sweep(struct gc *g, const char *kind, bool (*live)(const struct gc *, const char *, const char *),
                  size_t *kept, struct err *e) {
     char folder[PATH_MAX], path[PATH_MAX];
     store_path(&g->store, kind, "", folder);
     DIR *d = opendir(folder);
-    if (!d) return err_errno(e, "%s: cannot list", folder);
+    if (!d) return errno == ENOENT ? 0 : err_errno(e, "%s: cannot list", folder);
     int rc = 0;
     for (struct dirent *f; !rc && (f = readdir(d));) {
         if (!strcmp(f->d_name, ".") || !strcmp(f->d_name, "..")) continue;
         store_path(&g->store, kind, f->d_name, path);
-        if (live(g, path, f->d_name)) {
-            if (kept) ++*kept;
+        if (abandoned(f->d_name))
+            rc = drop(g, path, e);
+        else if (live == always)
             continue;
-        }
-        g->freed_bytes += blocks_bytes(path);
-        g->n_freed++;
-        rc = outdir_remove(path, e);
+        else if (!is_our_name(f->d_name))
+            printf("FOREIGN  %s: not made by saemill: left alone\n", path);
+        else if (!live(g, path, f->d_name))
+            rc = drop(g, path, e);
+        else if (kept)
+            ++*kept;
+    }
+    closedir(d);
+    return rc;
+}
+
+/* What kills left among results and figures; links are not followed, the store is not entered. */
+static int sweep_leftovers(struct gc *g, const char *folder, struct err *e) {
+    char path[PATH_MAX];
+    DIR *d = opendir(folder);
+    if (!d) return errno == ENOENT ? 0 : err_errno(e, "%s: cannot list", folder);
+    int rc = 0;
+    for (struct dirent *f; !rc && (f = readdir(d));) {
+        struct stat s;
+        if (!strcmp(f->d_name, ".") || !strcmp(f->d_name, "..") || !strcmp(f->d_name, "store")) continue;
+        if (snprintf(path, sizeof path, "%s/%s", folder, f->d_name) >= (int)sizeof path || lstat(path, &s)) continue;
+        if (S_ISDIR(s.st_mode))
+            rc = sweep_leftovers(g, path, e);
+        else if (abandoned(f->d_name))
+            rc = drop(g, path, e);
     }
     closedir(d);
     return rc;
@@ -151,7 +209,12 @@ int main(int argc, char **argv) {
     table(&g, t);
     int rc = opt_parse(prog, purpose, t, N_OPTIONS, argc, argv, &e);
     if (rc == 1) return STAGE_OK;
-    if (!rc) rc = store_open(&g.store, g.store_root, false, &e);
+    if (!rc && access(g.store_root, F_OK) && errno == ENOENT) {
+        printf("gc: no store at %s yet\n", g.store_root);
+        opt_free(t, N_OPTIONS);
+        return STAGE_OK;
+    }
+    if (!rc) rc = store_open(&g.store, g.store_root, STORE_ALONE, &e);
     for (size_t i = 0; !rc && i < g.results.n; i++) rc = receipt_walk(g.results.item[i], note, &g, &e);
     if (!rc && g.n_live) qsort(g.live, g.n_live, sizeof *g.live, by_hex);
     /* Keys before artifacts: a kill in between leaves artifacts that the next gc frees, never a key without its
@@ -161,6 +224,9 @@ int main(int argc, char **argv) {
     if (!rc) rc = sweep(&g, "cas", cas_is_live, &g.n_kept, &e);
     if (!rc) rc = sweep(&g, "inputs", input_is_live, NULL, &e);
     if (!rc) rc = sweep(&g, "lock", lock_is_live, NULL, &e);
+    if (!rc) rc = sweep(&g, "times", always, NULL, &e);
+    if (!rc) rc = sweep(&g, "quarantine", never, NULL, &e);
+    for (size_t i = 0; !rc && i < g.results.n; i++) rc = sweep_leftovers(&g, g.results.item[i], &e);
     if (!rc) {
         printf("gc: %zu entries freed, %llu bytes; %zu artifacts kept", g.n_freed, g.freed_bytes, g.n_kept);
         if (g.n_wip_kept) printf("; %zu unfinished runs kept (make gc WIP=1 removes them)", g.n_wip_kept);

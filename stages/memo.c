@@ -7,8 +7,10 @@
  * text. Paths, the launcher and the words after the second -- (threads, checkpoints) are outside it: they cannot change
  * the result. A key seen before executes nothing: the target becomes a link to the stored artifact. See base/store.h
  * for the folders and base/receipt.h for what is written beside the target. */
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +23,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/opt.h"
 #include "lib/base/outdir.h"
-#include "lib/base/outfile.h"
 #include "lib/base/progid.h"
+#include "lib/base/quarantine.h"
 #include "lib/base/receipt.h"
 #include "lib/base/stage.h"
 #include "lib/base/store.h"
@@ -34,12 +36,12 @@ static const char purpose[] =
 enum { MUST_RUN = 3 }; /* exit status of --mode plan when the result is not in the store */
 
 struct args {
-    const char *store, *target, *label, *mode, *launch;
+    const char *store, *target, *label, *mode, *launch, *state;
     struct opt_list in;
     int64_t slots;
 };
 
-enum { N_OPTIONS = 7 };
+enum { N_OPTIONS = 8 };
 
 static void table(struct args *a, struct opt t[N_OPTIONS]) {
     const struct opt o[N_OPTIONS] = {
@@ -70,6 +72,11 @@ static void table(struct args *a, struct opt t[N_OPTIONS]) {
          .dst = &a->in,
          .preset = "",
          .help = "input files and folders: @1. @2. …, or @1: when the last two parts of its path count too"},
+        {.name = "state",
+         .type = OPT_TEXT,
+         .dst = &a->state,
+         .preset = "",
+         .help = "what make saw of the raw inputs (sizes, dates, inodes), kept beside the target for it to compare"},
         {.name = "slots",
          .type = OPT_INT,
          .dst = &a->slots,
@@ -169,13 +176,30 @@ static long long read_ms(const struct job *j) {
     return ms;
 }
 
-/* The result of this key, if it is stored: 1, with out and ms filled. */
+static void put_aside(const struct job *j, const char *hex, const struct err *why) {
+    struct err e;
+    size_t n;
+    fprintf(stderr, "memo: %s: %s\n", j->a.label, why->text);
+    if (quarantine(&j->store, hex, &n, &e))
+        fprintf(stderr, "memo: %s\n", e.text);
+    else
+        fprintf(stderr,
+                "memo: it is in %s/quarantine now, with %zu results made from it: make figures makes them anew\n",
+                j->store.root, n);
+}
+
+/* The result of this key, if it is stored and whole: 1, with out and ms filled. */
 static int stored(struct job *j) {
     char path[PATH_MAX];
     struct receipt old;
+    struct err why;
     store_path(&j->store, "ac", j->now.key, path);
     if (receipt_read(path, &old, NULL)) return 0;
     int hit = store_has(&j->store, old.out);
+    if (hit && store_verify(&j->store, old.out, false, &why)) {
+        if (why.code == ERR_FORMAT && !strcmp(j->a.mode, "run")) put_aside(j, old.out, &why);
+        hit = 0;
+    }
     if (hit) {
         memcpy(j->now.out, old.out, HASH_HEX);
         j->now.ms = old.ms;
@@ -217,19 +241,34 @@ static char *command_text(const struct job *j) {
     return text;
 }
 
+/* A file or folder where the link goes (results that were copied without their links) gives way if it is what its receipt says;
+ * what somebody else put there stays, and store_link says so. */
+static int make_room(const struct job *j, const char *rec, struct err *e) {
+    struct stat st;
+    struct receipt old;
+    char is[HASH_HEX];
+    if (lstat(j->a.target, &st) || S_ISLNK(st.st_mode) || receipt_read(rec, &old, NULL)) return 0;
+    bool ours = !hash_content(j->a.target, is, NULL) && !strcmp(is, old.out);
+    receipt_free(&old);
+    return ours ? outdir_remove(j->a.target, e) : 0;
+}
+
 /* Make the target name the result. Without its .cmd a target is out of date to make: so that goes first and comes last,
  * and a kill in between costs a second look, never a wrong answer. */
 static int publish(struct job *j, struct err *e) {
-    char rec[PATH_MAX], cmd[PATH_MAX];
+    char rec[PATH_MAX], cmd[PATH_MAX], raw[PATH_MAX];
     if (snprintf(rec, sizeof rec, "%s.rec", j->a.target) >= (int)sizeof rec ||
+        snprintf(raw, sizeof raw, "%s.raw", j->a.target) >= (int)sizeof raw ||
         snprintf(cmd, sizeof cmd, "%s.cmd", j->a.target) >= (int)sizeof cmd)
         return err_set(e, ERR_IO, "%s: path too long", j->a.target);
     int rc = unlink(cmd) && errno != ENOENT && errno != ENOTDIR ? err_errno(e, "%s: cannot remove", cmd) : 0;
+    if (!rc) rc = make_room(j, rec, e);
     if (!rc) rc = store_link(&j->store, j->now.out, j->a.target, e);
     char *text = receipt_text(&j->now), *command = command_text(j);
     if (!rc && (!text || !command)) rc = err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
-    if (!rc) rc = store_text(rec, text, strlen(text), e);
-    if (!rc) rc = store_text(cmd, command, strlen(command), e);
+    if (!rc) rc = store_text(rec, text, strlen(text), true, e);
+    if (!rc && *j->a.state) rc = store_text(raw, j->a.state, strlen(j->a.state), true, e);
+    if (!rc) rc = store_text(cmd, command, strlen(command), true, e);
     free(text);
     free(command);
     return rc;
@@ -240,11 +279,11 @@ static int remember(struct job *j, struct err *e) {
     char *text = receipt_text(&j->now);
     if (!text) return err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
     store_path(&j->store, "ac", j->now.key, path);
-    int rc = store_text(path, text, strlen(text), e);
+    int rc = store_text(path, text, strlen(text), true, e);
     free(text);
     store_path(&j->store, "times", j->now.stage, path);
     snprintf(ms, sizeof ms, "%lld\n", j->now.ms);
-    return rc ? rc : store_text(path, ms, strlen(ms), e);
+    return rc ? rc : store_text(path, ms, strlen(ms), false, e);
 }
 
 /* ---- running ---- */
@@ -352,12 +391,54 @@ static int take_slot(const struct job *j, int *fd, struct err *e) {
     return 0;
 }
 
+/* Links in a working folder were planted there: no stage of ours makes one, and none may write through one. */
+static int refuse_links(const char *folder, struct err *e) {
+    DIR *d = opendir(folder);
+    struct stat st;
+    int rc = 0;
+    if (!d) return err_errno(e, "%s: cannot list", folder);
+    for (struct dirent *f; !rc && (f = readdir(d));) {
+        char path[PATH_MAX];
+        if (!strcmp(f->d_name, ".") || !strcmp(f->d_name, "..")) continue;
+        if (snprintf(path, sizeof path, "%s/%s", folder, f->d_name) >= (int)sizeof path || lstat(path, &st)) continue;
+        if (S_ISLNK(st.st_mode)) {
+            err_set(e, ERR_IO, "%s: a link in a working folder: not followed", path);
+            rc = err_hint(e, "nothing of saemill makes one: see where it leads, and remove it");
+        } else if (S_ISDIR(st.st_mode))
+            rc = refuse_links(path, e);
+    }
+    closedir(d);
+    return rc;
+}
+
+/* The working folder of this key: made, or as a run that was cut short left it. */
+static int open_wip(const struct job *j, struct err *e) {
+    struct stat st;
+    if (mkdir(j->wip, 0755) && errno != EEXIST) return err_errno(e, "%s: cannot make the folder", j->wip);
+    if (lstat(j->wip, &st)) return err_errno(e, "%s: cannot open", j->wip);
+    if (!S_ISDIR(st.st_mode)) {
+        err_set(e, ERR_IO, "%s: is no folder but a link or a file: not used", j->wip);
+        return err_hint(e, "nothing of saemill makes one: see what it is, and remove it");
+    }
+    return refuse_links(j->wip, e);
+}
+
+/* After a failure: was it the input? */
+static void blame_inputs(const struct job *j) {
+    char hex[HASH_HEX];
+    struct err why;
+    for (size_t i = 0; i < j->now.n_in; i++)
+        if (store_linked(j->now.in[i].path, hex) && store_has(&j->store, hex) &&
+            store_verify(&j->store, hex, true, &why) == ERR_FORMAT)
+            put_aside(j, hex, &why);
+}
+
 /* Make wip ready, run, and see that there is an output. 0, an error, or the stage's own exit status (> 0). */
 static int execute(struct job *j, struct err *e) {
     const char *base = strrchr(j->a.target, '/'), *dot = strrchr(base ? base : j->a.target, '.');
     char path[PATH_MAX];
     struct stat st;
-    int rc = outdir_make(j->wip, e), status = 0;
+    int rc = open_wip(j, e), status = 0;
     if (snprintf(j->out, sizeof j->out, "%.*s/out%s", PATH_MAX - 80, j->wip, dot && strlen(dot) < 64 ? dot : "") < 0)
         return ERR_IO;
     if (!rc) rc = outdir_remove(j->out, e);
@@ -368,6 +449,7 @@ static int execute(struct job *j, struct err *e) {
     if (!rc) rc = run_child(j, &status, e);
     if (rc) return rc;
     if (status) {
+        blame_inputs(j);
         fprintf(stderr, "memo: %s: exit status %d; the target is as it was, the working folder is kept: %s\n",
                 j->a.label, status, j->wip);
         return status;
@@ -490,7 +572,7 @@ static int put_inputs(const struct receipt *old, const struct receipt *now) {
     return n;
 }
 
-static int why(struct job *j, struct err *e) {
+static int why(struct job *j) {
     char path[PATH_MAX], hex[HASH_HEX];
     struct receipt old;
     int hit = stored(j), n = 0;
@@ -499,22 +581,22 @@ static int why(struct job *j, struct err *e) {
     struct stat st;
     if (stat(path, &st))
         printf("  never made\n");
+    else if (receipt_read(path, &old, NULL))
+        printf("  its receipt cannot be read\n");
     else {
-        int rc = receipt_read(path, &old, e);
-        if (rc) return stage_fail(prog, e);
         n = put_missing("<", &old, &j->now) + put_missing(">", &j->now, &old) + put_inputs(&old, &j->now);
         if (strcmp(old.program_id, j->now.program_id)) {
             printf("  program %s: was %.12s, is %.12s\n", j->now.program, old.program_id, j->now.program_id);
             n++;
         }
-        if (!n && !strcmp(old.key, j->now.key) && store_linked(j->a.target, hex) && !strcmp(hex, old.out) &&
-            store_has(&j->store, hex)) {
+        bool same = !n && !strcmp(old.key, j->now.key) && store_linked(j->a.target, hex) && !strcmp(hex, old.out) &&
+                    store_has(&j->store, hex);
+        receipt_free(&old);
+        if (same) {
             printf("  nothing changed\n");
-            receipt_free(&old);
             return STAGE_OK;
         }
         if (!n) printf("  the target or its artifact is missing or not what the receipt says\n");
-        receipt_free(&old);
     }
     printf("  %s\n",
            hit ? "the result is in the store: make restores it" : "the result is not in the store: the stage must run");
@@ -551,11 +633,22 @@ static int take_command(struct job *j, int argc, char **argv, int *own, struct e
     return 0;
 }
 
+/* A receipt on the way here that cannot be read: without its .cmd its target is out of date, and make puts it right. */
+static int lineage(struct job *j, struct err *e) {
+    char bad[PATH_MAX];
+    int rc = receipt_lineage(&j->now, &j->lineage, bad, e);
+    size_t n = strlen(bad);
+    if (!n) return rc;
+    memcpy(bad + n - 3, "cmd", 3);
+    unlink(bad);
+    return err_hint(e, "run make again: it is made anew");
+}
+
 static int prepare(struct job *j, struct err *e) {
-    int rc = store_open(&j->store, j->a.store, true, e);
+    int rc = store_open(&j->store, j->a.store, STORE_RUN, e);
     if (!rc) rc = progid(j->now.program, j->now.program_id, e);
     if (!rc) rc = hash_inputs(j, e);
-    if (!rc && uses(j, "@L")) rc = receipt_lineage(&j->now, &j->lineage, e);
+    if (!rc && uses(j, "@L")) rc = lineage(j, e);
     if (!rc) rc = make_key(j, e);
     if (rc) return rc;
     j->last_ms = read_ms(j);
@@ -568,7 +661,7 @@ int main(int argc, char **argv) {
     struct opt t[N_OPTIONS];
     struct err e = {0};
     int own;
-    j.a.label = j.a.launch = "";
+    j.a.label = j.a.launch = j.a.state = "";
     table(&j.a, t);
     int rc = take_command(&j, argc, argv, &own, &e);
     if (!rc) rc = opt_parse(prog, purpose, t, N_OPTIONS, own, argv, &e);
@@ -578,7 +671,7 @@ int main(int argc, char **argv) {
     int status = rc                          ? stage_fail(prog, &e)
                  : !strcmp(j.a.mode, "run")  ? run(&j, &e)
                  : !strcmp(j.a.mode, "plan") ? plan(&j, &e)
-                 : !strcmp(j.a.mode, "why")  ? why(&j, &e)
+                 : !strcmp(j.a.mode, "why")  ? why(&j)
                                              : check(&j, &e);
     store_close(&j.store);
     opt_free(t, N_OPTIONS);

@@ -158,10 +158,19 @@ static void hashes(void **state) {
     hash_bytes("1", 1, c);
     assert_int_equal(hash_content(TMP "/d/two", b, &e), 0);
     assert_string_equal(b, c);
-    /* a link into a store answers with its name, and is not read */
-    assert_int_equal(symlink("cas/0123456789abcdef0123456789abcdef", TMP "/d/link"), 0);
+    /* what a link into a store names must be what is there */
+    char blob[PATH_MAX];
+    snprintf(blob, sizeof blob, TMP "/d/cas/%s", c);
+    assert_int_equal(outfile_text(blob, "1", 1, &e), 0);
+    assert_int_equal(symlink(blob + strlen(TMP "/d/"), TMP "/d/link"), 0);
     assert_int_equal(hash_path(TMP "/d/link", b, &e), 0);
-    assert_string_equal(b, "0123456789abcdef0123456789abcdef");
+    assert_string_equal(b, c);
+    assert_int_equal(outfile_text(blob, "2", 1, &e), 0);
+    assert_int_equal(hash_path(TMP "/d/link", b, &e), ERR_FORMAT);
+    assert_non_null(strstr(e.text, "damaged"));
+    assert_int_equal(mkfifo(TMP "/d/pipe", 0600), 0);
+    assert_int_equal(hash_content(TMP "/d/pipe", b, &e), ERR_IO); /* and does not wait for it */
+    unlink(TMP "/d/pipe");
     assert_int_equal(hash_path(TMP "/d/none", b, &e), ERR_IO);
 }
 

@@ -18,6 +18,7 @@
 
 #include "lib/base/outdir.h"
 #include "lib/base/progid.h"
+#include "lib/base/quarantine.h"
 #include "lib/base/receipt.h"
 #include "lib/base/store.h"
 
@@ -167,12 +168,15 @@ static const char K[] = "00000000000000000000000000000001", O[] = "0000000000000
                   P[] = "000000000000000000000000000000ff";
 
 static void write_receipt(const char *target, const char *stage, const char *out, const char *in, const char *in_hash) {
-    char rec[PATH_MAX], text[2 * PATH_MAX];
+    char rec[PATH_MAX], text[2 * PATH_MAX], sum[HASH_HEX];
+    size_t n;
     snprintf(rec, sizeof rec, "%s.rec", target);
     snprintf(text, sizeof text,
-             "memo 1\nstage %s\nprogram build/bin/%s %s\nkey %s\nout %s\nms 1234\nin %s %s\narg --in\narg @1.\narg "
+             "memo 2\nstage %s\nprogram build/bin/%s %s\nkey %s\nout %s\nms 1234\nin %s %s\narg --in\narg @1.\narg "
              "--out\narg @O\n",
              stage, stage, P, K, out, in_hash, in);
+    hash_bytes(text, n = strlen(text), sum);
+    snprintf(text + n, sizeof text - n, "sum %s\n", sum);
     put_text(rec, text);
 }
 
@@ -199,26 +203,52 @@ static void receipt_there_and_back(void **state) {
     receipt_free(&r);
 }
 
+/* Bytes under a sum that fits. */
+static void put_summed(const char *path, const char *body) {
+    char text[512], sum[HASH_HEX];
+    hash_bytes(body, strlen(body), sum);
+    snprintf(text, sizeof text, "%ssum %s\n", body, sum);
+    put_text(path, text);
+}
+
+static void unreadable(const char *path) {
+    struct receipt r;
+    struct err e = {0};
+    assert_int_equal(receipt_read(path, &r, &e), ERR_FORMAT);
+    assert_non_null(strstr(e.text, path));
+}
+
 static void receipt_that_is_damaged(void **state) {
     (void)state;
-    static const char *const bad[] = {"",
-                                      "memo 2\n",
-                                      "memo 1\nstage train\n",
-                                      "memo 1\nstage train\nprogram p 12\n",
-                                      "memo 1\nnonsense x\n",
-                                      "memo 1\nin 00 x\n",
-                                      "memo 1\nin 00000000000000000000000000000001\n",
-                                      "memo 1\nstage",
-                                      "memo 1\nout 0000000000000000000000000000000G\n"};
-    char path[PATH_MAX];
+    static const char *const bad[] = {"memo 1\n",
+                                      "memo 2\nstage train\n",
+                                      "memo 2\nstage train\nprogram p 12\n",
+                                      "memo 2\nnonsense x\n",
+                                      "memo 2\nin 00 x\n",
+                                      "memo 2\nin 00000000000000000000000000000001\n",
+                                      "memo 2\nstage\n",
+                                      "memo 2\nout 0000000000000000000000000000000G\n"};
+    char path[PATH_MAX], target[PATH_MAX];
     in_dir("bad.rec", path);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        struct receipt r;
-        struct err e = {0};
-        put_text(path, bad[i]);
-        assert_int_equal(receipt_read(path, &r, &e), ERR_FORMAT);
-        assert_non_null(strstr(e.text, "bad.rec"));
+        put_summed(path, bad[i]);
+        unreadable(path);
     }
+    /* a whole one, cut off anywhere or with any bit changed, as disks and power cuts leave them */
+    size_t n;
+    write_receipt(in_dir("bad", target), "train", O, "inputs/x.txt", K);
+    char *whole = get(path, &n);
+    for (size_t cut = 0; cut < n; cut++) {
+        put(path, whole, cut);
+        unreadable(path);
+    }
+    for (size_t bit = 0; bit < 8 * n; bit++) {
+        whole[bit / 8] ^= (char)(1 << bit % 8);
+        put(path, whole, n);
+        unreadable(path);
+        whole[bit / 8] ^= (char)(1 << bit % 8);
+    }
+    free(whole);
     unlink(path);
 }
 
@@ -244,7 +274,7 @@ static void walk_finds_receipts_but_not_in_the_store(void **state) {
 
 static void lineage_tells_inputs_first_and_each_once(void **state) {
     (void)state;
-    char a[PATH_MAX], b[PATH_MAX], c[PATH_MAX], *text;
+    char a[PATH_MAX], b[PATH_MAX], c[PATH_MAX], bad[PATH_MAX], *text;
     static const char HA[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", HB[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
                       HC[] = "cccccccccccccccccccccccccccccccc";
     write_receipt(in_dir("la", a), "tokenize", HA, "/far/away/zh/faq.txt", K);
@@ -253,22 +283,25 @@ static void lineage_tells_inputs_first_and_each_once(void **state) {
     struct receipt_in in[] = {{.path = b}, {.path = c}, {.path = "raw/x.txt"}};
     struct receipt r = {.stage = "plot", .in = in, .n_in = 3};
     struct err e;
-    assert_int_equal(receipt_lineage(&r, &text, &e), 0);
+    assert_int_equal(receipt_lineage(&r, &text, bad, &e), 0);
     assert_string_equal(text, "aaaaaaaaaaaaaaaa = tokenize --in zh/faq.txt:0000000000000000\n"
                               "bbbbbbbbbbbbbbbb = collect --in aaaaaaaaaaaaaaaa\n"
                               "cccccccccccccccc = normalise --in aaaaaaaaaaaaaaaa\n");
     free(text);
+    put_text(in_dir("la.rec", a), ""); /* as after a power cut */
+    assert_int_equal(receipt_lineage(&r, &text, bad, &e), ERR_FORMAT);
+    assert_string_equal(bad, a);
 }
 
 static void lineage_of_a_circle_ends(void **state) {
     (void)state;
-    char a[PATH_MAX], b[PATH_MAX], *text = NULL;
+    char a[PATH_MAX], b[PATH_MAX], bad[PATH_MAX], *text = NULL;
     write_receipt(in_dir("ca", a), "x", O, in_dir("cb", b), K);
     write_receipt(b, "y", K, a, O);
     struct receipt_in in[] = {{.path = a}};
     struct receipt r = {.stage = "plot", .in = in, .n_in = 1};
     struct err e;
-    assert_int_equal(receipt_lineage(&r, &text, &e), 0); /* each artifact is told once, so the circle is cut */
+    assert_int_equal(receipt_lineage(&r, &text, bad, &e), 0); /* each artifact is told once, so the circle is cut */
     free(text);
 }
 
@@ -284,7 +317,7 @@ static void short_names(void **state) {
 static void opened(struct store *s) {
     char path[PATH_MAX];
     struct err e;
-    assert_int_equal(store_open(s, in_dir("r/store", path), true, &e), 0);
+    assert_int_equal(store_open(s, in_dir("r/store", path), STORE_RUN, &e), 0);
 }
 
 static void store_keeps_a_file(void **state) {
@@ -355,9 +388,16 @@ static void store_links_are_relative_and_fresh(void **state) {
         assert_string_equal(text, "linked");
         free(text);
     }
-    assert_int_equal(outdir_make(in_dir("r/was-a-folder/with", path), NULL), 0);
-    assert_int_equal(store_link(&s, hex, in_dir("r/was-a-folder", path), NULL), 0); /* an old folder gives way */
-    assert_int_equal(store_linked(path, got), 1);
+    /* what is no link into a store stays */
+    struct err e = {0};
+    assert_int_equal(outdir_make(in_dir("r/folder/with", path), NULL), 0);
+    assert_int_equal(store_link(&s, hex, in_dir("r/folder", path), &e), ERR_IO);
+    assert_non_null(strstr(e.text, "not replaced"));
+    put_text(in_dir("r/file", path), "mine");
+    assert_int_equal(store_link(&s, hex, path, &e), ERR_IO);
+    assert_int_equal(symlink("file", in_dir("r/link", path)), 0);
+    assert_int_equal(store_link(&s, hex, path, &e), ERR_IO);
+    assert_int_equal(access(in_dir("r/folder/with", path), F_OK), 0);
     assert_int_equal(store_linked(dir, got), 0);
     store_close(&s);
 }
@@ -435,6 +475,106 @@ static void store_that_lacks_an_artifact_says_so(void **state) {
     store_close(&s);
 }
 
+static void store_is_known_by_its_marker(void **state) {
+    (void)state;
+    struct store s;
+    struct err e = {0};
+    char path[PATH_MAX], root[PATH_MAX];
+    assert_int_equal(outdir_make(in_dir("home/inputs", path), NULL), 0);
+    put_text(in_dir("home/inputs/thesis", path), "mine");
+    for (int use = STORE_LOOK; use <= STORE_ALONE; use++) {
+        assert_int_equal(store_open(&s, in_dir("home", root), (enum store_use)use, &e), ERR_IO);
+        assert_non_null(strstr(e.text, "is no store"));
+        assert_non_null(strstr(e.hint, "SAEMILL-STORE"));
+    }
+    assert_int_not_equal(access(in_dir("home/cas", path), F_OK), 0);
+    assert_int_equal(outdir_make(in_dir("fresh", root), NULL), 0);
+    put_text(in_dir("fresh/SAEMILL-STORE.saemill-77", path), ""); /* another run that is making it */
+    assert_int_equal(store_open(&s, root, STORE_RUN, &e), 0);
+    store_close(&s);
+    for (int use = STORE_LOOK; use <= STORE_ALONE; use++) {
+        assert_int_equal(store_open(&s, root, (enum store_use)use, &e), 0);
+        store_close(&s);
+    }
+    assert_int_equal(store_open(&s, in_dir("not/there", root), STORE_LOOK, &e), 0); /* empty, and not made */
+    store_close(&s);
+    assert_int_not_equal(access(root, F_OK), 0);
+    put_text(in_dir("fresh/SAEMILL-STORE", path), "");
+    assert_int_equal(store_open(&s, in_dir("fresh", root), STORE_RUN, &e), ERR_IO);
+}
+
+/* Put text into the store as the artifact of a run that read `in`; hex is its name. */
+static void made_from(const struct store *s, const char *text, const char *key, const char *in, char hex[HASH_HEX]) {
+    char path[PATH_MAX], target[PATH_MAX], rec[PATH_MAX + 8];
+    put_text(in_dir("new", path), text);
+    assert_int_equal(store_put(s, path, hex, NULL), 0);
+    store_path(s, "ac", key, target);
+    write_receipt(target, "x", hex, "in", in);
+    snprintf(rec, sizeof rec, "%s.rec", target);
+    assert_int_equal(rename(rec, target), 0);
+}
+
+static void flip(const struct store *s, const char *hex) {
+    char path[PATH_MAX];
+    const struct timespec old[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    store_path(s, "cas", hex, path);
+    assert_int_equal(chmod(path, 0644), 0);
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    fputc('#', f);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+}
+
+static void damage_is_found_and_put_aside_with_its_products(void **state) {
+    (void)state;
+    struct store s;
+    struct err e = {0};
+    char a[HASH_HEX], b[HASH_HEX], c[HASH_HEX], d[HASH_HEX], path[PATH_MAX], is[HASH_HEX];
+    size_t n;
+    assert_int_equal(store_open(&s, in_dir("q", path), STORE_RUN, NULL), 0);
+    made_from(&s, "a", "0000000000000000000000000000000a", K, a);
+    made_from(&s, "b", "0000000000000000000000000000000b", a, b);
+    made_from(&s, "c", "0000000000000000000000000000000c", b, c);
+    made_from(&s, "d", "0000000000000000000000000000000d", K, d);
+    assert_int_equal(store_verify(&s, a, true, &e), 0);
+    assert_int_equal(store_link(&s, a, in_dir("linked", path), NULL), 0);
+    assert_int_equal(hash_path(path, is, NULL), 0);
+    flip(&s, a);
+    assert_int_equal(store_verify(&s, a, false, &e), ERR_FORMAT);
+    assert_int_equal(hash_path(path, is, &e), ERR_FORMAT); /* as a stage reads it */
+    assert_non_null(strstr(e.text, "damaged"));
+    assert_int_equal(quarantine(&s, a, &n, &e), 0);
+    assert_int_equal(n, 2);
+    assert_false(store_has(&s, a) || store_has(&s, b) || store_has(&s, c));
+    assert_true(store_has(&s, d));
+    store_path(&s, "quarantine", a, path);
+    assert_int_equal(access(path, F_OK), 0);
+    for (const char *k = "abcd"; *k; k++) {
+        char key[HASH_HEX] = "00000000000000000000000000000000";
+        key[HASH_HEX - 2] = *k;
+        store_path(&s, "ac", key, path);
+        assert_int_equal(access(path, F_OK), *k == 'd' ? 0 : -1);
+    }
+    /* a new result takes the place of a damaged one of its name */
+    flip(&s, d);
+    put_text(in_dir("new", path), "d");
+    assert_int_equal(store_put(&s, path, is, NULL), 0);
+    assert_string_equal(is, d);
+    assert_int_equal(store_verify(&s, d, true, &e), 0);
+    store_close(&s);
+}
+
+static void leftovers_are_known_by_name(void **state) {
+    (void)state;
+    long pid;
+    assert_true(store_leftover("tsne.json.rec.saemill-123", &pid));
+    assert_int_equal(pid, 123);
+    assert_false(store_leftover("tsne.json.rec.123", &pid));
+    assert_false(store_leftover("a.saemill-part", &pid));
+    assert_false(store_leftover("a.saemill-12x", &pid));
+}
+
 static void locks_exclude(void **state) {
     (void)state;
     struct store s, alone;
@@ -449,9 +589,10 @@ static void locks_exclude(void **state) {
     close(a);
     assert_int_equal(store_try_lock(&s, "one", &a, NULL), 0);
     close(a);
-    assert_int_equal(store_open(&alone, in_dir("r/store", path), false, &e), ERR_IO); /* gc while a run is under way */
+    assert_int_equal(store_open(&alone, in_dir("r/store", path), STORE_ALONE, &e),
+                     ERR_IO); /* gc while a run is under way */
     store_close(&s);
-    assert_int_equal(store_open(&alone, path, false, &e), 0);
+    assert_int_equal(store_open(&alone, path, STORE_ALONE, &e), 0);
     store_close(&alone);
 }
 
@@ -473,6 +614,9 @@ int main(void) {
         cmocka_unit_test(store_hashes_inputs_again_only_when_they_change),
         cmocka_unit_test(store_state_of_a_folder_sees_every_file),
         cmocka_unit_test(store_that_lacks_an_artifact_says_so),
+        cmocka_unit_test(store_is_known_by_its_marker),
+        cmocka_unit_test(damage_is_found_and_put_aside_with_its_products),
+        cmocka_unit_test(leftovers_are_known_by_name),
         cmocka_unit_test(locks_exclude),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

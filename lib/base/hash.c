@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,21 +75,31 @@ static int hash_folder(const char *path, char hex[HASH_HEX], struct err *e) {
 int hash_content(const char *path, char hex[HASH_HEX], struct err *e) {
     struct stat s;
     if (stat(path, &s)) return err_errno(e, "%s: cannot open", path);
-    return S_ISDIR(s.st_mode) ? hash_folder(path, hex, e) : hash_file(path, hex, e);
+    if (S_ISDIR(s.st_mode)) return hash_folder(path, hex, e);
+    if (S_ISREG(s.st_mode)) return hash_file(path, hex, e);
+    return err_set(e, ERR_IO, "%s: want a file or a folder, got a pipe or a device", path);
+}
+
+int hash_differs(const char *path, const char *want, const char *is, struct err *e) {
+    if (!strcmp(want, is)) return 0;
+    err_set(e, ERR_FORMAT, "%s: damaged: want the content %.12s…, got %.12s…", path, want, is);
+    return err_hint(e, "make heal puts it and what was made from it aside, and make figures makes them anew");
+}
+
+/* The name of the artifact that path links to, or NULL. */
+static const char *artifact_of(const char *path, char link[PATH_MAX]) {
+    ssize_t n = readlink(path, link, PATH_MAX - 1);
+    if (n <= 0) return NULL;
+    link[n] = 0;
+    const char *base = strrchr(link, '/');
+    base = base ? base + 1 : link;
+    bool named = strspn(base, "0123456789abcdef") == HASH_HEX - 1 && !base[HASH_HEX - 1];
+    return named && base - link >= 4 && !memcmp(base - 4, "cas/", 4) ? base : NULL;
 }
 
 int hash_path(const char *path, char hex[HASH_HEX], struct err *e) {
     char link[PATH_MAX];
-    ssize_t n = readlink(path, link, sizeof link - 1);
-    if (n > 0) {
-        link[n] = 0;
-        const char *base = strrchr(link, '/');
-        base = base ? base + 1 : link;
-        if (strspn(base, "0123456789abcdef") == HASH_HEX - 1 && base - link >= 4 && !memcmp(base - 4, "cas/", 4) &&
-            !base[HASH_HEX - 1]) {
-            memcpy(hex, base, HASH_HEX);
-            return 0;
-        }
-    }
-    return hash_content(path, hex, e);
+    const char *name = artifact_of(path, link);
+    int rc = hash_content(path, hex, e);
+    return !rc && name ? hash_differs(path, name, hex, e) : rc;
 }

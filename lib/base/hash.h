@@ -11,12 +11,15 @@ enum { HASH_HEX = 33 }; /* digits and the closing zero */
 /* Of bytes in memory. */
 void hash_bytes(const void *p, size_t n_bytes, char hex[HASH_HEX]);
 
-/* Of a file or folder on disk, by content alone. A folder's hash is that of the sorted lines "hash name\n" of its regular
+/* Of a file or folder on disk, by content alone (1 MB at a time: 9 GB/s from memory on one core of 2026). A folder's hash is that of the sorted lines "hash name\n" of its regular
  * files and sub-folders; names that begin with '.' are left out. */
 int hash_content(const char *path, char hex[HASH_HEX], struct err *e);
 
-/* As hash_content, but a symbolic link into a content store (…/cas/<32 digits>) answers with the digits: artifacts are
- * hashed once, when they are stored, never again. */
+/* As hash_content, for what a stage reads: when path is a symbolic link into a content store (…/cas/<32 digits>), its content
+ * must be what the name says. ERR_FORMAT when it is not. */
 int hash_path(const char *path, char hex[HASH_HEX], struct err *e);
+
+/* 0 when the two are equal; else ERR_FORMAT: path is damaged, and the hint what to do. */
+int hash_differs(const char *path, const char *want, const char *is, struct err *e);
 
 #endif

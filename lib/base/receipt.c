@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,7 @@ static int take_hash(char hex[HASH_HEX], const char *from) {
 
 /* One line "word rest" into r; -1 when it is not what a receipt holds. */
 static int take_line(struct receipt *r, const char *word, char *rest) {
-    if (!strcmp(word, "memo")) return strcmp(rest, "1") ? -1 : 0;
+    if (!strcmp(word, "memo")) return strcmp(rest, "2") ? -1 : 0;
     if (!strcmp(word, "stage")) return r->stage = rest, 0;
     if (!strcmp(word, "key")) return take_hash(r->key, rest);
     if (!strcmp(word, "out")) return take_hash(r->out, rest);
@@ -71,10 +72,28 @@ static int take_line(struct receipt *r, const char *word, char *rest) {
     return -1;
 }
 
+/* The last line is the hash of all before it; it is cut off. */
+static int check_sum(char *text, const char *path, struct err *e) {
+    char want[HASH_HEX], is[HASH_HEX], *last = strstr(text, "\nsum ");
+    for (char *next; last && (next = strstr(last + 1, "\nsum "));) last = next;
+    bool whole = last && !take_hash(want, last + 5) && !strcmp(last + 5 + HASH_HEX - 1, "\n");
+    if (whole) hash_bytes(text, (size_t)(last + 1 - text), is);
+    if (!whole || strcmp(want, is)) {
+        err_set(e, ERR_FORMAT, "%s: damaged: its last line is not the sum of the others", path);
+        return err_hint(e, "make heal removes it, and make figures makes it anew");
+    }
+    last[1] = 0;
+    return 0;
+}
+
 int receipt_read(const char *path, struct receipt *r, struct err *e) {
     *r = (struct receipt){0};
     int rc = slurp(path, &r->text, e), line = 0;
     if (rc) {
+        receipt_free(r);
+        return rc;
+    }
+    if ((rc = check_sum(r->text, path, e))) {
         receipt_free(r);
         return rc;
     }
@@ -106,11 +125,16 @@ char *receipt_text(const struct receipt *r) {
     size_t n;
     FILE *f = open_memstream(&text, &n);
     if (!f) return NULL;
-    fprintf(f, "memo 1\nstage %s\nprogram %s %s\nkey %s\nout %s\nms %lld\n", r->stage, r->program, r->program_id,
+    fprintf(f, "memo 2\nstage %s\nprogram %s %s\nkey %s\nout %s\nms %lld\n", r->stage, r->program, r->program_id,
             r->key, r->out, r->ms);
     for (size_t i = 0; i < r->n_in; i++) fprintf(f, "in %s %s\n", r->in[i].hash, r->in[i].path);
     for (size_t i = 0; i < r->n_arg; i++) fprintf(f, "arg %s\n", r->arg[i]);
-    if (fclose(f)) {
+    char sum[HASH_HEX];
+    if (!fflush(f)) {
+        hash_bytes(text, n, sum);
+        fprintf(f, "sum %s\n", sum);
+    }
+    if (ferror(f) + fclose(f)) {
         free(text);
         return NULL;
     }
@@ -140,8 +164,7 @@ int receipt_walk(const char *folder, int (*each)(const char *, const struct rece
             if (S_ISDIR(s.st_mode) && strcmp(name[i]->d_name, "store")) rc = receipt_walk(path, each, ctx, e);
             if (S_ISREG(s.st_mode) && ends_in_rec(path)) {
                 struct receipt r;
-                rc = receipt_read(path, &r, e);
-                if (!rc) rc = each(path, &r, ctx, e);
+                rc = each(path, receipt_read(path, &r, NULL) ? NULL : &r, ctx, e);
                 receipt_free(&r);
             }
         }
@@ -160,6 +183,7 @@ const char *receipt_short_name(const char *path) {
 
 struct lineage {
     FILE *out;
+    char *bad;  /* path of the receipt that cannot be read */
     char *seen; /* a line per artifact already told */
     size_t seen_bytes;
 };
@@ -195,7 +219,10 @@ static int tell_inputs(struct lineage *l, const struct receipt *r, int depth, st
 static int tell(struct lineage *l, const char *rec, int depth, struct err *e) {
     struct receipt r;
     int rc = receipt_read(rec, &r, e);
-    if (rc) return rc;
+    if (rc) {
+        snprintf(l->bad, PATH_MAX, "%s", rec);
+        return rc;
+    }
     int fresh = first_seen(l, r.out);
     if (fresh < 0) rc = err_set(e, ERR_MEMORY, "%s: no memory", rec);
     if (!rc && fresh) rc = tell_inputs(l, &r, depth, e);
@@ -228,8 +255,9 @@ static int tell_inputs(struct lineage *l, const struct receipt *r, int depth, st
     return rc;
 }
 
-int receipt_lineage(const struct receipt *r, char **text, struct err *e) {
-    struct lineage l = {0};
+int receipt_lineage(const struct receipt *r, char **text, char bad[PATH_MAX], struct err *e) {
+    struct lineage l = {.bad = bad};
+    *bad = 0;
     size_t n;
     *text = NULL;
     l.out = open_memstream(text, &n);

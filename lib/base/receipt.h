@@ -1,6 +1,6 @@
 /* receipt.h - what made an artifact: the text file <target>.rec, and the same under its key in the store.
  *
- *   memo 1
+ *   memo 2
  *   stage train
  *   program build/bin/train <32 digits>
  *   key <32 digits>
@@ -9,6 +9,7 @@
  *   in <32 digits> results/demo/aiaa5047/L6R-16x-JumpReLU/normalise.safetensors      one line an input, in order
  *   arg --in                                                                         one line a word of the command
  *   arg @1.
+ *   sum <32 digits>                                                                  hash of all lines above
  *
  * In the words, @1. @2. stand for inputs (@1: for one whose name counts), @O for the output, @W for the working folder
  * that outlives a kill, @L for the lineage text: a command without paths, the same wherever it runs. ms is the time of
@@ -16,6 +17,7 @@
 #ifndef SAEMILL_RECEIPT_H
 #define SAEMILL_RECEIPT_H
 
+#include <limits.h>
 #include <stddef.h>
 
 #include "lib/base/err.h"
@@ -37,8 +39,8 @@ struct receipt {
     char *text; /* what the pointers point into, when it was read from a file; else NULL */
 };
 
-/* Read one; receipt_free releases it, also after an error. Errors: ERR_IO (absent: errno ENOENT), ERR_FORMAT with the
- * line. */
+/* Read one; receipt_free releases it, also after an error. Errors: ERR_IO (absent: errno ENOENT), ERR_FORMAT when it is not
+ * whole (empty after a power cut, cut off, a bit changed) or has a line that is none of a receipt. */
 int receipt_read(const char *path, struct receipt *r, struct err *e);
 void receipt_free(struct receipt *r);
 
@@ -46,7 +48,8 @@ void receipt_free(struct receipt *r);
 char *receipt_text(const struct receipt *r);
 int receipt_word_ok(const char *word);
 
-/* Call each(path of the receipt, receipt, ctx) for every *.rec under a folder, in the order of names; links to folders
+/* Call each(path of the receipt, receipt or NULL when it cannot be read, ctx) for every *.rec under a folder, in the order of
+ * names; links to folders
  * and folders named "store" are not entered. Stops at the first non-zero answer and returns it. A missing folder is
  * empty. */
 int receipt_walk(const char *folder, int (*each)(const char *path, const struct receipt *r, void *ctx, struct err *e),
@@ -55,8 +58,10 @@ int receipt_walk(const char *folder, int (*each)(const char *path, const struct 
 /* The commands that made the inputs of r, each line one artifact, inputs before what they went into:
  *   <16 digits> = train --in <16 digits> --width 4096 …
  * Receipts are found beside the inputs; an input without one is raw and is named by its last two path components.
- * *text is malloc'd. Errors: as receipt_read. */
-int receipt_lineage(const struct receipt *r, char **text, struct err *e);
+ *   text  malloc'd
+ *   bad   the receipt that could not be read, or empty
+ * Errors: as receipt_read. */
+int receipt_lineage(const struct receipt *r, char **text, char bad[PATH_MAX], struct err *e);
 
 /* The last two components of a path ("zh/faq.jsonl.zst"), in path itself. */
 const char *receipt_short_name(const char *path);

@@ -21,34 +21,77 @@ void store_path(const struct store *s, const char *kind, const char *name, char 
     CHECK(n > 0 && n < PATH_MAX);
 }
 
-int store_open(struct store *s, const char *root, bool shared, struct err *e) {
+#define MARKER "SAEMILL-STORE"
+static const char MARK[] = "saemill store 1\n";
+
+/* Does the folder hold anything but the beginning of a marker? -1 when it cannot be listed. */
+static int holds_anything(const char *root) {
+    DIR *d = opendir(root);
+    int any = d ? 0 : -1;
+    for (struct dirent *f; d && !any && (f = readdir(d));)
+        any = strcmp(f->d_name, ".") && strcmp(f->d_name, "..") && strncmp(f->d_name, MARKER, strlen(MARKER));
+    if (d) closedir(d);
+    return any;
+}
+
+/* A folder is a store when its marker says so; one that is new or empty becomes one. */
+static int marked(const struct store *s, bool make, struct err *e) {
+    char path[PATH_MAX], text[sizeof MARK] = "";
+    if (snprintf(path, sizeof path, "%s/" MARKER, s->root) >= (int)sizeof path)
+        return err_set(e, ERR_IO, "%s: store path too long", s->root);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), any;
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof MARK - 1);
+    if (fd >= 0) close(fd);
+    if (n == (ssize_t)sizeof MARK - 1 && !strcmp(text, MARK)) return 0;
+    if (!make && access(s->root, F_OK)) return err_errno(e, "%s: cannot open", s->root);
+    if (make && outdir_make(s->root, e)) return ERR_IO;
+    if ((any = holds_anything(s->root)) < 0) return err_errno(e, "%s: cannot list", s->root);
+    if (any || !make) {
+        err_set(e, ERR_IO, "%s: is no store of saemill: it has no file " MARKER, s->root);
+        return err_hint(e, "name another folder; if an earlier saemill made it: echo 'saemill store 1' >%s/" MARKER,
+                        s->root);
+    }
+    return store_text(path, MARK, strlen(MARK), true, e);
+}
+
+/* Errors that say: you may look, not write. */
+static bool may_only_read(void) { return errno == EACCES || errno == EROFS || errno == EPERM; }
+
+static int lock_all(struct store *s, bool shared, struct err *e) {
+    char path[PATH_MAX];
+    store_path(s, "lock", "all", path);
+    s->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (s->fd < 0 && shared && may_only_read()) s->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (s->fd < 0 && shared && (may_only_read() || errno == ENOENT)) return 0; /* nobody runs anything here */
+    if (s->fd < 0) return err_errno(e, "%s: cannot open", path);
+    while (flock(s->fd, shared ? LOCK_SH : LOCK_EX | LOCK_NB)) {
+        if (errno == EINTR) continue;
+        if (errno != EWOULDBLOCK) return err_errno(e, "%s: cannot lock", path);
+        store_close(s);
+        err_set(e, ERR_IO, "%s: runs are under way", s->root);
+        return err_hint(e, "wait for them to end");
+    }
+    return 0;
+}
+
+int store_open(struct store *s, const char *root, enum store_use use, struct err *e) {
     static const char *const kind[] = {"cas", "ac", "wip", "lock", "inputs", "times"};
     char path[PATH_MAX];
+    struct stat st;
     s->fd = -1;
     size_t n = strlen(root);
     while (n > 1 && root[n - 1] == '/') n--;
     if (!n || n >= sizeof s->root) return err_set(e, ERR_IO, "%s: store path too long", root);
     memcpy(s->root, root, n);
     s->root[n] = 0;
-    for (size_t i = 0; i < sizeof kind / sizeof *kind; i++) {
-        if (snprintf(path, sizeof path, "%s/%s", s->root, kind[i]) >= (int)sizeof path)
-            return err_set(e, ERR_IO, "%s: store path too long", root);
-        int rc = outdir_make(path, e);
-        if (rc) return rc;
+    if (use == STORE_LOOK && stat(s->root, &st) && errno == ENOENT) return 0; /* an empty one */
+    int rc = marked(s, use == STORE_RUN, e);
+    for (size_t i = 0; !rc && use == STORE_RUN && i < sizeof kind / sizeof *kind; i++) {
+        store_path(s, kind[i], "", path);
+        if (mkdir(path, 0755) && errno != EEXIST && !may_only_read())
+            rc = err_errno(e, "%s: cannot make the folder", path);
     }
-    store_path(s, "lock", "all", path);
-    s->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (s->fd < 0) return err_errno(e, "%s: cannot open", path);
-    if (shared) {
-        while (flock(s->fd, LOCK_SH))
-            if (errno != EINTR) return err_errno(e, "%s: cannot lock", path);
-        return 0;
-    }
-    if (!flock(s->fd, LOCK_EX | LOCK_NB)) return 0;
-    store_close(s);
-    err_set(e, ERR_IO, "%s: runs are under way", s->root);
-    err_hint(e, "wait for them to end");
-    return ERR_IO;
+    return rc ? rc : lock_all(s, use != STORE_ALONE, e);
 }
 
 void store_close(struct store *s) {
@@ -79,17 +122,28 @@ int store_try_lock(const struct store *s, const char *name, int *fd, struct err 
     return lock(s, name, LOCK_EX | LOCK_NB, fd, e);
 }
 
-int store_text(const char *path, const char *text, size_t n_bytes, struct err *e) {
+int store_text(const char *path, const char *text, size_t n_bytes, bool flush, struct err *e) {
     char own[PATH_MAX];
-    if (snprintf(own, sizeof own, "%s.%ld", path, (long)getpid()) >= (int)sizeof own)
+    if (snprintf(own, sizeof own, "%s" STORE_PART "%ld", path, (long)getpid()) >= (int)sizeof own)
         return err_set(e, ERR_IO, "%s: path too long", path);
     FILE *f = fopen(own, "wb");
     if (!f) return err_errno(e, "%s: cannot write", path);
-    int rc = fwrite(text, 1, n_bytes, f) != n_bytes ? err_errno(e, "%s: cannot write", path) : 0;
+    int rc = fwrite(text, 1, n_bytes, f) != n_bytes || fflush(f) ? err_errno(e, "%s: cannot write", path) : 0;
+    if (!rc && flush && fsync(fileno(f)) && errno != EINVAL) rc = err_errno(e, "%s: cannot write", path);
     if (fclose(f) && !rc) rc = err_errno(e, "%s: cannot write", path);
     if (!rc && rename(own, path)) rc = err_errno(e, "%s: cannot put the finished file in place", path);
-    if (rc) unlink(own);
+    if (rc)
+        unlink(own);
+    else if (flush)
+        outfile_sync_folder_of(path);
     return rc;
+}
+
+bool store_leftover(const char *name, long *pid) {
+    const char *p = strstr(name, STORE_PART);
+    char *end = NULL;
+    *pid = p ? strtol(p + strlen(STORE_PART), &end, 10) : 0;
+    return *pid > 0 && !*end;
 }
 
 int store_linked(const char *target, char hex[HASH_HEX]) {
@@ -183,7 +237,9 @@ int store_hash_input(const struct store *s, const char *path, char hex[HASH_HEX]
     struct timespec newest, clock;
     if (store_linked(path, hex)) {
         if (state) memcpy(state, hex, HASH_HEX);
-        return store_has(s, hex) ? 0 : err_set(e, ERR_IO, "%s: its artifact %s is not in %s/cas", path, hex, s->root);
+        if (store_has(s, hex)) return 0;
+        err_set(e, ERR_IO, "%s: its artifact %s is not in %s/cas", path, hex, s->root);
+        return err_hint(e, "run make again: it is made anew");
     }
     int rc = raw_state(path, now, &newest, e), fd = -1;
     if (rc) return rc;
@@ -192,16 +248,16 @@ int store_hash_input(const struct store *s, const char *path, char hex[HASH_HEX]
     store_path(s, "inputs", name, file);
     if (remembered(file, now, hex)) return 0;
     snprintf(lock_name, sizeof lock_name, "in.%s",
-             name); /* many stages start with the same input: one of them hashes it */
-    rc = store_lock(s, lock_name, &fd, e);
-    if (!rc && !remembered(file, now, hex)) {
+             name);                                   /* many stages start with the same input: one of them hashes it */
+    if (store_lock(s, lock_name, &fd, NULL)) fd = -1; /* who may only read hashes all the same */
+    if (!remembered(file, now, hex)) {
         rc = hash_content(path, hex, e);
         clock_gettime(CLOCK_REALTIME, &clock);
         /* A file written within the last ticks could change again and keep its date: remember only what has settled. */
         if (!rc && clock.tv_sec - newest.tv_sec >= 2) {
             char line[PATH_MAX + 80];
             int n = snprintf(line, sizeof line, "%s %s %s\n", now, hex, path);
-            if (n > 0 && n < (int)sizeof line) rc = store_text(file, line, (size_t)n, e);
+            if (n > 0 && n < (int)sizeof line) store_text(file, line, (size_t)n, false, NULL);
         }
     }
     if (fd >= 0) close(fd);
@@ -235,15 +291,64 @@ static int settle(const char *path, struct err *e) {
 }
 
 int store_put(const struct store *s, const char *path, char hex[HASH_HEX], struct err *e) {
-    char to[PATH_MAX];
+    char to[PATH_MAX], is[HASH_HEX];
     int rc = hash_content(path, hex, e);
     if (!rc) rc = settle(path, e);
     if (rc) return rc;
     store_path(s, "cas", hex, to);
-    if (store_has(s, hex)) return outdir_remove(path, e);
-    if (!rename(path, to)) return 0;
-    if (errno == EEXIST || errno == ENOTEMPTY) return outdir_remove(path, e); /* another run put it there just now */
-    return err_errno(e, "%s: cannot move it into the store", path);
+    if (store_has(s, hex)) {
+        if (!hash_content(to, is, NULL) && !strcmp(is, hex)) return outdir_remove(path, e);
+        rc = store_set_aside(s, hex, e); /* what stands there is damaged */
+        if (rc) return rc;
+    }
+    if (rename(path, to)) {
+        if (errno == EEXIST || errno == ENOTEMPTY)
+            return outdir_remove(path, e); /* another run put it there just now */
+        return err_errno(e, "%s: cannot move it into the store", path);
+    }
+    outfile_sync_folder_of(to);
+    return 0;
+}
+
+int store_set_aside(const struct store *s, const char *hex, struct err *e) {
+    char from[PATH_MAX], to[PATH_MAX];
+    store_path(s, "quarantine", "", to);
+    if (mkdir(to, 0755) && errno != EEXIST) return err_errno(e, "%s: cannot make the folder", to);
+    store_path(s, "cas", hex, from);
+    store_path(s, "quarantine", hex, to);
+    int rc = outdir_remove(to, e); /* damaged before, too */
+    if (!rc && rename(from, to) && errno != ENOENT) rc = err_errno(e, "%s: cannot move it to %s", from, to);
+    return rc;
+}
+
+enum { SMALL_BYTES = 64 << 20 };
+
+/* Bytes of a file or folder; *touched when some file has another date than settle gave it. */
+static uint64_t size_of(const char *path, bool *touched) {
+    struct stat st;
+    struct dirent **name;
+    if (lstat(path, &st)) return 0;
+    if (st.st_mtim.tv_sec != 1 || st.st_mtim.tv_nsec) *touched = true;
+    if (!S_ISDIR(st.st_mode)) return (uint64_t)st.st_size;
+    uint64_t bytes = 0;
+    int n = scandir(path, &name, visible, by_bytes);
+    for (int i = 0; i < n; i++) {
+        char sub[PATH_MAX];
+        if (snprintf(sub, sizeof sub, "%s/%s", path, name[i]->d_name) < (int)sizeof sub) bytes += size_of(sub, touched);
+        free(name[i]);
+    }
+    if (n >= 0) free(name);
+    return bytes;
+}
+
+int store_verify(const struct store *s, const char *hex, bool all, struct err *e) {
+    char path[PATH_MAX], is[HASH_HEX];
+    bool touched = false;
+    store_path(s, "cas", hex, path);
+    uint64_t bytes = size_of(path, &touched);
+    if (!all && !touched && bytes > SMALL_BYTES) return 0;
+    int rc = hash_content(path, is, e);
+    return rc ? rc : hash_differs(path, hex, is, e);
 }
 
 /* The folder of path, made if need be and resolved. */
@@ -284,14 +389,17 @@ int store_link(const struct store *s, const char *hex, const char *target, struc
     if (!realpath(s->root, root)) return err_errno(e, "%s: cannot resolve", s->root);
     const char *slash = strrchr(target, '/'), *base = slash ? slash + 1 : target;
     if (snprintf(blob, sizeof blob, "%s/cas/%s", root, hex) >= (int)sizeof blob || relative_path(dir, blob, to) ||
-        snprintf(part, sizeof part, "%s/.%s.part.%ld", dir, base, (long)getpid()) >= (int)sizeof part)
+        snprintf(part, sizeof part, "%s/.%s" STORE_PART "%ld", dir, base, (long)getpid()) >= (int)sizeof part)
         return err_set(e, ERR_IO, "%s: path too long", target);
+    struct stat st;
+    char old[HASH_HEX];
+    if (!lstat(target, &st) && !store_linked(target, old)) {
+        err_set(e, ERR_IO, "%s: is not a link into a store: not replaced", target);
+        return err_hint(e, "move it away: mv '%s' SOMEWHERE", target);
+    }
     unlink(part);
     if (symlink(to, part)) return err_errno(e, "%s: cannot make the link", target);
-    struct stat st;
-    if (!lstat(target, &st) && S_ISDIR(st.st_mode))
-        rc = outdir_remove(target, e); /* a real folder cannot be renamed over */
-    if (!rc && rename(part, target)) rc = err_errno(e, "%s: cannot put the link in place", target);
+    if (rename(part, target)) rc = err_errno(e, "%s: cannot put the link in place", target);
     if (rc) unlink(part);
     return rc;
 }
