@@ -111,7 +111,7 @@ kill_all() { # start a build whose training takes long; kill -9 every process of
     kill -9 -"$(cat $T/group)"
     wait
     rm -f $T/slow.train
-    grep -q train $T/ran.log && ! find $T/results/tiny $T/figures -name '*.part*' | grep -q . && [ -n "$(find $T/results/store/wip -name 'out.part')" ] &&
+    grep -q train $T/ran.log && ! find $T/results/tiny $T/figures -name '*.part*' -o -name '*.saemill-*' | grep -q . && [ -n "$(find $T/results/store/wip -name 'out.part')" ] &&
         for t in $H/*/train; do [ -s $t/cfg.json ] || return 1; done
 }
 ok 'kill -9 leaves no half target' kill_all

@@ -48,7 +48,7 @@ kill_train() { # SIGKILL to every process of a build in the middle of training
     kill -9 -"$(cat $T/group)"
     wait
     grep -q '^RUN  *train' $T/log && ! grep -q '^DONE  *train' $T/log &&
-        ! find $T/results/tiny $T/figures -name '*.part*' | grep -q . && [ -n "$(ls $T/results/store/wip)" ] &&
+        ! find $T/results/tiny $T/figures -name '*.part*' -o -name '*.saemill-*' | grep -q . && [ -n "$(ls $T/results/store/wip)" ] &&
         for t in $H/*/train; do [ -s $t/sae_weights.safetensors ] || return 1; done
 }
 ok 'kill -9 in the middle of training: no half target' kill_train
