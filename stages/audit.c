@@ -71,7 +71,9 @@ static void table(struct audit *a, struct opt t[N_OPTIONS]) {
     memcpy(t, o, sizeof o);
 }
 
+/* One finding; while healing, what is stale or missing is make's business and not told. */
 static void bad(struct audit *a, const char *word, const char *target, const char *text, const char *detail) {
+    if (a->heal && strcmp(word, "DAMAGED")) return;
     printf("%-8s %s: %s%s\n", word, target, text, detail);
     a->n_bad++;
 }
@@ -119,24 +121,42 @@ static int unreadable(struct audit *a, const char *path, struct err *e) {
     return 0;
 }
 
+/* A link to another artifact of a store than its receipt names: without it, make puts the right one there. */
+static int swapped(struct audit *a, const char *target, const char *wanted, struct err *e) {
+    bad(a, "DAMAGED", target, "it links to another result than its receipt names, ", wanted);
+    a->n_damaged++;
+    if (!a->heal) return 0;
+    if (unlink(target)) return err_errno(e, "%s: cannot remove", target);
+    printf("HEALED   %s: removed\n", target);
+    a->n_healed++;
+    return 0;
+}
+
+static int check_target(struct audit *a, const char *target, const char *out, struct err *e) {
+    char now[HASH_HEX];
+    struct stat s;
+    struct err why;
+    if (store_linked(target, now)) {
+        if (strcmp(now, out)) return swapped(a, target, out, e);
+        if (!store_has(&a->store, now))
+            bad(a, "MISSING", target, "its artifact is not in the store, ", now);
+        else if (store_verify(&a->store, now, a->deep, &why))
+            return damaged(a, target, now, &why, e);
+    } else if (lstat(target, &s))
+        bad(a, "MISSING", target, "the target is gone", "");
+    else
+        bad(a, "FOREIGN", target, "it is no link to the result that its receipt names, ", out);
+    return 0;
+}
+
 static int check_receipt(const char *path, const struct receipt *r, void *ctx, struct err *e) {
     struct audit *a = ctx;
     char target[PATH_MAX], now[HASH_HEX];
     struct err why;
-    int rc = 0;
     a->n_artifacts++;
     if (!r) return unreadable(a, path, e);
-    if (a->heal) return 0; /* what is stale or missing is make's business */
     snprintf(target, sizeof target, "%.*s", (int)(strlen(path) - strlen(".rec")), path);
-    struct stat s;
-    if (lstat(target, &s))
-        bad(a, "MISSING", target, "the target is gone", "");
-    else if (!store_linked(target, now) || strcmp(now, r->out))
-        bad(a, "FOREIGN", target, "it is not the result that its receipt names, ", r->out);
-    else if (!store_has(&a->store, now))
-        bad(a, "MISSING", target, "its artifact is not in the store, ", now);
-    else if (store_verify(&a->store, now, a->deep, &why))
-        rc = damaged(a, target, now, &why, e);
+    int rc = check_target(a, target, r->out, e);
     const char *id = program_now(a, r->program);
     if (id && strcmp(id, r->program_id)) bad(a, "STALE", target, "the program changed since: ", r->program);
     for (size_t i = 0; i < r->n_in; i++) {
