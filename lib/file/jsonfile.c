@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/infile.h"
 #include "lib/base/outfile.h"
 
 /* ---- reading ---- */
@@ -41,14 +42,12 @@ int jsonfile_parse(const char *text, size_t n_bytes, const char *path, size_t li
 int jsonfile_read(const char *path, json_t **out, struct err *e) {
     *out = NULL;
     struct stat s;
-    FILE *f = fopen(path, "rb");
-    if (!f) return err_errno(e, "%s: cannot open", path);
-    int rc = 0;
+    FILE *f;
     char *text = NULL;
+    int rc = infile_stream(path, &f, e);
+    if (rc) return rc;
     if (fstat(fileno(f), &s))
         rc = err_errno(e, "%s: cannot read", path);
-    else if (!S_ISREG(s.st_mode))
-        rc = err_set(e, ERR_IO, "%s: want a JSON file, got a folder or device", path);
     else if (!(text = mem_array((size_t)s.st_size, 1, path, e)))
         rc = ERR_MEMORY;
     if (!rc) {
