@@ -268,7 +268,10 @@ static void bad_lines(void **state) {
         {"{\"text\":1}", "b.jsonl:2: key 'text': want a text, got another type"},
         {"{\"text\":\"\xff\"}", "b.jsonl:2: invalid JSON: unable to decode byte 0xff"},
         {"{\"text\":\"\xed\xa0\x80\"}", "b.jsonl:2: invalid JSON"},
-        {"{\"text\":\"\\u0000\"}", "b.jsonl:2: invalid JSON"},
+        {"{\"text\":\"a\",\"id\":\"x\\u0000\"}", "b.jsonl:2: key 'id': want a name, got one with a zero"},
+        {"{\"text\":\"a\",\"split\":\"train\\u0000\"}", "b.jsonl:2: key 'split': want a name, got one with a zero"},
+        {"{\"text\":\"a\",\"language\":\"\\u0000\"}", "b.jsonl:2: key 'language': want a name, got one with a zero"},
+        {"{\"text\":\"a\",\"x\\u0000\":1}", "b.jsonl:2: invalid JSON: NUL byte in object key"},
         {"{\"text\":\"a\",\"text\":\"b\"}", "b.jsonl:2: invalid JSON: duplicate"},
         {"{\"text\":\"a\",\"id\":[]}", "b.jsonl:2: key 'id': want a text"},
         {"{\"text\":\"a\",\"split\":3}", "b.jsonl:2: key 'split': want a text"},
@@ -282,6 +285,22 @@ static void bad_lines(void **state) {
     }
     put(TMP "/b.jsonl", "{\"text\":\"a\"}\0\n", 14);
     refused(TMP "/b.jsonl", ERR_FORMAT, "b.jsonl:1: invalid JSON");
+}
+
+static void zero_characters(void **state) {
+    (void)state;
+    struct corpus_doc d;
+    struct err e;
+    const char line[] = "{\"text\":\"a\\u0000\\u0000b\",\"note\":\"\\u0000\"}\n{\"text\":\"\\u0000\"}\n";
+    put(TMP "/z.jsonl", line, strlen(line));
+    struct corpus *c = open_ok(TMP "/z.jsonl");
+    assert_int_equal(corpus_next(c, &d, &e), 1);
+    assert_int_equal(d.n_bytes, 4);
+    assert_memory_equal(d.text, "a\0\0b", 5);
+    assert_int_equal(corpus_next(c, &d, &e), 1);
+    assert_int_equal(d.n_bytes, 1);
+    assert_memory_equal(d.text, "\0", 2);
+    end(c);
 }
 
 static void names(void **state) {
@@ -371,11 +390,11 @@ static void no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(packed),      cmocka_unit_test(plain_text),  cmocka_unit_test(empty_files),
-        cmocka_unit_test(last_line),   cmocka_unit_test(long_lines),  cmocka_unit_test(much_in_little),
-        cmocka_unit_test(truncations), cmocka_unit_test(bad_packing), cmocka_unit_test(bad_lines),
-        cmocka_unit_test(names),       cmocka_unit_test(too_long),    cmocka_unit_test(groups),
-        cmocka_unit_test(no_memory),
+        cmocka_unit_test(packed),      cmocka_unit_test(plain_text),      cmocka_unit_test(empty_files),
+        cmocka_unit_test(last_line),   cmocka_unit_test(long_lines),      cmocka_unit_test(much_in_little),
+        cmocka_unit_test(truncations), cmocka_unit_test(bad_packing),     cmocka_unit_test(bad_lines),
+        cmocka_unit_test(names),       cmocka_unit_test(too_long),        cmocka_unit_test(groups),
+        cmocka_unit_test(no_memory),   cmocka_unit_test(zero_characters),
     };
     return cmocka_run_group_tests(tests, make_tmp, NULL);
 }

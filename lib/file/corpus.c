@@ -19,8 +19,8 @@ static const size_t LINE_MAX_BYTES = (size_t)256 << 20, TEXT_MAX_BYTES = INT32_M
 struct corpus {
     char *path;
     struct stream *in;
-    bool jsonl, ended; /* ended: the stream gave all it has */
-    char *window;      /* window[at..end) is unread; one byte behind end is free */
+    bool jsonl, ended, taken; /* ended: the stream gave all it has; taken: a .txt was handed out */
+    char *window;             /* window[at..end) is unread; one byte behind end is free */
     size_t cap, at, end, line;
     json_t *doc;
     char id[24]; /* of a numeric id */
@@ -114,7 +114,7 @@ static bool is_blank(const char *s, size_t n) {
     return !n;
 }
 
-/* A member that may be absent, as text. Ids may be whole numbers. */
+/* A member that may be absent, as text without U+0000. Ids may be whole numbers. */
 static int member(struct corpus *c, const char *key, const char **out, struct err *e) {
     const json_t *v = json_object_get(c->doc, key);
     *out = "";
@@ -122,15 +122,17 @@ static int member(struct corpus *c, const char *key, const char **out, struct er
     if (json_is_integer(v) && !strcmp(key, "id")) {
         snprintf(c->id, sizeof c->id, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
         *out = c->id;
-    } else if (json_is_string(v))
-        *out = json_string_value(v);
-    else
+    } else if (!json_is_string(v))
         return err_set(e, ERR_FORMAT, "%s:%zu: key '%s': want a text", c->path, c->line, key);
+    else if (strlen(*out = json_string_value(v)) < json_string_length(v)) {
+        err_set(e, ERR_FORMAT, "%s:%zu: key '%s': want a name, got one with a zero character", c->path, c->line, key);
+        return err_hint(e, "only the text itself may hold \\u0000");
+    }
     return 0;
 }
 
 static int parse_line(struct corpus *c, const char *line, size_t n, struct corpus_doc *doc, struct err *e) {
-    int rc = jsonfile_parse(line, n, c->path, c->line, &c->doc, e);
+    int rc = jsonfile_parse_nul(line, n, c->path, c->line, &c->doc, e);
     if (rc) return rc;
     const json_t *text = json_object_get(c->doc, "text");
     if (!json_is_string(text)) {
@@ -138,10 +140,11 @@ static int parse_line(struct corpus *c, const char *line, size_t n, struct corpu
                 text ? "another type" : "none");
         return err_hint(e, "each line of .jsonl holds one document: {\"text\": \"…\"}");
     }
-    *doc = (struct corpus_doc){.text = json_string_value(text), .n_bytes = json_string_length(text), .line = c->line};
+    *doc = (struct corpus_doc){
+        .text = json_string_value(text), .n_bytes = json_string_length(text), .language = "", .line = c->line};
     if ((rc = member(c, "id", &doc->id, e)) || (rc = member(c, "split", &doc->split, e))) return rc;
-    const char *language = json_string_value(json_object_get(c->doc, "language"));
-    doc->language = language ? language : "";
+    if (json_is_string(json_object_get(c->doc, "language")) && (rc = member(c, "language", &doc->language, e)))
+        return rc;
     if (*doc->split && strcmp(doc->split, "train") && strcmp(doc->split, "heldout"))
         return err_set(e, ERR_FORMAT, "%s:%zu: key 'split': want train or heldout, got '%.32s'", c->path, c->line,
                        doc->split);
@@ -149,14 +152,16 @@ static int parse_line(struct corpus *c, const char *line, size_t n, struct corpu
 }
 
 static int take_all(struct corpus *c, struct corpus_doc *doc, struct err *e) {
-    if (c->ended) return 0;
+    if (c->taken) return 0;
     while (!c->ended) {
         int rc = fill(c, e);
         if (rc) return rc;
     }
     c->window[c->end] = 0;
-    *doc = (struct corpus_doc){.text = c->window, .n_bytes = c->end, .id = "", .language = "", .split = "", .line = 1};
-    return c->end > 0;
+    *doc = (struct corpus_doc){
+        .text = c->window + c->at, .n_bytes = c->end - c->at, .id = "", .language = "", .split = "", .line = 1};
+    c->taken = true;
+    return doc->n_bytes > 0;
 }
 
 int corpus_next(struct corpus *c, struct corpus_doc *doc, struct err *e) {

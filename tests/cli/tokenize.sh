@@ -71,6 +71,13 @@ $bin --model $model/gpt2 --corpus $tmp/zh/none.jsonl --out $tmp/no.st 2>$tmp/err
 check 'a missing corpus is refused'
 refused 2 '--split' --model $model/gpt2 --corpus $all --split x --out $tmp/no.st || grep -qF 'train|heldout' $tmp/err
 check 'an unknown split is a usage error'
+
+# Zero characters, escaped in .jsonl and raw in .txt: the same text. The ids are those of tests/fixtures/tokenizer/cases.json.
+printf '{"text":"<|endoftext|>\\u0000<|endoftext\\u0000|>"}\n' >$tmp/zero.jsonl
+printf '<|endoftext|>\0<|endoftext\0|>' >$tmp/zero.txt
+$bin --model $model/gpt2 --corpus $tmp/zero.jsonl --out $tmp/zero.st 2>/dev/null && $bin --model $model/gpt2 --corpus $tmp/zero.txt --out $tmp/raw.st 2>/dev/null && same_data $tmp/zero.st $tmp/raw.st
+check 'a zero character is text'
+
 [ ! -e $tmp/no.st ] && [ ! -e $tmp/no.st.part ]
 check 'a refused run leaves nothing behind'
 echo "1..$n"
