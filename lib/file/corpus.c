@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/base/arena.h"
+#include "lib/file/encoding.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/stream.h"
 
@@ -31,6 +32,8 @@ static bool ends_with(const char *s, size_t n, const char *tail) {
     return n > m && !memcmp(s + n - m, tail, m);
 }
 
+static int begin(struct corpus *c, struct err *e);
+
 int corpus_open(struct corpus **out, const char *path, struct err *e) {
     size_t stem = stream_stem(path), n = strlen(path);
     bool jsonl = ends_with(path, stem, ".jsonl");
@@ -47,6 +50,7 @@ int corpus_open(struct corpus **out, const char *path, struct err *e) {
     if ((c->path = mem_array(n + 1, 1, path, e)) && (c->window = mem_array(c->cap, 1, path, e))) {
         memcpy(c->path, path, n);
         rc = stream_open(&c->in, path, e);
+        if (!rc) rc = begin(c, e);
     }
     if (rc)
         corpus_close(c);
@@ -93,6 +97,17 @@ static int fill(struct corpus *c, struct err *e) {
     return 0;
 }
 
+/* Past the mark of UTF-8; what another mark says is refused. */
+static int begin(struct corpus *c, struct err *e) {
+    int rc = 0;
+    while (!rc && !c->ended && c->end < 4) rc = fill(c, e);
+    if (rc) return rc;
+    const char *name = encoding_mark(c->window, c->end, &c->at);
+    if (!name || !strcmp(name, "UTF-8")) return 0;
+    err_set(e, ERR_FORMAT, "%s: want UTF-8, got %s (its byte order mark is there)", c->path, name);
+    return encoding_hint(e, c->path, name, 1);
+}
+
 /* The next line without its newline: 1, or 0 at the end. */
 static int take_line(struct corpus *c, char **line, size_t *n, struct err *e) {
     size_t seen = 0;
@@ -131,9 +146,19 @@ static int member(struct corpus *c, const char *key, const char **out, struct er
     return 0;
 }
 
+/* A line that is no JSON because it is no UTF-8: say how to make it that. */
+static int not_json(const struct corpus *c, const char *line, size_t n, struct err *e) {
+    json_t *utf8 = json_stringn(line, n);
+    const char *name = utf8 ? encoding_wide(line, n) : encoding_guess(line, n);
+    if (!utf8 && !name) name = encoding_guess(line, (size_t)(c->window + c->end - line)); /* more lines tell more */
+    if (e->code == ERR_FORMAT && (!utf8 || name)) encoding_hint(e, c->path, name, 0);
+    json_decref(utf8);
+    return e->code;
+}
+
 static int parse_line(struct corpus *c, const char *line, size_t n, struct corpus_doc *doc, struct err *e) {
     int rc = jsonfile_parse_nul(line, n, c->path, c->line, &c->doc, e);
-    if (rc) return rc;
+    if (rc) return not_json(c, line, n, e);
     const json_t *text = json_object_get(c->doc, "text");
     if (!json_is_string(text)) {
         err_set(e, ERR_FORMAT, "%s:%zu: key 'text': want a text, got %s", c->path, c->line,
@@ -161,7 +186,10 @@ static int take_all(struct corpus *c, struct corpus_doc *doc, struct err *e) {
     *doc = (struct corpus_doc){
         .text = c->window + c->at, .n_bytes = c->end - c->at, .id = "", .language = "", .split = "", .line = 1};
     c->taken = true;
-    return doc->n_bytes > 0;
+    const char *wide = encoding_wide(doc->text, doc->n_bytes);
+    if (!wide) return doc->n_bytes > 0;
+    err_set(e, ERR_FORMAT, "%s: want UTF-8, got %s: every second byte is zero", c->path, wide);
+    return encoding_hint(e, c->path, wide, 1);
 }
 
 int corpus_next(struct corpus *c, struct corpus_doc *doc, struct err *e) {
