@@ -14,7 +14,7 @@
 #include "lib/file/jsonfile.h"
 #include "lib/file/stream.h"
 
-enum { FIRST_BYTES = 1 << 18, GROUP_BYTES = 64 };
+enum { FIRST_BYTES = 1 << 16, GROUP_BYTES = 64 };
 static const size_t LINE_MAX_BYTES = (size_t)256 << 20, TEXT_MAX_BYTES = INT32_MAX;
 
 struct corpus {

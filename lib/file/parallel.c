@@ -15,8 +15,8 @@ struct entry {
 };
 
 struct entries {
-    struct entry *at; /* [PARALLEL_MOST] */
-    size_t n;
+    struct entry *at; /* [room] */
+    size_t n, room;
 };
 
 static int name(char out[PARALLEL_NAME], const char *key, const char *value, const char *path, size_t line,
@@ -32,11 +32,23 @@ static int name(char out[PARALLEL_NAME], const char *key, const char *value, con
     return 0;
 }
 
+static int more_room(struct entries *all, struct err *e) {
+    size_t room = all->room ? 2 * all->room : 64;
+    struct entry *p = mem_array(room, sizeof *p, "sentences", e);
+    if (!p) return ERR_MEMORY;
+    if (all->n) memcpy(p, all->at, all->n * sizeof *p);
+    free(all->at);
+    all->at = p, all->room = room;
+    return 0;
+}
+
 static int add(struct entries *all, const struct corpus_doc *doc, const char *path, struct err *e) {
-    struct entry *x = &all->at[all->n];
     if (all->n == PARALLEL_MOST)
         return err_set(e, ERR_RANGE, "%s:%zu: want at most %d lines", path, doc->line, PARALLEL_MOST);
-    int rc = name(x->id, "id", doc->id, path, doc->line, e);
+    int rc = all->n == all->room ? more_room(all, e) : 0;
+    if (rc) return rc;
+    struct entry *x = &all->at[all->n];
+    rc = name(x->id, "id", doc->id, path, doc->line, e);
     if (!rc) rc = name(x->language, "language", doc->language, path, doc->line, e);
     if (!rc && !doc->n_bytes) rc = err_set(e, ERR_FORMAT, "%s:%zu: key 'text': it is empty", path, doc->line);
     if (rc) return rc;
@@ -118,8 +130,7 @@ static int place(struct parallel *p, struct entries *all, const char *path, stru
 int parallel_read(struct parallel *p, const char *path, struct err *e) {
     struct entries all = {0};
     *p = (struct parallel){0};
-    all.at = mem_array(PARALLEL_MOST, sizeof *all.at, "sentences", e);
-    int rc = all.at ? read_lines(&all, path, e) : ERR_MEMORY;
+    int rc = read_lines(&all, path, e);
     if (!rc) rc = collect_names(p, &all, e);
     if (!rc) rc = place(p, &all, path, e);
     p->docs = all.n;
