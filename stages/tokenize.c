@@ -301,7 +301,8 @@ int main(int argc, char **argv) {
     char *record = NULL;
     const struct opt table[] = {
         {"model", OPT_INPUT, &o.model, NULL, 0, 0, NULL, NULL, "folder with tokenizer.json and config.json", false},
-        {"corpus", OPT_INPUTS, &o.corpus, NULL, 0, 0, NULL, NULL, "text: .txt, .jsonl, each plain, .zst or .gz", false},
+        {"corpus", OPT_INPUTS, &o.corpus, NULL, 0, 0, NULL, NULL, "UTF-8 text: .txt, .jsonl, each plain, .zst or .gz",
+         false},
         {"split", OPT_TEXT, &o.split, "", 0, 0, "train|heldout", NULL, "only documents of this split", false},
         {"max-tokens", OPT_INT, &o.max_tokens, "0", 0, 1e12, NULL, "tokens", "stop after so many; 0: never", false},
         {"max-tokens-per-group", OPT_INT, &o.max_per_group, "0", 0, 1e12, NULL, "tokens",

@@ -33,7 +33,7 @@ static const char *wide(const char *text, size_t n, double share) {
     size_t zeros[2] = {0};
     for (size_t i = 0; i < n; i++) zeros[i & 1] += !text[i];
     size_t low = zeros[0], high = zeros[1], most = high > low ? high : low;
-    if (n < 16 || (double)most < share * (double)(n / 2) || 32 * (low + high - most) > most) return NULL;
+    if (n < 16 || most < 3 || (double)most < share * (double)(n / 2) || 32 * (low + high - most) > most) return NULL;
     return high > low ? "UTF-16LE" : "UTF-16BE";
 }
 
