@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
@@ -78,9 +79,7 @@ static int train_find(const struct settings *s, struct run *r, struct err *e) {
     json_t *o;
     if (snprintf(path, sizeof path, "%s/train.json", s->sae) >= (int)sizeof path)
         return err_set(e, ERR_RANGE, "%.60s…: the path is too long", s->sae);
-    FILE *f = fopen(path, "rb");
-    if (!f) return 0;
-    fclose(f);
+    if (access(path, R_OK)) return 0;
     int rc = jsonfile_read(path, &o, e);
     if (rc) return rc;
     r->train = json_incref(json_object_get(o, "record"));

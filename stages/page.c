@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/infile.h"
 #include "lib/base/opt.h"
 #include "lib/base/outfile.h"
 #include "lib/base/stage.h"
@@ -75,10 +77,10 @@ static int figure_names(struct report_figure *g, const char *from, struct err *e
     memcpy(g->id, base, n - 5);
     g->id[n - 5] = 0;
     snprintf(png, sizeof png, "%.*s.png", (int)all - 5, g->path);
-    FILE *f = fopen(png, "rb");
-    if (!f) return err_errno(e, "%s: cannot open the picture of %s", png, g->path);
-    fclose(f);
-    int rc = html_link(from, g->path, g->json, sizeof g->json, e);
+    int fd, rc = infile_open(png, &fd, NULL, e);
+    if (rc) return err_hint(e, "it is the picture of %s; plot makes both", g->path);
+    close(fd);
+    rc = html_link(from, g->path, g->json, sizeof g->json, e);
     return rc ? rc : html_link(from, png, g->png, sizeof g->png, e);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/infile.h"
 #include "lib/base/opt.h"
 #include "lib/base/outdir.h"
 #include "lib/base/stage.h"
@@ -154,10 +155,11 @@ static int read_text(const char *path, char **out, struct err *e) {
     size_t n = 0;
     *out = mem_array(MOST + 1, 1, "the lineage", e);
     if (!*out) return ERR_MEMORY;
-    FILE *f = fopen(path, "rb");
-    if (!f) return err_errno(e, "%s: cannot open", path);
+    FILE *f;
+    int rc = infile_stream(path, &f, e);
+    if (rc) return rc;
     n = fread(*out, 1, MOST + 1, f);
-    int rc = ferror(f) ? err_errno(e, "%s: cannot read", path) : 0;
+    rc = ferror(f) ? err_errno(e, "%s: cannot read", path) : 0;
     fclose(f);
     if (!rc && n > MOST) rc = err_set(e, ERR_RANGE, "%s: longer than 16 MiB", path);
     if (!rc && memchr(*out, 0, n)) rc = err_set(e, ERR_FORMAT, "%s: want text, got a zero byte", path);

@@ -292,7 +292,9 @@ static json_t *feature_json(const struct run *r, size_t f) {
     return o;
 }
 
-static json_t *texts(const struct run *r, size_t s, size_t g) { return json_string(r->said.text[s * r->said.G + g]); }
+static json_t *texts(const struct run *r, size_t s, size_t g) {
+    return json_stringn(r->said.text[s * r->said.G + g], r->said.n_bytes[s * r->said.G + g]);
+}
 static json_t *most(const struct run *r, size_t s, size_t g) { return number(r->most[r->said.doc[s * r->said.G + g]]); }
 static json_t *mean(const struct run *r, size_t s, size_t g) { return number(r->mean[r->said.doc[s * r->said.G + g]]); }
 

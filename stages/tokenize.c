@@ -9,7 +9,10 @@
  * order; within a group one document from each of its files in turn, so that a budget is spread over the sources, until
  * the budget is met or the files are at their end. Budgets are exact: the document that meets one is cut there.
  * Documents whose file says another split, and empty ones, are passed over; those whose file says none belong to every
- * split. All ids are held in memory, four bytes each, until they are written. */
+ * split. All ids are held in memory, four bytes each, until they are written.
+ *
+ * Bytes that are no UTF-8 become U+FFFD. They are counted by file: more than one in ten is refused, more than one in a
+ * thousand is a warning, and the closing line has their sum. */
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -22,10 +25,13 @@
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/corpus.h"
+#include "lib/file/encoding.h"
 #include "lib/file/safetensors.h"
 #include "lib/lm/tokenizer.h"
+#include "lib/lm/unitext.h"
 
 enum { GROUP_NAME = 64 };
+enum { BAD_WARNED = 1000, BAD_REFUSED = 10 }; /* one byte in so many, of a file, is no UTF-8 */
 
 struct options {
     const char *model, *tokenizer, *config, *split, *out;
@@ -39,6 +45,8 @@ struct source {
     char group[GROUP_NAME];
     int32_t group_index;
     struct corpus *corpus; /* while it is being read */
+    size_t n_bytes, n_bad; /* of the text read; of these, bytes that are no UTF-8 */
+    const char *encoding;  /* what a file with such bytes may be written in; NULL if nobody knows */
 };
 
 struct run {
@@ -107,11 +115,25 @@ static int push_start(struct run *r, struct err *e) {
     return 0;
 }
 
-static int add_document(struct run *r, const struct source *s, const struct corpus_doc *doc, struct err *e) {
+/* Bytes that are no UTF-8 become U+FFFD. A few are damage, and a warning at the end says so; many are another encoding. */
+static int check_encoding(struct source *s, const struct corpus_doc *doc, struct err *e) {
+    size_t bad = unitext_ill_formed(doc->text, doc->n_bytes);
+    s->n_bytes += doc->n_bytes, s->n_bad += bad;
+    if (!bad) return 0;
+    s->encoding = encoding_guess(doc->text, doc->n_bytes);
+    if (bad <= doc->n_bytes / BAD_REFUSED) return 0;
+    err_set(e, ERR_FORMAT, "%s: want UTF-8, got %zu of %zu bytes that are none (%.1f %%)", s->path, bad, doc->n_bytes,
+            100. * (double)bad / (double)doc->n_bytes);
+    return encoding_hint(e, s->path, s->encoding, 0);
+}
+
+static int add_document(struct run *r, struct source *s, const struct corpus_doc *doc, struct err *e) {
     size_t first = r->ids.n;
     int32_t bos = tokenizer_bos(r->tok);
     int64_t left = tokens_left(r);
-    int rc = bos >= 0 ? bpe_ids_push(&r->ids, bos, e) : 0;
+    int rc = check_encoding(s, doc, e);
+    if (rc) return rc;
+    rc = bos >= 0 ? bpe_ids_push(&r->ids, bos, e) : 0;
     if (!rc) rc = tokenizer_encode(r->tok, doc->text, doc->n_bytes, &r->ids, e);
     if (rc && e->code != ERR_MEMORY) {
         struct err inner = *e;
@@ -244,6 +266,24 @@ static int make_record(struct options *o, const struct opt *t, size_t n, char **
     return rc;
 }
 
+/* A line for each file with more than a few bytes that are no UTF-8; the end of the closing line if there are any. */
+static void tell_replaced(const struct run *r, char replaced[64]) {
+    size_t all = 0;
+    for (size_t i = 0; i < r->n_sources; i++) {
+        const struct source *s = &r->source[i];
+        struct err e = {0};
+        all += s->n_bad;
+        if (s->n_bad <= s->n_bytes / BAD_WARNED) continue;
+        if (s->encoding)
+            encoding_hint(&e, s->path, s->encoding, 0);
+        else
+            err_hint(&e, "damaged, or of two encodings; iconv -f UTF-8 -t UTF-8 stops at the first of them");
+        fprintf(stderr, "tokenize: warning: %s: %zu of %zu bytes are no UTF-8 (%.1f %%) and became U+FFFD\nhint: %s\n",
+                s->path, s->n_bad, s->n_bytes, 100. * (double)s->n_bad / (double)s->n_bytes, e.hint);
+    }
+    if (all) snprintf(replaced, 64, "; %zu bytes that are no UTF-8 replaced", all);
+}
+
 static void free_run(struct run *r) {
     tokenizer_close(r->tok);
     bpe_ids_free(&r->ids);
@@ -261,7 +301,8 @@ int main(int argc, char **argv) {
     char *record = NULL;
     const struct opt table[] = {
         {"model", OPT_INPUT, &o.model, NULL, 0, 0, NULL, NULL, "folder with tokenizer.json and config.json", false},
-        {"corpus", OPT_INPUTS, &o.corpus, NULL, 0, 0, NULL, NULL, "text: .txt, .jsonl, each plain, .zst or .gz", false},
+        {"corpus", OPT_INPUTS, &o.corpus, NULL, 0, 0, NULL, NULL, "UTF-8 text: .txt, .jsonl, each plain, .zst or .gz",
+         false},
         {"split", OPT_TEXT, &o.split, "", 0, 0, "train|heldout", NULL, "only documents of this split", false},
         {"max-tokens", OPT_INT, &o.max_tokens, "0", 0, 1e12, NULL, "tokens", "stop after so many; 0: never", false},
         {"max-tokens-per-group", OPT_INT, &o.max_per_group, "0", 0, 1e12, NULL, "tokens",
@@ -292,14 +333,16 @@ int main(int argc, char **argv) {
         stw_abort(w);
 
     int status = STAGE_OK;
+    char replaced[64] = "";
+    if (!rc) tell_replaced(&r, replaced);
     if (rc)
         status = stage_fail("tokenize", &e);
     else
         stage_done(
             "tokenize",
-            "%zu tokens, %zu documents (%zu cut), %zu groups; %.1f MB of text in %.2f s, %.1f MB/s; opened in %.2f s",
+            "%zu tokens, %zu documents (%zu cut), %zu groups; %.1f MB of text in %.2f s, %.1f MB/s; opened in %.2f s%s",
             r.ids.n, r.doc_group.n, r.n_cut, r.n_groups, (double)r.n_bytes / 1e6, done_s - read_s,
-            (double)r.n_bytes / 1e6 / (done_s - read_s), read_s - start_s);
+            (double)r.n_bytes / 1e6 / (done_s - read_s), read_s - start_s, replaced);
     free(record);
     free_run(&r);
     opt_free(table, n_table);

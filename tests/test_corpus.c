@@ -15,6 +15,7 @@
 #include "lib/base/outdir.h"
 #include "lib/base/rng.h"
 #include "lib/file/corpus.h"
+#include "lib/file/encoding.h"
 #include "lib/file/stream.h"
 
 #define FIXTURE "tests/fixtures/files/"
@@ -268,7 +269,10 @@ static void bad_lines(void **state) {
         {"{\"text\":1}", "b.jsonl:2: key 'text': want a text, got another type"},
         {"{\"text\":\"\xff\"}", "b.jsonl:2: invalid JSON: unable to decode byte 0xff"},
         {"{\"text\":\"\xed\xa0\x80\"}", "b.jsonl:2: invalid JSON"},
-        {"{\"text\":\"\\u0000\"}", "b.jsonl:2: invalid JSON"},
+        {"{\"text\":\"a\",\"id\":\"x\\u0000\"}", "b.jsonl:2: key 'id': want a name, got one with a zero"},
+        {"{\"text\":\"a\",\"split\":\"train\\u0000\"}", "b.jsonl:2: key 'split': want a name, got one with a zero"},
+        {"{\"text\":\"a\",\"language\":\"\\u0000\"}", "b.jsonl:2: key 'language': want a name, got one with a zero"},
+        {"{\"text\":\"a\",\"x\\u0000\":1}", "b.jsonl:2: invalid JSON: NUL byte in object key"},
         {"{\"text\":\"a\",\"text\":\"b\"}", "b.jsonl:2: invalid JSON: duplicate"},
         {"{\"text\":\"a\",\"id\":[]}", "b.jsonl:2: key 'id': want a text"},
         {"{\"text\":\"a\",\"split\":3}", "b.jsonl:2: key 'split': want a text"},
@@ -282,6 +286,109 @@ static void bad_lines(void **state) {
     }
     put(TMP "/b.jsonl", "{\"text\":\"a\"}\0\n", 14);
     refused(TMP "/b.jsonl", ERR_FORMAT, "b.jsonl:1: invalid JSON");
+}
+
+static void zero_characters(void **state) {
+    (void)state;
+    struct corpus_doc d;
+    struct err e;
+    const char line[] = "{\"text\":\"a\\u0000\\u0000b\",\"note\":\"\\u0000\"}\n{\"text\":\"\\u0000\"}\n";
+    put(TMP "/z.jsonl", line, strlen(line));
+    struct corpus *c = open_ok(TMP "/z.jsonl");
+    assert_int_equal(corpus_next(c, &d, &e), 1);
+    assert_int_equal(d.n_bytes, 4);
+    assert_memory_equal(d.text, "a\0\0b", 5);
+    assert_int_equal(corpus_next(c, &d, &e), 1);
+    assert_int_equal(d.n_bytes, 1);
+    assert_memory_equal(d.text, "\0", 2);
+    end(c);
+}
+
+/* ---- encodings ---- */
+
+static void hinted(const char *path, const void *bytes, size_t n, const char *text, const char *hint) {
+    struct err e = {0};
+    put(path, bytes, n);
+    int rc = read_all(path, &e);
+    if (rc != ERR_FORMAT || !strstr(e.text, text) || strcmp(e.hint, hint)) fail_msg("%d: %s: %s", rc, e.text, e.hint);
+}
+
+static void byte_order_marks(void **state) {
+    (void)state;
+#define ICONV(from, name) "iconv -f " from " -t UTF-8 " TMP "/" name " >b."
+    hinted(TMP "/m.txt",
+           "\xff\xfe"
+           "a\0",
+           4, "m.txt: want UTF-8, got UTF-16", ICONV("UTF-16", "m.txt") "txt");
+    hinted(TMP "/m.txt", "\xfe\xff\0a", 4, "m.txt: want UTF-8, got UTF-16", ICONV("UTF-16", "m.txt") "txt");
+    hinted(TMP "/m.txt", "\xff\xfe\0\0a\0\0\0", 8, "m.txt: want UTF-8, got UTF-32", ICONV("UTF-32", "m.txt") "txt");
+    hinted(TMP "/m.txt", "\0\0\xfe\xff\0\0\0a", 8, "m.txt: want UTF-8, got UTF-32", ICONV("UTF-32", "m.txt") "txt");
+    hinted(TMP "/m.jsonl", "\xff\xfe{\0}\0", 6, "m.jsonl: want UTF-8, got UTF-16", ICONV("UTF-16", "m.jsonl") "jsonl");
+    char packed_bytes[64];
+    size_t n = ZSTD_compress(packed_bytes, sizeof packed_bytes,
+                             "\xff\xfe"
+                             "a\0",
+                             4, 1);
+    hinted(TMP "/m.txt.zst", packed_bytes, n, "m.txt.zst: want UTF-8, got UTF-16",
+           "zstd -dc " TMP "/m.txt.zst | iconv -f UTF-16 -t UTF-8 >b.txt");
+    put(TMP "/m.txt", "\xef\xbb\xbfone\xef\xbb\xbf", 9);
+    struct corpus *c = open_ok(TMP "/m.txt");
+    next(c, "one\xef\xbb\xbf", "", "", 1); /* only the first is a mark */
+    end(c);
+    put(TMP "/m.txt", "\xef\xbb\xbf", 3);
+    end(open_ok(TMP "/m.txt"));
+    put(TMP "/m.txt", "\xef\xbb", 2);
+    c = open_ok(TMP "/m.txt");
+    next(c, "\xef\xbb", "", "", 1);
+    end(c);
+    const char line[] = "\xef\xbb\xbf{\"text\":\"a\"}\n{\"text\":\"b\"}";
+    put(TMP "/m.jsonl", line, strlen(line));
+    c = open_ok(TMP "/m.jsonl");
+    next(c, "a", "", "", 1);
+    next(c, "b", "", "", 2);
+    end(c);
+}
+
+static void guess_is(const char *name, const void *bytes, size_t n) {
+    const char *got = encoding_guess(bytes, n);
+    if (!got != !name || (name && strcmp(name, got))) fail_msg("want %s, got %s", name ? name : "-", got ? got : "-");
+}
+
+static void encodings(void **state) {
+    (void)state;
+    char wide[400];
+    for (size_t i = 0; i < sizeof wide; i++) wide[i] = i % 2 ? 0 : (char)('a' + i % 13);
+    hinted(TMP "/w.txt", wide, sizeof wide, "w.txt: want UTF-8, got UTF-16LE", ICONV("UTF-16LE", "w.txt") "txt");
+    hinted(TMP "/w.txt", wide + 1, sizeof wide - 2, "w.txt: want UTF-8, got UTF-16BE",
+           ICONV("UTF-16BE", "w.txt") "txt");
+    hinted(TMP "/w.jsonl", wide, sizeof wide, "w.jsonl:1: invalid JSON",
+           "if it is UTF-16LE: " ICONV("UTF-16LE", "w.jsonl") "jsonl");
+    assert_null(encoding_wide(wide, 15)); /* too short to tell */
+    assert_null(encoding_wide("a\0\0\0a\0\0\0a\0\0\0a\0\0\0a\0\0\0", 20));
+#define GB "{\"text\":\"\xc4\xda\xba\xcb\xce\xc4\xb5\xb5 abc\"}" /* neihe wendang, kernel documents */
+    guess_is("GB18030", GB, sizeof GB - 1);
+    guess_is("GB18030", GB "\x81\x30\x89\x38\xc4", sizeof GB + 4); /* a character of four bytes, and half a one */
+    guess_is("ISO-8859-1", "caf\xe9 na\xefve", 10);
+    guess_is("ISO-8859-1",
+             "gar\xe7on fa\xe7"
+             "ade",
+             13);                                                 /* well-formed as GBK, but no hanzi of GB 2312 */
+    guess_is(NULL, "\xcf\xf0\xe8\xe2\xe5\xf2 \xec\xe8\xf0!", 11); /* windows-1251 */
+    guess_is(NULL, "\x82\xb1\x82\xea\x82\xcd", 6);                /* Shift-JIS */
+    guess_is(NULL,
+             "\xb3o\xac"
+             "O\xa4\xa4\xa4\xe5",
+             8); /* Big5 */
+    guess_is(NULL, "caf\xe9\0", 5);
+    guess_is(NULL,
+             "\x93"
+             "caf\xe9\x94",
+             6); /* windows-1252 */
+    guess_is(NULL, "", 0);
+    hinted(TMP "/g.jsonl", GB "\n", sizeof GB, "g.jsonl:1: invalid JSON: unable to decode byte 0xc4",
+           "if it is GB18030: " ICONV("GB18030", "g.jsonl") "jsonl");
+    hinted(TMP "/g.jsonl", "{\"text\":\"\x81\"}", 12, "g.jsonl:1: invalid JSON", ICONV("ENCODING", "g.jsonl") "jsonl");
+    hinted(TMP "/g.jsonl", "{\"text\":\"a\"", 11, "g.jsonl:1: invalid JSON", ""); /* no matter of encodings */
 }
 
 static void names(void **state) {
@@ -371,11 +478,12 @@ static void no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(packed),      cmocka_unit_test(plain_text),  cmocka_unit_test(empty_files),
-        cmocka_unit_test(last_line),   cmocka_unit_test(long_lines),  cmocka_unit_test(much_in_little),
-        cmocka_unit_test(truncations), cmocka_unit_test(bad_packing), cmocka_unit_test(bad_lines),
-        cmocka_unit_test(names),       cmocka_unit_test(too_long),    cmocka_unit_test(groups),
-        cmocka_unit_test(no_memory),
+        cmocka_unit_test(packed),      cmocka_unit_test(plain_text),      cmocka_unit_test(empty_files),
+        cmocka_unit_test(last_line),   cmocka_unit_test(long_lines),      cmocka_unit_test(much_in_little),
+        cmocka_unit_test(truncations), cmocka_unit_test(bad_packing),     cmocka_unit_test(bad_lines),
+        cmocka_unit_test(names),       cmocka_unit_test(too_long),        cmocka_unit_test(groups),
+        cmocka_unit_test(no_memory),   cmocka_unit_test(zero_characters), cmocka_unit_test(byte_order_marks),
+        cmocka_unit_test(encodings),
     };
     return cmocka_run_group_tests(tests, make_tmp, NULL);
 }

@@ -51,6 +51,20 @@ static void lines_find_their_places(void **state) {
     parallel_free(&p);
 }
 
+static void a_zero_character_is_text_but_no_name(void **state) {
+    (void)state;
+    struct parallel p;
+    struct err e;
+    if (read_text(&p, LINE("a", "en", "o\\u0000e") LINE("a", "zh", "\\u0000"), &e)) fail_msg("%s", e.text);
+    assert_int_equal(p.n_bytes[0], 3);
+    assert_memory_equal(p.text[0], "o\0e", 4);
+    assert_int_equal(p.n_bytes[1], 1);
+    parallel_free(&p);
+    assert_int_equal(read_text(&p, LINE("a", "e\\u0000n", "x"), &e), ERR_FORMAT);
+    assert_non_null(strstr(e.text, ":1: key 'language': want a name, got one with a zero character"));
+    parallel_free(&p);
+}
+
 static void refused(const char *text, int code, const char *says) {
     struct parallel p;
     struct err e = {0};
@@ -97,6 +111,7 @@ static void the_papers_sentences_are_complete(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_find_their_places),
+        cmocka_unit_test(a_zero_character_is_text_but_no_name),
         cmocka_unit_test(what_is_wrong_is_named_with_its_line),
         cmocka_unit_test(the_papers_sentences_are_complete),
     };

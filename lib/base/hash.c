@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,6 +12,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "lib/base/infile.h"
+
 static void to_hex(XXH128_hash_t h, char hex[HASH_HEX]) {
     snprintf(hex, HASH_HEX, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
 }
@@ -21,11 +22,10 @@ void hash_bytes(const void *p, size_t n_bytes, char hex[HASH_HEX]) { to_hex(XXH3
 
 static int hash_file(const char *path, char hex[HASH_HEX], struct err *e) {
     enum { BUF = 1 << 20 };
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return err_errno(e, "%s: cannot open", path);
+    int fd, rc = infile_open(path, &fd, NULL, e);
+    if (rc) return rc;
     XXH3_state_t *st = XXH3_createState();
     char *buf = malloc(BUF);
-    int rc = 0;
     if (!st || !buf) rc = err_set(e, ERR_MEMORY, "%s: no memory to hash it", path);
     if (!rc) XXH3_128bits_reset(st);
     while (!rc) {
@@ -75,9 +75,7 @@ static int hash_folder(const char *path, char hex[HASH_HEX], struct err *e) {
 int hash_content(const char *path, char hex[HASH_HEX], struct err *e) {
     struct stat s;
     if (stat(path, &s)) return err_errno(e, "%s: cannot open", path);
-    if (S_ISDIR(s.st_mode)) return hash_folder(path, hex, e);
-    if (S_ISREG(s.st_mode)) return hash_file(path, hex, e);
-    return err_set(e, ERR_IO, "%s: want a file or a folder, got a pipe or a device", path);
+    return S_ISDIR(s.st_mode) ? hash_folder(path, hex, e) : hash_file(path, hex, e);
 }
 
 int hash_differs(const char *path, const char *want, const char *is, struct err *e) {

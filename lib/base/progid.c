@@ -2,13 +2,13 @@
 #include "lib/base/progid.h"
 
 #include <elf.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "lib/base/infile.h"
 
 /* True when [offset, offset + n) lies in a file of size bytes. */
 static int inside(uint64_t offset, uint64_t n, size_t size) { return offset <= size && n <= size - offset; }
@@ -65,10 +65,10 @@ static int identify(const unsigned char *p, size_t size, char hex[HASH_HEX]) {
 }
 
 int progid(const char *path, char hex[HASH_HEX], struct err *e) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat s;
-    if (fd < 0) return err_errno(e, "%s: cannot open", path);
-    if (fstat(fd, &s) || !S_ISREG(s.st_mode) || s.st_size <= 0) {
+    int fd, rc = infile_open(path, &fd, &s, e);
+    if (rc) return rc;
+    if (s.st_size <= 0) {
         close(fd);
         return err_set(e, ERR_IO, "%s: not a program", path);
     }

@@ -25,7 +25,7 @@ static int view_read(struct view *v, const struct kind_args *args, json_t *input
     json_t *languages, *sentences;
     *v = (struct view){.path = args->in.item[0]};
     if (args->in.n != 1) return err_set(e, ERR_USAGE, "plot: kind %s: want one --in, got %zu", args->kind, args->in.n);
-    int rc = jsonfile_read(v->path, &v->file, e);
+    int rc = jsonfile_read_nul(v->path, &v->file, e);
     if (!rc) rc = jsonfile_array(v->file, v->path, "languages", &languages, e);
     if (!rc) rc = jsonfile_array(v->file, v->path, "sentences", &sentences, e);
     if (!rc) rc = jsonfile_int(json_object_get(v->file, "asked"), v->path, "feature", &v->feature, e);
@@ -87,7 +87,7 @@ int kind_sentences(const struct kind_args *args, struct chart *c, json_t *inputs
     return rc;
 }
 
-/* The English text of a sentence. */
+/* The English text of a sentence; what is behind a zero character in it is not shown. */
 static const char *english(const struct view *v, const char *id) {
     size_t i;
     const json_t *s;

@@ -8,15 +8,17 @@
 #include <string.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/infile.h"
 
 static int slurp(const char *path, char **out, struct err *e) {
     enum { MOST = 1 << 20 };
     *out = mem_array(MOST + 1, 1, "a table", e);
     if (!*out) return ERR_MEMORY;
-    FILE *f = fopen(path, "rb");
-    if (!f) return err_errno(e, "%s: cannot open", path);
+    FILE *f;
+    int rc = infile_stream(path, &f, e);
+    if (rc) return rc;
     size_t n = fread(*out, 1, MOST + 1, f);
-    int rc = ferror(f) ? err_errno(e, "%s: cannot read", path) : 0;
+    rc = ferror(f) ? err_errno(e, "%s: cannot read", path) : 0;
     fclose(f);
     if (!rc && n > MOST) rc = err_set(e, ERR_RANGE, "%s: longer than 1 MiB", path);
     if (rc) return rc;

@@ -10,17 +10,18 @@
 #include <string.h>
 
 #include "lib/base/arena.h"
+#include "lib/file/encoding.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/stream.h"
 
-enum { FIRST_BYTES = 1 << 18, GROUP_BYTES = 64 };
+enum { FIRST_BYTES = 1 << 16, GROUP_BYTES = 64 };
 static const size_t LINE_MAX_BYTES = (size_t)256 << 20, TEXT_MAX_BYTES = INT32_MAX;
 
 struct corpus {
     char *path;
     struct stream *in;
-    bool jsonl, ended; /* ended: the stream gave all it has */
-    char *window;      /* window[at..end) is unread; one byte behind end is free */
+    bool jsonl, ended, taken; /* ended: the stream gave all it has; taken: a .txt was handed out */
+    char *window;             /* window[at..end) is unread; one byte behind end is free */
     size_t cap, at, end, line;
     json_t *doc;
     char id[24]; /* of a numeric id */
@@ -30,6 +31,8 @@ static bool ends_with(const char *s, size_t n, const char *tail) {
     size_t m = strlen(tail);
     return n > m && !memcmp(s + n - m, tail, m);
 }
+
+static int begin(struct corpus *c, struct err *e);
 
 int corpus_open(struct corpus **out, const char *path, struct err *e) {
     size_t stem = stream_stem(path), n = strlen(path);
@@ -47,6 +50,7 @@ int corpus_open(struct corpus **out, const char *path, struct err *e) {
     if ((c->path = mem_array(n + 1, 1, path, e)) && (c->window = mem_array(c->cap, 1, path, e))) {
         memcpy(c->path, path, n);
         rc = stream_open(&c->in, path, e);
+        if (!rc) rc = begin(c, e);
     }
     if (rc)
         corpus_close(c);
@@ -93,6 +97,17 @@ static int fill(struct corpus *c, struct err *e) {
     return 0;
 }
 
+/* Past the mark of UTF-8; what another mark says is refused. */
+static int begin(struct corpus *c, struct err *e) {
+    int rc = 0;
+    while (!rc && !c->ended && c->end < 4) rc = fill(c, e);
+    if (rc) return rc;
+    const char *name = encoding_mark(c->window, c->end, &c->at);
+    if (!name || !strcmp(name, "UTF-8")) return 0;
+    err_set(e, ERR_FORMAT, "%s: want UTF-8, got %s (its byte order mark is there)", c->path, name);
+    return encoding_hint(e, c->path, name, 1);
+}
+
 /* The next line without its newline: 1, or 0 at the end. */
 static int take_line(struct corpus *c, char **line, size_t *n, struct err *e) {
     size_t seen = 0;
@@ -114,7 +129,7 @@ static bool is_blank(const char *s, size_t n) {
     return !n;
 }
 
-/* A member that may be absent, as text. Ids may be whole numbers. */
+/* A member that may be absent, as text without U+0000. Ids may be whole numbers. */
 static int member(struct corpus *c, const char *key, const char **out, struct err *e) {
     const json_t *v = json_object_get(c->doc, key);
     *out = "";
@@ -122,26 +137,39 @@ static int member(struct corpus *c, const char *key, const char **out, struct er
     if (json_is_integer(v) && !strcmp(key, "id")) {
         snprintf(c->id, sizeof c->id, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
         *out = c->id;
-    } else if (json_is_string(v))
-        *out = json_string_value(v);
-    else
+    } else if (!json_is_string(v))
         return err_set(e, ERR_FORMAT, "%s:%zu: key '%s': want a text", c->path, c->line, key);
+    else if (strlen(*out = json_string_value(v)) < json_string_length(v)) {
+        err_set(e, ERR_FORMAT, "%s:%zu: key '%s': want a name, got one with a zero character", c->path, c->line, key);
+        return err_hint(e, "only the text itself may hold \\u0000");
+    }
     return 0;
 }
 
+/* A line that is no JSON because it is no UTF-8: say how to make it that. */
+static int not_json(const struct corpus *c, const char *line, size_t n, struct err *e) {
+    json_t *utf8 = json_stringn(line, n);
+    const char *name = utf8 ? encoding_wide(line, n) : encoding_guess(line, n);
+    if (!utf8 && !name) name = encoding_guess(line, (size_t)(c->window + c->end - line)); /* more lines tell more */
+    if (e->code == ERR_FORMAT && (!utf8 || name)) encoding_hint(e, c->path, name, 0);
+    json_decref(utf8);
+    return e->code;
+}
+
 static int parse_line(struct corpus *c, const char *line, size_t n, struct corpus_doc *doc, struct err *e) {
-    int rc = jsonfile_parse(line, n, c->path, c->line, &c->doc, e);
-    if (rc) return rc;
+    int rc = jsonfile_parse_nul(line, n, c->path, c->line, &c->doc, e);
+    if (rc) return not_json(c, line, n, e);
     const json_t *text = json_object_get(c->doc, "text");
     if (!json_is_string(text)) {
         err_set(e, ERR_FORMAT, "%s:%zu: key 'text': want a text, got %s", c->path, c->line,
                 text ? "another type" : "none");
         return err_hint(e, "each line of .jsonl holds one document: {\"text\": \"…\"}");
     }
-    *doc = (struct corpus_doc){.text = json_string_value(text), .n_bytes = json_string_length(text), .line = c->line};
+    *doc = (struct corpus_doc){
+        .text = json_string_value(text), .n_bytes = json_string_length(text), .language = "", .line = c->line};
     if ((rc = member(c, "id", &doc->id, e)) || (rc = member(c, "split", &doc->split, e))) return rc;
-    const char *language = json_string_value(json_object_get(c->doc, "language"));
-    doc->language = language ? language : "";
+    if (json_is_string(json_object_get(c->doc, "language")) && (rc = member(c, "language", &doc->language, e)))
+        return rc;
     if (*doc->split && strcmp(doc->split, "train") && strcmp(doc->split, "heldout"))
         return err_set(e, ERR_FORMAT, "%s:%zu: key 'split': want train or heldout, got '%.32s'", c->path, c->line,
                        doc->split);
@@ -149,14 +177,19 @@ static int parse_line(struct corpus *c, const char *line, size_t n, struct corpu
 }
 
 static int take_all(struct corpus *c, struct corpus_doc *doc, struct err *e) {
-    if (c->ended) return 0;
+    if (c->taken) return 0;
     while (!c->ended) {
         int rc = fill(c, e);
         if (rc) return rc;
     }
     c->window[c->end] = 0;
-    *doc = (struct corpus_doc){.text = c->window, .n_bytes = c->end, .id = "", .language = "", .split = "", .line = 1};
-    return c->end > 0;
+    *doc = (struct corpus_doc){
+        .text = c->window + c->at, .n_bytes = c->end - c->at, .id = "", .language = "", .split = "", .line = 1};
+    c->taken = true;
+    const char *wide = encoding_wide(doc->text, doc->n_bytes);
+    if (!wide) return doc->n_bytes > 0;
+    err_set(e, ERR_FORMAT, "%s: want UTF-8, got %s: every second byte is zero", c->path, wide);
+    return encoding_hint(e, c->path, wide, 1);
 }
 
 int corpus_next(struct corpus *c, struct corpus_doc *doc, struct err *e) {

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/infile.h"
 #include "lib/base/outfile.h"
 
 /* ---- reading ---- */
@@ -20,11 +21,13 @@ static void make_printable(char *s) {
         if ((unsigned char)*s < ' ' || *s == 127) *s = '?';
 }
 
-int jsonfile_parse(const char *text, size_t n_bytes, const char *path, size_t line, json_t **out, struct err *e) {
+static int parse(const char *text, size_t n_bytes, size_t flags, const char *path, size_t line, json_t **out,
+                 struct err *e) {
     json_error_t j;
-    *out = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES, &j);
+    flags |= JSON_REJECT_DUPLICATES;
+    *out = json_loadb(text, n_bytes, flags, &j);
     if (!*out && json_error_code(&j) == json_error_numeric_overflow)
-        *out = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &j);
+        *out = json_loadb(text, n_bytes, flags | JSON_DECODE_INT_AS_REAL, &j);
     if (json_is_object(*out)) return 0;
     if (*out) {
         json_decref(*out);
@@ -38,17 +41,23 @@ int jsonfile_parse(const char *text, size_t n_bytes, const char *path, size_t li
     return err_set(e, ERR_FORMAT, "%s:%zu: invalid JSON: %s", path, at, j.text);
 }
 
-int jsonfile_read(const char *path, json_t **out, struct err *e) {
+int jsonfile_parse(const char *text, size_t n_bytes, const char *path, size_t line, json_t **out, struct err *e) {
+    return parse(text, n_bytes, 0, path, line, out, e);
+}
+
+int jsonfile_parse_nul(const char *text, size_t n_bytes, const char *path, size_t line, json_t **out, struct err *e) {
+    return parse(text, n_bytes, JSON_ALLOW_NUL, path, line, out, e);
+}
+
+static int read_file(const char *path, size_t flags, json_t **out, struct err *e) {
     *out = NULL;
     struct stat s;
-    FILE *f = fopen(path, "rb");
-    if (!f) return err_errno(e, "%s: cannot open", path);
-    int rc = 0;
+    FILE *f;
     char *text = NULL;
+    int rc = infile_stream(path, &f, e);
+    if (rc) return rc;
     if (fstat(fileno(f), &s))
         rc = err_errno(e, "%s: cannot read", path);
-    else if (!S_ISREG(s.st_mode))
-        rc = err_set(e, ERR_IO, "%s: want a JSON file, got a folder or device", path);
     else if (!(text = mem_array((size_t)s.st_size, 1, path, e)))
         rc = ERR_MEMORY;
     if (!rc) {
@@ -56,12 +65,16 @@ int jsonfile_read(const char *path, json_t **out, struct err *e) {
         if (ferror(f))
             rc = err_errno(e, "%s: cannot read", path);
         else
-            rc = jsonfile_parse(text, n, path, 1, out, e);
+            rc = parse(text, n, flags, path, 1, out, e);
     }
     free(text);
     fclose(f);
     return rc;
 }
+
+int jsonfile_read(const char *path, json_t **out, struct err *e) { return read_file(path, 0, out, e); }
+
+int jsonfile_read_nul(const char *path, json_t **out, struct err *e) { return read_file(path, JSON_ALLOW_NUL, out, e); }
 
 /* ---- members ---- */
 

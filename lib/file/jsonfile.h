@@ -20,6 +20,11 @@ int jsonfile_read(const char *path, json_t **out, struct err *e);
  * integers reals. */
 int jsonfile_parse(const char *text, size_t n_bytes, const char *path, size_t line, json_t **out, struct err *e);
 
+/* The same two where a text may hold U+0000: for bytes that are data. Take json_string_length with json_string_value there; a
+ * key may not hold it. */
+int jsonfile_read_nul(const char *path, json_t **out, struct err *e);
+int jsonfile_parse_nul(const char *text, size_t n_bytes, const char *path, size_t line, json_t **out, struct err *e);
+
 /* Members by key, type-checked: ERR_FORMAT "path: key 'k': want a number, got a string" (or "is missing").
  * The _or forms return the preset when the key is absent or null, and still refuse a wrong type. */
 int jsonfile_int(const json_t *o, const char *path, const char *key, int64_t *out, struct err *e);

@@ -11,12 +11,12 @@
 struct entry {
     char id[PARALLEL_NAME], language[PARALLEL_NAME];
     char *text;
-    size_t line;
+    size_t n_bytes, line;
 };
 
 struct entries {
-    struct entry *at; /* [PARALLEL_MOST] */
-    size_t n;
+    struct entry *at; /* [room] */
+    size_t n, room;
 };
 
 static int name(char out[PARALLEL_NAME], const char *key, const char *value, const char *path, size_t line,
@@ -32,15 +32,27 @@ static int name(char out[PARALLEL_NAME], const char *key, const char *value, con
     return 0;
 }
 
+static int more_room(struct entries *all, struct err *e) {
+    size_t room = all->room ? 2 * all->room : 64;
+    struct entry *p = mem_array(room, sizeof *p, "sentences", e);
+    if (!p) return ERR_MEMORY;
+    if (all->n) memcpy(p, all->at, all->n * sizeof *p);
+    free(all->at);
+    all->at = p, all->room = room;
+    return 0;
+}
+
 static int add(struct entries *all, const struct corpus_doc *doc, const char *path, struct err *e) {
-    struct entry *x = &all->at[all->n];
     if (all->n == PARALLEL_MOST)
         return err_set(e, ERR_RANGE, "%s:%zu: want at most %d lines", path, doc->line, PARALLEL_MOST);
-    int rc = name(x->id, "id", doc->id, path, doc->line, e);
+    int rc = all->n == all->room ? more_room(all, e) : 0;
+    if (rc) return rc;
+    struct entry *x = &all->at[all->n];
+    rc = name(x->id, "id", doc->id, path, doc->line, e);
     if (!rc) rc = name(x->language, "language", doc->language, path, doc->line, e);
     if (!rc && !doc->n_bytes) rc = err_set(e, ERR_FORMAT, "%s:%zu: key 'text': it is empty", path, doc->line);
     if (rc) return rc;
-    x->line = doc->line;
+    x->line = doc->line, x->n_bytes = doc->n_bytes;
     x->text = mem_array(doc->n_bytes + 1, 1, "a sentence", e);
     if (!x->text) return ERR_MEMORY;
     memcpy(x->text, doc->text, doc->n_bytes);
@@ -89,6 +101,7 @@ static int collect_names(struct parallel *p, const struct entries *all, struct e
 static int place(struct parallel *p, struct entries *all, const char *path, struct err *e) {
     size_t s = 0;
     if (!(p->text = mem_array(p->n, p->G * sizeof *p->text, "sentences", e)) ||
+        !(p->n_bytes = mem_array(p->n, p->G * sizeof *p->n_bytes, "sentences", e)) ||
         !(p->doc = mem_array(p->n, p->G * sizeof *p->doc, "sentences", e)))
         return ERR_MEMORY;
     for (size_t i = 0; i < all->n; i++) {
@@ -98,7 +111,7 @@ static int place(struct parallel *p, struct entries *all, const char *path, stru
         if (p->text[at])
             return err_set(e, ERR_FORMAT, "%s:%zu: sentence '%s': '%s' is there already, on line %zu", path, x->line,
                            x->id, x->language, all->at[p->doc[at]].line);
-        p->text[at] = x->text;
+        p->text[at] = x->text, p->n_bytes[at] = x->n_bytes;
         p->doc[at] = (int32_t)i;
         x->text = NULL;
     }
@@ -117,8 +130,7 @@ static int place(struct parallel *p, struct entries *all, const char *path, stru
 int parallel_read(struct parallel *p, const char *path, struct err *e) {
     struct entries all = {0};
     *p = (struct parallel){0};
-    all.at = mem_array(PARALLEL_MOST, sizeof *all.at, "sentences", e);
-    int rc = all.at ? read_lines(&all, path, e) : ERR_MEMORY;
+    int rc = read_lines(&all, path, e);
     if (!rc) rc = collect_names(p, &all, e);
     if (!rc) rc = place(p, &all, path, e);
     p->docs = all.n;
@@ -129,6 +141,6 @@ int parallel_read(struct parallel *p, const char *path, struct err *e) {
 
 void parallel_free(struct parallel *p) {
     for (size_t i = 0; p->text && i < p->n * p->G; i++) free(p->text[i]);
-    free(p->language), free(p->id), free(p->text), free(p->doc);
+    free(p->language), free(p->id), free(p->text), free(p->n_bytes), free(p->doc);
     *p = (struct parallel){0};
 }

@@ -18,7 +18,8 @@ struct parallel {
     size_t n, G, docs;               /* sentences, languages, lines (= n G) */
     char (*language)[PARALLEL_NAME]; /* [G] sorted */
     char (*id)[PARALLEL_NAME];       /* [n] in order of first appearance */
-    char **text;                     /* [n,G] */
+    char **text;                     /* [n,G] zero-terminated; may hold zeros */
+    size_t *n_bytes;                 /* [n,G] of each text */
     int32_t *doc;                    /* [n,G] line, from 0, of each */
 };
 

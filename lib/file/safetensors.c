@@ -5,7 +5,6 @@
 #include "lib/file/safetensors.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/bf16.h"
+#include "lib/base/infile.h"
 #include "lib/file/jsonfile.h"
 
 enum { HEADER_MAX_BYTES = 100 * 1000 * 1000, BLOCK_ELEMS = 65536, NEAR_NAMES = 3, NEAR_MAX = 127 };
@@ -66,15 +66,10 @@ static char *copy_text(const char *s, const char *what, struct err *e) {
 }
 
 static int map_file(struct shard *s, struct err *e) {
-    int fd = open(s->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return err_errno(e, "%s: cannot open", s->path);
     struct stat f;
-    int rc = 0;
-    if (fstat(fd, &f))
-        rc = err_errno(e, "%s: cannot read", s->path);
-    else if (!S_ISREG(f.st_mode))
-        rc = err_set(e, ERR_FORMAT, "%s: not a regular file: a safetensors file is mapped", s->path);
-    else if (f.st_size < 8) {
+    int fd, rc = infile_open(s->path, &fd, &f, e);
+    if (rc) return rc;
+    if (f.st_size < 8) {
         err_set(e, ERR_FORMAT, "%s: truncated: want at least 8 bytes, got %jd", s->path, (intmax_t)f.st_size);
         rc = err_hint(e, "download or make the file again");
     }

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <zlib.h>
 #include <zstd.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/infile.h"
 
 enum { IN_BYTES = 1 << 17 };
 
@@ -52,20 +52,12 @@ int stream_open(struct stream **out, const char *path, struct err *e) {
     *out = NULL;
     struct stream *s = mem_array(1, sizeof *s, path, e);
     size_t n = strlen(path);
-    struct stat f;
     if (!s) return ERR_MEMORY;
     int rc = 0;
     s->packing = packing_of(path);
     if (!(s->path = mem_array(n + 1, 1, path, e)))
         rc = ERR_MEMORY;
-    else if (memcpy(s->path, path, n), !(s->f = fopen(path, "rb")))
-        rc = err_errno(e, "%s: cannot open", path);
-    else if (fstat(fileno(s->f), &f))
-        rc = err_errno(e, "%s: cannot read", path);
-    else if (S_ISDIR(f.st_mode)) {
-        err_set(e, ERR_IO, "%s: want a file, got a folder", path);
-        rc = err_hint(e, "name the files in it: %s/*", path);
-    } else
+    else if (memcpy(s->path, path, n), !(rc = infile_stream(path, &s->f, e)))
         rc = prepare(s, e);
     if (rc)
         stream_close(s);

@@ -12,7 +12,7 @@
 
 struct stream;
 
-/* The packing follows from the name. Errors: ERR_IO, also for a folder; ERR_MEMORY. */
+/* The packing follows from the name. Errors: those of infile_stream; ERR_MEMORY. */
 int stream_open(struct stream **out, const char *path, struct err *e);
 
 /* Up to n_bytes into data; *got is 0 only at the end (n_bytes > 0). Errors: ERR_IO, ERR_FORMAT. */

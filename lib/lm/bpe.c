@@ -11,10 +11,10 @@
 #include "lib/base/arena.h"
 
 enum {
+    CACHE_FIRST = 1 << 10, /* slots at first; full (half of them taken) it is emptied and made twice as large, up to: */
     CACHE_SLOTS = 1 << 16,
-    CACHE_WORDS = CACHE_SLOTS / 2, /* emptied when so many are in it */
-    CACHE_POOL = 1 << 20,          /* 32-bit units for the bytes and ids of cached words */
-    CACHE_LONGEST = 255,           /* bytes; longer words seldom come twice */
+    CACHE_UNITS = 16,    /* 32-bit units a slot, in all for the bytes and ids of cached words */
+    CACHE_LONGEST = 255, /* bytes; longer words seldom come twice */
     LIMIT = 1 << 30
 };
 
@@ -46,7 +46,7 @@ struct bpe {
     char *entry_byte;
     struct cached *slot;
     uint32_t *pool;
-    size_t n_cached, n_pool;
+    size_t n_slots, n_cached, n_pool;
     /* The word in work: symbol ids, links, rank of (i, next i); heap of rank << 32 | position. */
     int32_t *sym, *next, *prev, *rank;
     uint64_t *heap;
@@ -134,6 +134,21 @@ static int build_entries(struct bpe *b, const struct bpe_word *whole, size_t n, 
     return 0;
 }
 
+/* An empty cache in the place of what is there, which stays when there is no memory. */
+static int cache_make(struct bpe *b, size_t n_slots, struct err *e) {
+    struct cached *slot = mem_array(n_slots, sizeof *slot, "word cache", e);
+    uint32_t *pool = slot ? mem_array(n_slots, CACHE_UNITS * sizeof *pool, "word cache", e) : NULL;
+    if (!pool) {
+        free(slot);
+        return ERR_MEMORY;
+    }
+    free(b->slot);
+    free(b->pool);
+    b->slot = slot, b->pool = pool;
+    b->n_slots = n_slots, b->n_cached = 0, b->n_pool = 1;
+    return 0;
+}
+
 int bpe_open(struct bpe **out, const int32_t byte_id[256], const struct bpe_merge *merge, size_t n_merges,
              const struct bpe_word *whole, size_t n_whole, struct err *e) {
     *out = NULL;
@@ -144,12 +159,7 @@ int bpe_open(struct bpe **out, const int32_t byte_id[256], const struct bpe_merg
     memcpy(b->byte_id, byte_id, sizeof b->byte_id);
     int rc = build_pairs(b, merge, n_merges, e);
     if (!rc && n_whole) rc = build_entries(b, whole, n_whole, e);
-    if (!rc) {
-        b->slot = mem_array(CACHE_SLOTS, sizeof *b->slot, "word cache", e);
-        b->pool = mem_array(CACHE_POOL, sizeof *b->pool, "word cache", e);
-        if (!b->slot || !b->pool) rc = ERR_MEMORY;
-    }
-    b->n_pool = 1;
+    if (!rc) rc = cache_make(b, CACHE_FIRST, e);
     if (rc)
         bpe_close(b);
     else
@@ -248,15 +258,15 @@ static void merge_word(struct bpe *b, const char *word, size_t n) {
     }
 }
 
-static void cache_clear(struct bpe *b) {
-    memset(b->slot, 0, CACHE_SLOTS * sizeof *b->slot);
-    b->n_cached = 0;
-    b->n_pool = 1;
+static void cache_empty(struct bpe *b) {
+    if (b->n_slots < CACHE_SLOTS && !cache_make(b, 2 * b->n_slots, NULL)) return;
+    memset(b->slot, 0, b->n_slots * sizeof *b->slot);
+    b->n_cached = 0, b->n_pool = 1;
 }
 
 static struct cached *cache_slot(struct bpe *b, uint64_t hash, const char *word, size_t n) {
-    size_t i = (size_t)hash & (CACHE_SLOTS - 1);
-    for (; b->slot[i].at; i = (i + 1) & (CACHE_SLOTS - 1)) {
+    size_t i = (size_t)hash & (b->n_slots - 1);
+    for (; b->slot[i].at; i = (i + 1) & (b->n_slots - 1)) {
         const struct cached *c = &b->slot[i];
         if (c->hash == hash && c->n_bytes == n && !memcmp(b->pool + c->at + c->n_ids, word, n)) break;
     }
@@ -265,7 +275,7 @@ static struct cached *cache_slot(struct bpe *b, uint64_t hash, const char *word,
 
 static void cache_put(struct bpe *b, uint64_t hash, const char *word, size_t n, const int32_t *id, size_t n_ids) {
     size_t need = n_ids + (n + 3) / 4;
-    if (b->n_cached == CACHE_WORDS || need > CACHE_POOL - b->n_pool) cache_clear(b);
+    if (b->n_cached == b->n_slots / 2 || need > b->n_slots * CACHE_UNITS - b->n_pool) cache_empty(b);
     struct cached *c = cache_slot(b, hash, word, n);
     *c = (struct cached){hash, (uint32_t)b->n_pool, (uint16_t)n, (uint16_t)n_ids};
     memcpy(b->pool + b->n_pool, id, n_ids * sizeof *id);

@@ -133,6 +133,16 @@ int unitext_repair(const char *text, size_t n_bytes, struct unitext_buf *scratch
     return rc;
 }
 
+size_t unitext_ill_formed(const char *text, size_t n_bytes) {
+    size_t bad = 0;
+    for (size_t i = 0; (i += ascii_run(text, n_bytes, i)) < n_bytes;) {
+        int len = unitext_decode(text + i, n_bytes - i, NULL);
+        if (len < 0) bad += (size_t)-len;
+        i += (size_t)(len < 0 ? -len : len);
+    }
+    return bad;
+}
+
 static utf8proc_propval_t class_of(int32_t cp) { return utf8proc_get_property(cp)->combining_class; }
 
 /* Canonical ordering (Annex 15, D108-D109): each run of marks stably by combining class. utf8proc would do it too, but

@@ -35,6 +35,9 @@ int unitext_decode(const char *p, size_t n, uint32_t *cp);
 int unitext_repair(const char *text, size_t n_bytes, struct unitext_buf *scratch, const char **out, size_t *n_out,
                    struct err *e);
 
+/* How many bytes of a text unitext_repair would replace; 0 for valid UTF-8. */
+size_t unitext_ill_formed(const char *text, size_t n_bytes);
+
 /* The Normalization Form C of valid UTF-8, as Hugging Face tokenizers 0.23 computes it: `text` itself if no code point in it can
  * take part in a change, else a copy in *scratch. The reference normalises by the tables of Unicode 9: a mark encoded later is
  * to it an ordinary starter that nothing crosses, and so it is here (the table `apart` in unitext.c).

@@ -9,7 +9,7 @@ int asked_feature(const char *prog, int64_t number, const char *path, size_t F, 
         err_set(e, ERR_USAGE, "%s: want either --feature or --feature-of, got %s", prog, path ? "both" : "neither");
         return err_hint(e, "--feature 42, or --feature-of with specificity's file");
     }
-    int rc = path ? jsonfile_read(path, &o, e) : 0;
+    int rc = path ? jsonfile_read_nul(path, &o, e) : 0;
     if (!rc && path) rc = jsonfile_int(json_object_get(o, "asked"), path, "feature", &number, e);
     json_decref(o);
     if (rc) return rc;

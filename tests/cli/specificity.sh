@@ -16,7 +16,8 @@ prepare() {
         $B/collect --tokens $T/said.safetensors --model $M --sites mlp_post --context 64 --out $T/spoken.safetensors
 }
 ok 'activations of text and sentences, and an SAE of gelu-1l' prepare
-specificity() { $B/specificity --sae $T/sae --activations $T/spoken.safetensors --data $T/acts.safetensors --site mlp_post "$@"; }
+specificity() { specificity_of spoken "$@"; }
+specificity_of() { a=$1 && shift && $B/specificity --sae $T/sae --activations $T/$a.safetensors --data $T/acts.safetensors --site mlp_post "$@"; }
 neighbours() { $B/neighbours --sae $T/sae --evaluate $T/evaluate.json "$@"; }
 threads() { for t in 1 3; do specificity --sentences $S --threads $t --out $T/s$t.json && neighbours --feature-of $T/s$t.json --threads $t --out $T/n$t.json || return 1; done && cmp $T/s1.json $T/s3.json && cmp $T/n1.json $T/n3.json; }
 ok 'the same bytes for 1 and 3 threads, the feature chosen by the rule' threads
@@ -29,6 +30,13 @@ ok 'a feature out of range' fails 1 'has features 0 to 255' specificity --senten
 ok 'a feature out of range, for neighbours' fails 1 'has features 0 to 255' neighbours --feature 256 --out $T/none
 ok 'no feature' fails 2 'either --feature or --feature-of' neighbours --out $T/none
 ok 'a language that is not there' fails 2 'in no such language' specificity --sentences $S --without de --out $T/none
+zeros() { # a sentence with a zero character, all the way to the figure
+    sed '1s/"text": *"/&a\\u0000b/' $S >$T/zero.jsonl && grep -q 'a.u0000b' $T/zero.jsonl && $B/tokenize --model $M --corpus $T/zero.jsonl --out $T/zero.safetensors &&
+        $B/collect --tokens $T/zero.safetensors --model $M --sites mlp_post --context 64 --out $T/zeroed.safetensors &&
+        specificity_of zeroed --sentences $T/zero.jsonl --out $T/z.json && grep -q '"a.u0000b' $T/z.json &&
+        $B/plot --kind prompts --in $T/z.json --out $T/p_zero && neighbours --feature-of $T/z.json --out $T/zn.json
+}
+ok 'a zero character in a sentence is text' zeros
 head -2 $S >$T/two.jsonl
 sed -n '3,5p' $S >>$T/two.jsonl
 ok 'a sentence that lacks a language' fails 1 'two.jsonl' specificity --sentences $T/two.jsonl --out $T/none

@@ -71,6 +71,47 @@ $bin --model $model/gpt2 --corpus $tmp/zh/none.jsonl --out $tmp/no.st 2>$tmp/err
 check 'a missing corpus is refused'
 refused 2 '--split' --model $model/gpt2 --corpus $all --split x --out $tmp/no.st || grep -qF 'train|heldout' $tmp/err
 check 'an unknown split is a usage error'
+
+# Zero characters, escaped in .jsonl and raw in .txt: the same text. The ids are those of tests/fixtures/tokenizer/cases.json.
+printf '{"text":"<|endoftext|>\\u0000<|endoftext\\u0000|>"}\n' >$tmp/zero.jsonl
+printf '<|endoftext|>\0<|endoftext\0|>' >$tmp/zero.txt
+$bin --model $model/gpt2 --corpus $tmp/zero.jsonl --out $tmp/zero.st 2>/dev/null && $bin --model $model/gpt2 --corpus $tmp/zero.txt --out $tmp/raw.st 2>/dev/null && same_data $tmp/zero.st $tmp/raw.st
+check 'a zero character is text'
+
+# Text that is no UTF-8: a few bytes are counted, more are a warning, many are refused with the command to run.
+hinted() { grep -qF -- "hint: $1" $tmp/err; }
+good() { awk 'BEGIN { for (i = 0; i < 300; i++) printf "ten bytes " }'; }
+{ good; printf '\357\277\275\357\277\275'; } >$tmp/fffd.txt
+$bin --model $model/gpt2 --corpus $tmp/fffd.txt --out $tmp/enc.st 2>$tmp/err && ! grep -q 'UTF-8' $tmp/err
+check 'U+FFFD in the text is no bad byte'
+{ good; printf 'caf\351\n'; } >$tmp/few.txt
+$bin --model $model/gpt2 --corpus $tmp/few.txt --out $tmp/enc.st 2>$tmp/err && grep -q '; 1 bytes that are no UTF-8 replaced$' $tmp/err && [ "$(wc -l <$tmp/err)" = 1 ]
+check 'a few bad bytes stand in the closing line'
+{ good; printf '\351 \351 \351 \351 \342\202 \n'; } >$tmp/some.txt
+gzip -kf $tmp/some.txt
+for f in some.txt some.txt.gz; do
+    $bin --model $model/gpt2 --corpus $tmp/few.txt $tmp/$f --out $tmp/enc.st 2>$tmp/err &&
+        grep -qF "tokenize: warning: $tmp/$f: 6 of 3012 bytes are no UTF-8 (0.2 %) and became U+FFFD" $tmp/err && hinted 'damaged, ' &&
+        grep -q '; 7 bytes that are no UTF-8 replaced$' $tmp/err && ! grep -q 'warning.*few' $tmp/err
+    check "more are a warning for the file: $f"
+done
+awk 'BEGIN { for (i = 0; i < 99; i++) printf "\304\332\272\313\316\304\265\265 ls\n" }' >$tmp/gbk.txt
+refused 1 "$tmp/gbk.txt: want UTF-8, got 396 of 1188 bytes that are none (33.3 %)" --model $model/gpt2 --corpus $tmp/gbk.txt --out $tmp/no.st && hinted "if it is GB18030: iconv -f GB18030 -t UTF-8 $tmp/gbk.txt >b.txt"
+check 'GBK is refused, and named'
+gzip -kf $tmp/gbk.txt
+refused 1 "$tmp/gbk.txt.gz: want UTF-8, got 396 of 1188" --model $model/gpt2 --corpus $tmp/gbk.txt.gz --out $tmp/no.st && hinted "if it is GB18030: gzip -dc $tmp/gbk.txt.gz | iconv -f GB18030 -t UTF-8 >b.txt"
+check 'packed GBK too'
+cp tests/fixtures/files/two.jsonl.gz $tmp/binary.txt
+refused 1 "$tmp/binary.txt: want UTF-8, got " --model $model/gpt2 --corpus $tmp/binary.txt --out $tmp/no.st
+check 'bytes of no text at all are refused'
+for m in '\377\376' '\376\377'; do
+    printf "${m}a" >$tmp/wide.txt
+    refused 1 "$tmp/wide.txt: want UTF-8, got UTF-16 (its byte order mark is there)" --model $model/gpt2 --corpus $tmp/few.txt $tmp/wide.txt --out $tmp/no.st && hinted "iconv -f UTF-16 -t UTF-8 $tmp/wide.txt >b.txt"
+    check 'UTF-16 is refused by its mark, before any work'
+done
+{ printf '\357\273\277'; cat $tmp/few.txt; } >$tmp/mark.txt
+$bin --model $model/gpt2 --corpus $tmp/mark.txt --out $tmp/mark.st 2>/dev/null && $bin --model $model/gpt2 --corpus $tmp/few.txt --out $tmp/few.st 2>/dev/null && same_data $tmp/mark.st $tmp/few.st
+check 'a mark of UTF-8 is no text'
 [ ! -e $tmp/no.st ] && [ ! -e $tmp/no.st.saemill-part ]
 check 'a refused run leaves nothing behind'
 echo "1..$n"

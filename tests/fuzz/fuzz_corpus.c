@@ -47,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     size_t line = 0;
     uint8_t sum = 0;
     rc = corpus_open(&c, path[kind], &e);
-    CHECK(rc == 0 && c);
+    CHECK(rc ? !c && e.code == rc && *e.text : c != NULL);
+    if (rc) return 0;
     while ((rc = corpus_next(c, &d, &e)) > 0) {
         CHECK(rc == 1 && !d.text[d.n_bytes] && d.line > line);
         CHECK(!*d.split || !strcmp(d.split, "train") || !strcmp(d.split, "heldout"));

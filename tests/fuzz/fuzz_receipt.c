@@ -1,0 +1,54 @@
+/* fuzz_receipt.c - any bytes as a receipt: refused with a message, or its text reads back as the same receipt and its lineage can be
+ * told. */
+#define _GNU_SOURCE /* memfd_create */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/base/receipt.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static int fd = -1;
+static char path[40];
+
+static void put(const void *bytes, size_t n) {
+    if (fd < 0) {
+        fd = memfd_create("receipt", MFD_CLOEXEC);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    }
+    if (fd < 0 || ftruncate(fd, 0) || pwrite(fd, bytes, n, 0) != (ssize_t)n) abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+    struct receipt r, back;
+    struct err e = {0};
+    char *lineage, *text, *again;
+    put(data, n);
+    int rc = receipt_read(path, &r, &e);
+    CHECK(rc <= 0);
+    if (rc) {
+        CHECK(e.code == rc && *e.text && !r.stage && !r.n_in && !r.n_arg);
+        receipt_free(&r);
+        return 0;
+    }
+    CHECK(r.stage && r.program && strlen(r.key) == HASH_HEX - 1 && strlen(r.out) == HASH_HEX - 1);
+    for (size_t i = 0; i < r.n_in; i++) CHECK(strlen(r.in[i].hash) == HASH_HEX - 1 && r.in[i].path);
+    for (size_t i = 0; i < r.n_arg; i++) CHECK(receipt_word_ok(r.arg[i]));
+    text = receipt_text(&r);
+    put(text, strlen(text));
+    CHECK(!receipt_read(path, &back, &e) && back.n_in == r.n_in && back.n_arg == r.n_arg);
+    again = receipt_text(&back);
+    CHECK(!strcmp(text, again));
+    rc = receipt_lineage(&r, &lineage, &e);
+    CHECK(rc ? e.code == rc && *e.text : lineage != NULL);
+    receipt_free(&r);
+    receipt_free(&back);
+    free(lineage);
+    free(text);
+    free(again);
+    return 0;
+}
