@@ -29,9 +29,9 @@ first := $(filter clean deps,$(MAKECMDGOALS))
 flags_now := $(CC) $(STD) $(OPT) $(KERNEL_OPT) $(WARN) $(MORE_CFLAGS) $(CPPFLAGS)
 link_now  := $(LDFLAGS) $(LIBS)
 $(B)/flags: $(if $(call same,$(file <$(B)/flags),$(flags_now)),,flags-changed) | $(first)
-	@mkdir -p $(@D) && printf %s '$(flags_now)' >$@
+	@mkdir -p $(@D) && printf %s $(call shell-word,$(flags_now)) >$@
 $(B)/link: $(if $(call same,$(file <$(B)/link),$(link_now)),,flags-changed) | $(first)
-	@mkdir -p $(@D) && printf %s '$(link_now)' >$@
+	@mkdir -p $(@D) && printf %s $(call shell-word,$(link_now)) >$@
 $(B)/members: $(if $(call same,$(file <$(B)/members),$(lib_obj)),,flags-changed) | $(first)
 	@mkdir -p $(@D) && printf %s '$(lib_obj)' >$@
 .PHONY: flags-changed

@@ -8,14 +8,6 @@ endif
 CLANG := $(or $(FUZZ_CC),clang)
 NVCC  := $(shell command -v nvcc 2>/dev/null)
 
-empty :=
-space := $(empty) $(empty)
-comma := ,
-define newline
-
-
-endef
-
 # Where everything compiled goes; strict and asan are the same rules in another folder (B=build/asan).
 B     := build
 BIN   := $(B)/bin
@@ -35,6 +27,3 @@ LIBS  := -llapacke -lopenblas -larpack -lfftw3f -lcairo -lpng -ljansson -lzstd -
 CUDA_CODE := $(if $(CUDA_ARCH),-gencode arch=compute_$(CUDA_ARCH)$(comma)code=sm_$(CUDA_ARCH),\
              $(foreach a,80 90,-gencode arch=compute_$a$(comma)code=sm_$a) -gencode arch=compute_90$(comma)code=compute_90)
 NVCCFLAGS = -O3 -lineinfo -I. -DSAEMILL_CUDA -Xcompiler -fopenmp$(comma)-O2 $(CUDA_CODE)
-
-# Exactly equal texts (trailing blanks included): the answer is empty or not.
-same = $(and $(findstring x$1x,x$2x),$(findstring x$2x,x$1x))
