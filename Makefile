@@ -5,6 +5,8 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += -rR -L --no-print-directory
+# One locale for all that runs: numbers with a point, messages that plan can read, and fonts that do not depend on the language.
+export LC_ALL := C
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
