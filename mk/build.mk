@@ -34,6 +34,8 @@ $(B)/link: $(if $(call same,$(file <$(B)/link),$(link_now)),,flags-changed) | $(
 	@mkdir -p $(@D) && printf %s $(call shell-word,$(link_now)) >$@
 $(B)/members: $(if $(call same,$(file <$(B)/members),$(lib_obj)),,flags-changed) | $(first)
 	@mkdir -p $(@D) && printf %s '$(lib_obj)' >$@
+$(B)/nvcc: $(if $(call same,$(file <$(B)/nvcc),$(NVCC)),,flags-changed) | $(first)
+	@mkdir -p $(@D) && printf %s $(call shell-word,$(NVCC)) >$@
 .PHONY: flags-changed
 
 # One short line per file; the whole command with V=1.
@@ -52,7 +54,7 @@ $(B)/obj/%.o: %.c $(B)/flags | $(first)
 	$(call say,CC  ,$<)
 	$(call compile,$(CC) $(CFLAGS) $(CPPFLAGS) -c)
 $(B)/obj/kernels/%.o: LEVEL = $(KERNEL_OPT)
-$(B)/obj/%.o: %.cu $(B)/flags | $(first)
+$(B)/obj/%.o: %.cu $(B)/flags | $(B)/nvcc $(first)
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
 	$(call compile,$(NVCC) $(NVCCFLAGS) -c)

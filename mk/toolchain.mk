@@ -6,11 +6,16 @@ ifneq ($(filter default undefined,$(origin CC)),)
 CC := gcc
 endif
 CLANG := $(or $(FUZZ_CC),clang)
-NVCC  := $(shell command -v nvcc 2>/dev/null)
 
 # Where everything compiled goes; strict and asan are the same rules in another folder (B=build/asan).
 B     := build
 BIN   := $(B)/bin
+
+# Where nvcc was found is kept in $(B)/nvcc (build.mk) and holds while it is there: a PATH that lacks it today would otherwise
+# mean programs without CUDA, which are other programs, and every result would be made again. NVCC= is none for this once.
+ifneq ($(filter default undefined,$(origin NVCC)),)
+NVCC  := $(firstword $(wildcard $(file <$(B)/nvcc)) $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
+endif
 
 STD   := -std=c11 -D_POSIX_C_SOURCE=200809L
 OPT   := -O2 -g -ffp-contract=off -fopenmp

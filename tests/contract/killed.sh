@@ -1,6 +1,6 @@
 #!/bin/sh
-# killed.sh - make is killed while a compiler, linker or archiver writes: nothing half is left that the next make believes.
-# The compilers are stand-ins: one writes half its output, then kills the whole build.
+# killed.sh - make is killed while a compiler, linker or archiver writes: nothing half is left that the next make believes; and
+# where nvcc was found is remembered. The compilers are stand-ins: one writes half its output, then kills the whole build.
 unset MAKEFLAGS MAKELEVEL MFLAGS NVCC
 T=$(mktemp -d) || exit 1
 trap 'rm -rf $T' EXIT
@@ -50,4 +50,21 @@ swept() { # what killed compilers left goes when it is old; what another make ma
     rm $B/libsaemill.a && mk NVCC= $B/libsaemill.a && [ "$(find $B -name '*.saemill-part*')" = $B/obj/new.o.saemill-part1 ]
 }
 ok 'their leavings are swept' swept
+
+# ---- nvcc ----
+nvcc_is() { # WANTED [ARGUMENT…]
+    want=$1
+    shift
+    got=$(make --no-print-directory -s B=$B --eval 'show: ; @echo "$(NVCC)"' show "$@")
+    [ "$got" = "$want" ] || { echo "nvcc: $got, want: $want"; return 1; }
+}
+found() { rm -f $B/nvcc && PATH=$T/path:$PATH && nvcc_is $T/path/nvcc && make -s B=$B CC=$T/cc $B/obj/kernels/adam_cuda.o && [ "$(cat $B/nvcc)" = $T/path/nvcc ]; }
+no_path() { PATH=$(echo "$PATH" | tr : '\n' | while read -r d; do [ -x "$d/nvcc" ] || printf '%s:' "$d"; done); }
+ok 'nvcc in PATH' found
+remembered() { (no_path; nvcc_is $T/path/nvcc && make -q B=$B CC=$T/cc $B/obj/kernels/adam_cuda.o); }
+ok 'and when PATH lacks it' remembered
+none() { (nvcc_is '' NVCC= && NVCC= nvcc_is ''); }
+ok 'NVCC= is none, on the command line and in the environment' none
+gone() { rm $T/path/nvcc; (no_path; nvcc_is "$(ls /usr/local/cuda/bin/nvcc 2>/dev/null)"); }
+ok 'a toolkit that was removed is not believed' gone
 echo "1..$n"
