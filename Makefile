@@ -2,13 +2,16 @@
 #
 # Start with `make help`. The machinery is in mk/, the numbers are in params/, a paper's runs and figures in paper/.
 
-$(if $(word 2,$(CURDIR)),$(error saemill: the path "$(CURDIR)" has a space in it, which make cannot handle: move the checkout))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += -rR -L --no-print-directory
+# One locale for all that runs: numbers with a point, messages that plan can read, and fonts that do not depend on the language.
+export LC_ALL := C
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
+
+include mk/words.mk
 
 # `make clean test`: make would not notice that what it has seen is gone, so here it goes before make looks.
 ifneq ($(and $(filter clean,$(MAKECMDGOALS)),$(filter-out clean,$(MAKECMDGOALS))),)
@@ -25,14 +28,14 @@ include mk/deps.mk
 # ---- the study: SCALE=tiny|demo|paper of PAPER, from MODEL (a Hugging Face folder) and CORPUS (a folder per language) ----
 # Without PAPER, `make figures` draws every paper, one after the other; everything else is about the first.
 SCALE   := demo
-papers  := $(notdir $(patsubst %/,%,$(dir $(wildcard params/*/demo.mk))))
+papers  := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard params/*/demo.mk)))))
 each    := $(if $(filter-out undefined default environment,$(origin PAPER)),,$(if $(filter paper,$(SCALE)),,$(papers)))
 PAPER   := $(firstword $(papers))
 RESULTS := results
 FIGURES := figures
 PARAMS  := params
-$(if $(wildcard $(PARAMS)/$(PAPER)),,$(error saemill: no paper '$(PAPER)': PAPER is one of $(notdir $(patsubst %/,%,$(wildcard $(PARAMS)/*/)))))
-$(if $(wildcard $(PARAMS)/$(PAPER)/$(SCALE).mk),,$(error saemill: no $(PARAMS)/$(PAPER)/$(SCALE).mk: SCALE is one of $(patsubst $(PARAMS)/$(PAPER)/%.mk,%,$(wildcard $(PARAMS)/$(PAPER)/*.mk))))
+$(call one-of,PAPER,$(notdir $(patsubst %/,%,$(wildcard $(PARAMS)/*/))))
+$(call one-of,SCALE,$(patsubst $(PARAMS)/$(PAPER)/%.mk,%,$(wildcard $(PARAMS)/$(PAPER)/*.mk)))
 
 include mk/stage.mk
 include mk/pipeline.mk
@@ -40,6 +43,7 @@ include $(PARAMS)/defaults.mk
 include $(PARAMS)/$(PAPER)/$(SCALE).mk
 include paper/$(PAPER)/figures.mk
 include mk/study.mk
+include mk/names.mk
 
 .PHONY: help clean
 help: ## this list
@@ -48,6 +52,8 @@ help: ## this list
 	@printf '  %s\n' $(runs) $(trials)
 	@printf '\nfigures (make NAME draws one)\n'
 	@printf '  %s\n' $(figs) $(extra-figs)
+	@printf '\nsettings (NAME=value; the parameters of a stage: build/bin/STAGE --help)\n'
+	@printf '  %s\n' '$(choices) $(paths)' '$(numbers) $(switches) LAUNCH.STAGE' '$(commands)'
 
 clean: ## remove everything compiled and every scratch file (build/); results/ and figures/ stay
 	rm -rf build

@@ -29,64 +29,74 @@ first := $(filter clean deps,$(MAKECMDGOALS))
 flags_now := $(CC) $(STD) $(OPT) $(KERNEL_OPT) $(WARN) $(MORE_CFLAGS) $(CPPFLAGS)
 link_now  := $(LDFLAGS) $(LIBS)
 $(B)/flags: $(if $(call same,$(file <$(B)/flags),$(flags_now)),,flags-changed) | $(first)
-	@mkdir -p $(@D) && printf %s '$(flags_now)' >$@
+	@mkdir -p $(@D) && printf %s $(call shell-word,$(flags_now)) >$@
 $(B)/link: $(if $(call same,$(file <$(B)/link),$(link_now)),,flags-changed) | $(first)
-	@mkdir -p $(@D) && printf %s '$(link_now)' >$@
+	@mkdir -p $(@D) && printf %s $(call shell-word,$(link_now)) >$@
 $(B)/members: $(if $(call same,$(file <$(B)/members),$(lib_obj)),,flags-changed) | $(first)
 	@mkdir -p $(@D) && printf %s '$(lib_obj)' >$@
+$(B)/nvcc: $(if $(call same,$(file <$(B)/nvcc),$(NVCC)),,flags-changed) | $(first)
+	@mkdir -p $(@D) && printf %s $(call shell-word,$(NVCC)) >$@
 .PHONY: flags-changed
 
 # One short line per file; the whole command with V=1.
 quiet := $(if $(V),,@)
 say    = $(if $(V),,@echo '  $1 $(or $2,$@)')
 
-# Compilers write beside the target and rename, so that neither a kill nor a second make leaves half an object.
+# Whatever makes a file writes it beside the target and renames it, so that neither a kill nor a second make leaves half of one
+# that make then takes for good. What a killed compiler left is removed when the archive is next made.
+#   $(call whole,COMMAND): it writes $(part).   $(call compile,COMMAND): compiles the first source, and records its headers.
+part    = $@.saemill-part$$$$
+whole   = $(quiet)$1 && mv -f $(part) $@
+compile = $(call whole,$1 -MMD -MP -MT $@ -MF $(part).d $< -o $(part) && mv -f $(part).d $(basename $@).d)
+
 $(B)/obj/%.o: %.c $(B)/flags | $(first)
 	@mkdir -p $(@D)
 	$(call say,CC  ,$<)
-	$(quiet)$(CC) $(CFLAGS) $(CPPFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@.$$$$ && mv -f $@.$$$$ $@
+	$(call compile,$(CC) $(CFLAGS) $(CPPFLAGS) -c)
 $(B)/obj/kernels/%.o: LEVEL = $(KERNEL_OPT)
-$(B)/obj/%.o: %.cu $(B)/flags | $(first)
+$(B)/obj/%.o: %.cu $(B)/flags | $(B)/nvcc $(first)
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
-	$(quiet)$(NVCC) $(NVCCFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@
+	$(call compile,$(NVCC) $(NVCCFLAGS) -c)
 
 $(archive): $(lib_obj) $(B)/members
 	@mkdir -p $(@D)
+	@find $(B) -name '*.saemill-part*' -mmin +60 -delete
 	$(call say,AR  )
-	$(quiet)rm -f $@.$$$$ && ar rcsD $@.$$$$ $(lib_obj) && mv -f $@.$$$$ $@
+	$(call whole,rm -f $(part) && ar rcsD $(part) $(lib_obj))
 
-linker = $(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS)
+linker    = $(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS)
+execstack = -Wl,-z,execstack
 $(BIN)/%: $(B)/obj/stages/%.o $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(quiet)$(linker) $< $(archive) $(LIBS) -o $@
+	$(call whole,$(linker) $< $(archive) $(LIBS) -o $(part))
 $(B)/test/%: $(B)/obj/tests/%.o $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(quiet)$(linker) $< $(archive) -lcmocka $(LIBS) -o $@
+	$(call whole,$(linker) $< $(archive) -lcmocka $(LIBS) -o $(part))
 # (Its threads leave and enter stacks of their own, which AddressSanitizer, in `make asan`, must not watch.)
 $(B)/emulated/%.o: CFLAGS = --param asan-stack=0 -std=gnu11 -D_GNU_SOURCE -O2 -g -ffp-contract=off -Wall -Wextra -Wno-unused-function -Wno-unknown-pragmas -DSAEMILL_EMULATE -include tests/cuda/emulate.h $(MORE_CFLAGS)
 $(B)/emulated/%.o: kernels/%.cu $(B)/flags | $(first)
 	@mkdir -p $(@D)
 	$(call say,CC  ,$< as C)
-	$(quiet)$(CC) -x c $(CFLAGS) -I. -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@.$$$$ && mv -f $@.$$$$ $@
+	$(call compile,$(CC) -x c $(CFLAGS) -I. -c)
 $(B)/emulated/%.o: tests/cuda/%.c $(B)/flags | $(first)
 	@mkdir -p $(@D)
 	$(call say,CC  ,$<)
-	$(quiet)$(CC) $(CFLAGS) -I. -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@.$$$$ && mv -f $@.$$$$ $@
+	$(call compile,$(CC) $(CFLAGS) -I. -c)
 $(B)/emulated/%.o: kernels/%.c $(B)/flags | $(first)
 	@mkdir -p $(@D)
 	$(call say,CC  ,$<)
-	$(quiet)$(CC) $(CFLAGS) -I. -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@.$$$$ && mv -f $@.$$$$ $@
+	$(call compile,$(CC) $(CFLAGS) -I. -c)
 $(emulated): $(B)/test/%_emulated: $(B)/obj/tests/%.o $(emulated_obj) $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(quiet)$(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS) -Wl,-z,execstack $< $(emulated_obj) $(archive) -lcmocka $(LIBS) -o $@
+	$(call whole,$(linker) $(execstack) $< $(emulated_obj) $(archive) -lcmocka $(LIBS) -o $(part))
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(quiet)$(linker) $< $(archive) $(LIBS) -o $@
+	$(call whole,$(linker) $< $(archive) $(LIBS) -o $(part))
 
 .PHONY: programs tests benches objects
 programs: $(programs) ## every stage program

@@ -36,7 +36,7 @@ fuzz-run: $(fuzz_run)
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(quiet)$(CC) $(OPT) -fsanitize=fuzzer $(LDFLAGS) $< $(archive) $(LIBS) -o $@
+	$(call whole,$(CC) $(OPT) -fsanitize=fuzzer $(LDFLAGS) $< $(archive) $(LIBS) -o $(part))
 .SECONDARY: $(call obj,$(fuzz_src))
 $(fuzz_run): fuzz-%: $(B)/fuzz/fuzz_%
 	@mkdir -p $(B)/corpus/$* $(B)/found

@@ -17,20 +17,20 @@ else
 endif
 $(B)/gpu-receipt: $(receipt_obj)
 	$(call say,LINK)
-	$(quiet)$(NVCC) -Xcompiler -fopenmp $(receipt_obj) -o $@ -lpthread -ldl -lm
+	$(call whole,$(NVCC) -Xcompiler -fopenmp $(receipt_obj) -o $(part) -lpthread -ldl -lm)
 $(B)/receipt/%.o: %.c
 	@mkdir -p $(@D)
-	$(quiet)$(CC) $(STD) $(OPT) $(KERNEL_OPT) -DSAEMILL_CUDA -DSAEMILL_NO_BLAS -I. -c $< -o $@
+	$(call compile,$(CC) $(STD) $(OPT) $(KERNEL_OPT) -DSAEMILL_CUDA -DSAEMILL_NO_BLAS -I. -c)
 $(B)/receipt/%.o: %.cu
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
-	$(quiet)$(NVCC) $(NVCCFLAGS) -c $< -o $@
+	$(call compile,$(NVCC) $(NVCCFLAGS) -c)
 
 # The same program on the emulated GPU: the receipt is tested where there is none.
 $(B)/test/receipt_emulated: $(B)/obj/tests/gpu/receipt.o $(B)/obj/tests/gpu/receipt_lm.o $(emulated_obj) $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(quiet)$(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS) -Wl,-z,execstack $(filter %.o,$^) $(archive) $(LIBS) -o $@
+	$(call whole,$(linker) $(execstack) $(filter %.o,$^) $(archive) $(LIBS) -o $(part))
 
 # The laboratory: versions of single kernels, checked and timed. CI compiles it where nvcc is.
 lab := $(if $(NVCC),$(patsubst kernels/lab/%.cu,$(B)/lab/%,$(sort $(wildcard kernels/lab/*.cu))))
@@ -42,5 +42,5 @@ gpu-programs: $(if $(NVCC),$(B)/gpu-receipt $(lab)) ## compile and link what nee
 $(B)/lab/%: kernels/lab/%.cu kernels/lab/lab.h
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
-	$(quiet)$(NVCC) -O3 -std=c++17 -I. $(CUDA_CODE) -MMD -MP -MT $@ -MF $@.d $< -o $@
--include $(lab:=.d)
+	$(call compile,$(NVCC) -O3 -std=c++17 -I. $(CUDA_CODE))
+-include $(wildcard $(lab:=.d) $(receipt_obj:.o=.d))

@@ -71,12 +71,12 @@ aside.plot      := --lineage @L
 
 # Raw inputs. A corpus folder gives a document its language, so there the name counts, not only the content.
 raws := MODEL CORPUS SENTENCES CLAIMS CAPTIONS FIGURES
-raw.MODEL    = $(MODEL)
-watch.MODEL  = $(wildcard $(MODEL)/*.json $(MODEL)/*.safetensors)
-raw.CORPUS   = $(sort $(foreach c,$(CORPUS),$(or $(filter %.txt %.jsonl %.zst %.gz,$(wildcard $c/*)),$c)))
+raw.MODEL    = $(foreach m,$(MODEL),$(call there,MODEL,$m))
+watch.MODEL  = $(call in-folder,MODEL,$(MODEL),%.json %.safetensors)
+raw.CORPUS   = $(sort $(foreach c,$(CORPUS),$(or $(call in-folder,CORPUS,$c,%.txt %.jsonl %.zst %.gz),$(call there,CORPUS,$c))))
 watch.CORPUS = $(raw.CORPUS)
 names.CORPUS := yes
-raw.SENTENCES   = $(SENTENCES)
+raw.SENTENCES   = $(foreach s,$(SENTENCES),$(call there,SENTENCES,$s))
 watch.SENTENCES = $(SENTENCES)
 
 # What differs between two instances of one program.

@@ -1,7 +1,7 @@
 # plan.awk - the table of `make contract`, then what memo says in --mode plan and what make says about it: into a list.
 #
 # memo answers HIT (restored) or MUST (exit 3: it has to run). Make -k then leaves alone what lies behind a MUST: those are
-# found here, in the table, among what the page needs.
+# found here, in the table, among what the page needs. The last line is the status of those makes.
 function duration(ms) {
     if (ms < 10000) return sprintf("%.1f s", ms / 1000)
     return ms < 600000 ? sprintf("%d s", ms / 1000 + .5) : sprintf("%d min", ms / 60000 + .5)
@@ -51,6 +51,7 @@ word[1] == "MUST" {
     printf "RUN      %s  (%s)\n", word[2], before(word[3])
     next
 }
+word[1] == "status" { status = word[2]; next }
 /^make.*(\*\*\*.* Error 3$|not remade because of errors|Waiting for unfinished)/ { next }
 { print; bad = 1 }
 END {
@@ -75,5 +76,6 @@ END {
         if (unknown + wait_unknown) printf ", and %d that never ran", unknown + wait_unknown
     }
     printf "\n"
-    exit bad
+    if (status && !n_must) print "plan: make ended with status " status " and did not say why"
+    exit bad || status && !n_must
 }

@@ -49,7 +49,7 @@ text-of  = $(if $(value-of),--$1 $(value-of))
 shell-of = $(if $(value-of),--$1 $(call quoted,$(value-of)))
 
 # $1 run, $2 instance, $3 one source: its paths. Raw sources whose name counts are marked by names.<RAW>.
-raw-of    = $(or $(raw.$3),$(error $1: nothing is given for $3 (stage $2): say make $3=…))
+raw-of    = $(foreach f,$(or $(raw.$3),$(error $1: nothing is given for $3 (stage $2): say make $3=…)),$(call plain,$3,$f))
 is-raw    = $(filter $3,$(raws))
 other-run = $(call target,$(firstword $(subst /, ,$1)),$(word 2,$(subst /, ,$1)))
 source-of = $(if $(is-raw),$(raw-of),$(if $(findstring /,$3),$(call other-run,$3),$(call target,$1,$3)))
@@ -77,7 +77,8 @@ define stage-rule
 targets += $1
 changed += $(if $(call same,$(file <$1.cmd),$(ins) -- $4 $5),,$1)
 job/$1 := --store $(store) --label '$(strip $(call program,$3) $2 $(call variant,$3))' --slots $(SLOTS) \
-          $(if $(LAUNCH.$(call program,$3)),--launch '$(LAUNCH.$(call program,$3))') $(if $(states),--state '$(states)') --target $1 --in $(ins) \
+          $$(if $$(LAUNCH.$(call program,$3)),--launch $$(call shell-word,$$(LAUNCH.$(call program,$3)))) $(if $(states),--state '$(states)') \
+          --target $1 --in $(ins) \
           -- $4 $6 $(if $7,-- $7)
 contract/$1 := $2 $3 : $(use.$(call program,$3)) : $(from)
 $1: $(needs) $4 $(if $(call same,$(file <$1.cmd),$(ins) -- $4 $5),,params-changed) \

@@ -44,7 +44,7 @@ sweep: $(extra) $(BIN)/audit ## figures that need more runs than the paper's own
 	@$(if $(extra),printf 'look at %s\n' $(filter %.png,$(extra)))
 
 plan: $(programs) ## what `make figures` would execute and what it would restore, with recorded times; executes nothing
-	@{ $(MAKE) -s contract; $(MAKE) -k -s MODE='--mode plan' drawn 2>&1; } | awk -v root='$(call target,index,page)' -v store=$(store) -f mk/plan.awk
+	@{ $(MAKE) -s contract && $(MAKE) -k -s MODE='--mode plan' drawn; printf 'status\t%d\n' $$?; } 2>&1 | awk -v root='$(call target,index,page)' -v store=$(store) -f mk/plan.awk
 
 audit: $(BIN)/audit ## prove that no result is stale, foreign, damaged or missing; DEEP=1 hashes every stored artifact again
 	@$(BIN)/audit --store $(store) --results $(here)$(if $(DEEP), --deep)$(if $(recorded), --changed $(recorded))$(if $(edited), --edited $(edited))
@@ -53,15 +53,19 @@ heal: $(BIN)/audit ## put damaged results aside with all that was made from them
 	@$(BIN)/audit --store $(store) --results $(RESULTS) --deep --heal
 
 why: $(programs) ## why T=<target, or run/instance> would be made again: old and new words, inputs, program
-	@$(if $(T),$(if $(why_t),$(foreach t,$(why_t),$(memo) --mode why $(job/$t);),echo 'why: no target is called $(T)' >&2; exit 2),echo 'why: say make why T=run/instance' >&2; exit 2)
-why_t = $(sort $(filter $(T) $(here)/$(T) $(here)/$(T).json $(here)/$(T).safetensors $(here)/$(T).html,$(targets)))
+	@$(if $(strip $(T)),$(if $(why_t),$(foreach t,$(why_t),$(memo) --mode why $(job/$t) &&) true,$\
+	    printf '%s\n' $(call shell-word,why: no target is called '$(T)': hint: make contract lists them) >&2; exit 2),$\
+	    echo 'why: say make why T=run/instance' >&2; exit 2)
+why_t = $(if $(word 2,$(T)),,$(call targets-called,$(subst %,\%,$(strip $(T)))))
+targets-called = $(sort $(filter $1 $(here)/$1 $(here)/$1.json $(here)/$1.safetensors $(here)/$1.html,$(targets)))
 
 gc: $(BIN)/gc ## free stored artifacts that no receipt reaches (results of earlier parameters); WIP=1: unfinished runs too
 	@$(BIN)/gc --store $(store) --results $(RESULTS) $(FIGURES)$(if $(WIP), --wip)
 
 N := 3
 recheck: $(programs) ## execute N=3 random stored stages again and compare the bytes
-	@$(foreach t,$(shell shuf -n $(N) -e -- $(wildcard $(targets))),$(memo) --mode check $(job/$t) &&) true
+	@$(if $(wildcard $(targets)),,echo 'recheck: nothing is made yet: hint: make figures' >&2; exit 2)
+	@failed=0; $(foreach t,$(shell shuf -n $(N) -e -- $(wildcard $(targets))),$(memo) --mode check $(job/$t) || failed=1;) exit $$failed
 
 # For the test of partial reruns: target : run instance : parameters : targets it is made from
 contract: ; @$(foreach t,$(targets),$(info $t : $(contract/$t)))true

@@ -6,19 +6,16 @@ ifneq ($(filter default undefined,$(origin CC)),)
 CC := gcc
 endif
 CLANG := $(or $(FUZZ_CC),clang)
-NVCC  := $(shell command -v nvcc 2>/dev/null)
-
-empty :=
-space := $(empty) $(empty)
-comma := ,
-define newline
-
-
-endef
 
 # Where everything compiled goes; strict and asan are the same rules in another folder (B=build/asan).
 B     := build
 BIN   := $(B)/bin
+
+# Where nvcc was found is kept in $(B)/nvcc (build.mk) and holds while it is there: a PATH that lacks it today would otherwise
+# mean programs without CUDA, which are other programs, and every result would be made again. NVCC= is none for this once.
+ifneq ($(filter default undefined,$(origin NVCC)),)
+NVCC  := $(firstword $(wildcard $(file <$(B)/nvcc)) $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc))
+endif
 
 STD   := -std=c11 -D_POSIX_C_SOURCE=200809L
 OPT   := -O2 -g -ffp-contract=off -fopenmp
@@ -35,6 +32,3 @@ LIBS  := -llapacke -lopenblas -larpack -lfftw3f -lcairo -lpng -ljansson -lzstd -
 CUDA_CODE := $(if $(CUDA_ARCH),-gencode arch=compute_$(CUDA_ARCH)$(comma)code=sm_$(CUDA_ARCH),\
              $(foreach a,80 90,-gencode arch=compute_$a$(comma)code=sm_$a) -gencode arch=compute_90$(comma)code=compute_90)
 NVCCFLAGS = -O3 -lineinfo -I. -DSAEMILL_CUDA -Xcompiler -fopenmp$(comma)-O2 $(CUDA_CODE)
-
-# Exactly equal texts (trailing blanks included): the answer is empty or not.
-same = $(and $(findstring x$1x,x$2x),$(findstring x$2x,x$1x))

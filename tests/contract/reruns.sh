@@ -191,8 +191,6 @@ missing_default() {
     grep -Eq "^$T/params/aiaa5047/tiny.mk:[0-9]+: .*L0R-tiny: no value for 'perplexity' .stage tsne" $T/out || { cat $T/out; return 1; }
 }
 ok 'a missing default names the run that needs it' missing_default
-space() { mkdir -p "$T/a b" && cp -r Makefile mk params paper "$T/a b/" && says 'has a space in it' make -C "$T/a b" help; rc=$?; rm -rf "$T/a b"; return $rc; }
-ok 'a checkout path with a space' space
 no_model() { says 'say make MODEL=' make -n SCALE=paper drawn; }
 ok 'SCALE=paper without MODEL says what to give' no_model
 no_scale() { says 'SCALE is one of demo paper tiny' make -n SCALE=huge drawn; }
