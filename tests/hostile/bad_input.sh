@@ -8,15 +8,6 @@
 out=$T/out/new
 tried=0 refused=0 crashes=0
 
-size_of() { wc -c <"$1"; }
-flip() { # flip FILE OFFSET - one bit, drawn by chance
-    random 8
-    byte=$(od -An -tu1 -j"$2" -N1 "$1")
-    change "$1" "$2" $((byte ^ (1 << r)))
-}
-change() { # change FILE OFFSET BYTE
-    printf "\\$(printf %o "$3")" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
 place() { # place SIZE - r: half of the time among the first 512 bytes, where headers are
     random 2
     bytes=$1
@@ -24,7 +15,7 @@ place() { # place SIZE - r: half of the time among the first 512 bytes, where he
     random "$bytes"
 }
 damage() { # damage FILE K - the K-th kind; said in $done
-    size=$(size_of "$1")
+    size=$(wc -c <"$1")
     case $2 in
     0) done=emptied && : >"$1" ;;
     1) done='cut to 7 bytes' && truncate -s 7 "$1" ;;
@@ -33,7 +24,7 @@ damage() { # damage FILE K - the K-th kind; said in $done
         place "$size"
         at=$r
         case $(($2 % 3)) in
-        0) done="a bit flipped at $at" && flip "$1" $at ;;
+        0) done="a bit flipped at $at" && random 8 && flip "$1" $at $r ;;
         1) random 256 && done="byte $at set to $r" && change "$1" $at $r ;;
         2) done="cut to $at bytes" && truncate -s $at "$1" ;;
         esac

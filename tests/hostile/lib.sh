@@ -24,6 +24,14 @@ random() {
     r=$((state / 8192 % $1))
 }
 
+change() { # change FILE OFFSET BYTE
+    printf "\\$(printf %o "$3")" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+flip() { # flip FILE OFFSET BIT
+    byte=$(od -An -tu1 -j"$2" -N1 "$1")
+    change "$1" "$2" $((byte ^ (1 << $3)))
+}
+
 # The real command of every stage, a line each, with the paths of the build in $T and --out $out: what a person would paste.
 commands() {
     { mk -n -B drawn; one_run -n -B; } | awk -v out="$out" '
