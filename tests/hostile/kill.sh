@@ -2,8 +2,9 @@
 # kill.sh [N] - `make figures` killed with kill -9 at random moments and started again, N kills that hit in all.
 #
 # A life: from nothing, the figures of a paper, then of edited parameters, then of the first ones again; each time killed and
-# restarted until a run gets through. The blow falls at a moment that is uniform over the duration of an undisturbed run, on the
-# whole process group or on one process of it: memo, its stage, or make alone, whose children then go on beside the next make.
+# restarted until a run gets through. The blow falls at a moment drawn by chance, half of the time uniform over the duration of an
+# undisturbed run, else a moment after as many stages as chance says (on a busy machine the clock alone would favour the first). It
+# strikes the whole process group, or one process of it: memo, its stage, or make alone, whose children go on beside the next make.
 # What must hold, whenever a run got through: figures, artifacts, links and receipts are byte for byte those of an undisturbed
 # run, nothing else lies there, and the audit finds nothing; at the end gc leaves no unfinished work behind.
 . tests/hostile/lib.sh
@@ -31,29 +32,41 @@ pid_in() { # pid_in GROUP WHO - one process of the group: make, memo, or the sta
         $3 == g && $1 != "Z" && (who == "stage" ? name !~ /^(make|memo|sh|mv|cat|audit|sed|mkdir|basename|head)$/ : name == who) {print pid; exit}
     ' /proc/[0-9]*/stat 2>/dev/null
 }
-strike() { # strike GROUP WHO DELAY - what came of it in $T/struck
-    sleep "$3"
+begun() { grep -c '^RUN' "$T/log.run"; } # stages, in the run that is to be struck
+strike() { # strike GROUP WHO STAGES DELAY - once so many stages have begun, and after the delay; what came of it in $T/struck
+    while [ "$(begun)" -lt "$3" ] && running "$1"; do sleep 0.02; done
+    sleep "$4"
     running "$1" || { echo miss >"$T/struck"; return; }
     case $2 in all) kill -9 -"$1" ;; *) p=$(pid_in "$1" "$2") && [ "$p" ] && kill -9 "$p" ;; esac 2>/dev/null && echo hit >"$T/struck"
 }
 start() { # start WORDS… - make in a process group of its own; pid
-    setsid make --no-print-directory PAPER=$PAPER SCALE=tiny RESULTS="$T/results" FIGURES="$T/figures" $goal "$@" >>"$T/log" 2>&1 &
+    setsid make --no-print-directory PAPER=$PAPER SCALE=tiny RESULTS="$T/results" FIGURES="$T/figures" $goal "$@" >"$T/log.run" 2>&1 &
     pid=$!
 }
 # A run that may be killed: 0 it got through, 1 it was struck, 2 it failed though nobody had touched it.
 run() { # run K
     random 6
     case $r in 0) who=memo ;; 1) who=stage ;; 2) who=make ;; *) who=all ;; esac
-    random "$duration_ms"
+    random 2
+    if [ "$r" = 0 ]; then
+        stages=0
+        random "$duration_ms"
+    else
+        random 25
+        stages=$((r + 1))
+        random 150
+    fi
     delay=$((r / 1000)).$(printf %03d $((r % 1000)))
     echo none >"$T/struck"
+    : >"$T/log.run"
     edit "$1" start
-    strike $pid $who $delay &
+    strike $pid $who $stages $delay &
     striker=$!
     wait $pid 2>/dev/null
     rc=$?
     [ $rc != 0 ] || kill $striker 2>/dev/null # it got through before the blow
     wait $striker 2>/dev/null
+    cat "$T/log.run" >>"$T/log"
     groups="$groups $pid"
     case $(cat "$T/struck") in hit) hits=$((hits + 1)) ;; *) misses=$((misses + 1)) ;; esac
     [ $rc = 0 ] && return 0
@@ -91,7 +104,8 @@ campaign() { # campaign KILLS - lives until so many have hit
     done
 }
 swept() { # what gc leaves: whole artifacts, and no working folder
-    mk gc WIP=1 && deep_clean && ls -A "$T/results/store/wip" | grep . && return 1
+    mk gc WIP=1 && deep_clean || return 1
+    ls -A "$T/results/store/wip" | grep . && return 1
     find "$T/results/store/ac" "$T/results/store/cas" -mindepth 1 -maxdepth 1 | grep -v '/[0-9a-f]\{32\}$' && return 1
     return 0
 }
