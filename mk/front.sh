@@ -1,7 +1,10 @@
 #!/bin/sh
 # front.sh SCALE FOLDER OUT - figures/<scale>/index.html: the papers that have a page there, each with its figures small.
 set -e
-part=$3.part$$
+for old in "$3".saemill-part.*; do # of a run that was killed; not of one that writes now
+    kill -0 "${old##*.}" 2>/dev/null || rm -f "$old"
+done
+part=$3.saemill-part.$$
 trap 'rm -f "$part"' EXIT
 {
     printf '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>saemill: %s</title>\n' "$1"

@@ -20,7 +20,7 @@ edit() { # edit K COMMAND… - with the words of the K-th set of parameters
     shift
     case $k in
     1) "$@" ;;
-    2) "$@" steps=120 "$often" ;;
+    2) "$@" steps=60 "$often" ;;
     3) "$@" seed=3 step-size=0.2 perplexity=12 ;;
     esac
 }
@@ -115,6 +115,16 @@ sets=${sets:-1 2}
 ok 'latentwalk, undisturbed, with several sets of parameters' undisturbed
 ok "latentwalk, killed and restarted: the same bytes each time it gets through" campaign "$N"
 ok 'gc sweeps what the kills left' swept
+front() { # mk/front.sh sweeps what one that was killed left, and not what another is writing
+    f=$T/figures/tiny/index.html
+    sleep 60 &
+    sleeper=$!
+    echo half >"$f.saemill-part.4194305" && echo half >"$f.saemill-part.$sleeper" # the first is above any process's number
+    sh mk/front.sh tiny "$T/figures/tiny" "$f"
+    kill $sleeper
+    [ "$(ls "$f".*)" = "$f.saemill-part.$sleeper" ] && rm "$f.saemill-part.$sleeper" || { ls "$f"*; return 1; }
+}
+ok 'the front page sweeps what a killed one left' front
 if [ "$LONG" ]; then
     PAPER=aiaa5047
     ok 'aiaa5047, undisturbed' undisturbed
