@@ -7,7 +7,7 @@ FUZZ_SECONDS := 60
 .PHONY: test hostile strict asan fuzz bench format
 test: $(tests) $(programs) $(B)/test/receipt_emulated $(B)/test/fail_write.so ## every test: units, command lines, partial reruns, the whole pipeline at SCALE=tiny; needs no GPU
 	@LOGS=$(B)/test-logs flock $(B)/test.lock sh tests/run.sh $(tests) $(test_scripts)
-hostile: $(programs) $(B)/test/fail_write.so ## kills, failing writes, damaged inputs, a damaged store: tests/hostile/ at length (10 min); SEED= for another draw
+hostile: $(programs) $(B)/test/fail_write.so ## kills, failing writes, damaged inputs, a damaged store: tests/hostile/ at length (15 min); SEED= for another draw
 	@LONG=1 LOGS=$(B)/hostile-logs TEST_SECONDS=3600 flock $(B)/test.lock sh tests/run.sh $(hostile_scripts)
 	@grep -h '^# [a-z_]*: [0-9]' $(B)/hostile-logs/*.log
 $(B)/test/fail_write.so: tests/hostile/fail_write.c $(B)/flags | $(first)

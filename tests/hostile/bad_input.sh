@@ -104,7 +104,7 @@ found() {
 ok 'a crash is found' found
 both() { build && one_run >"$T/log" 2>&1 || { cat "$T/log"; return 1; }; }
 ok 'the tiny pipeline, undisturbed' both
-if [ "$LONG" ]; then each=8 most=20; commands >"$T/list"; else each=1 most=4; programs >"$T/list"; fi
+if [ "$LONG" ]; then each=5 most=20; commands >"$T/list"; else each=1 most=4; programs >"$T/list"; fi
 while read -r command; do
     eval "set -- $command"
     ok "$(basename "$1") $(echo "$command" | sed -n 's/.* --kind \([a-z]*\).*/\1 /p')ends by itself on damaged inputs" stage "$@"

@@ -12,6 +12,9 @@ unset OMP_NUM_THREADS OPENBLAS_NUM_THREADS # killed as people run it
 N=${1:-${LONG:+200}}
 N=${N:-8}
 hits=0 misses=0 differences=0 checked=0 resumed=0
+summary() { echo "# kill: $hits kills hit, $misses runs got through, $resumed trainings resumed, $checked builds compared, $differences differences"; }
+trap 'exec >&3; summary; exit 1' INT TERM HUP # stopped: what was found so far
+exec 3>&1
 
 # Training long enough to save its state, and often, so that kills fall into saving and resuming. (The words are outside the key.)
 often='aside.train=--checkpoint @W/checkpoint --checkpoint-every 0.02'
@@ -128,8 +131,8 @@ ok 'the front page sweeps what a killed one left' front
 if [ "$LONG" ]; then
     PAPER=aiaa5047
     ok 'aiaa5047, undisturbed' undisturbed
-    ok 'aiaa5047, killed and restarted: the same' campaign $((N + N / 10))
+    ok 'aiaa5047, killed and restarted: the same' campaign $((N + N / 20))
     ok 'gc sweeps what the kills left' swept
 fi
-echo "# kill: $hits kills hit, $misses runs got through, $resumed trainings resumed, $checked builds compared, $differences differences"
+summary
 echo "1..$n"
