@@ -1,11 +1,19 @@
 # check.mk - everything that judges the code: tests, warnings, sanitizers, fuzzing, timing, formatting.
 
-test_scripts := $(sort $(wildcard tests/cli/*.sh tests/contract/*.sh tests/e2e/*.sh))
+hostile_scripts := $(filter-out %/lib.sh,$(sort $(wildcard tests/hostile/*.sh)))
+test_scripts := $(sort $(wildcard tests/cli/*.sh tests/contract/*.sh tests/e2e/*.sh)) $(hostile_scripts)
 FUZZ_SECONDS := 60
 
-.PHONY: test strict asan fuzz bench format
-test: $(tests) $(programs) $(B)/test/receipt_emulated ## every test: units, command lines, partial reruns, the whole pipeline at SCALE=tiny; needs no GPU
+.PHONY: test hostile strict asan fuzz bench format
+test: $(tests) $(programs) $(B)/test/receipt_emulated $(B)/test/fail_write.so ## every test: units, command lines, partial reruns, the whole pipeline at SCALE=tiny; needs no GPU
 	@LOGS=$(B)/test-logs flock $(B)/test.lock sh tests/run.sh $(tests) $(test_scripts)
+hostile: $(programs) $(B)/test/fail_write.so ## kills, failing writes, damaged inputs, a damaged store: tests/hostile/ at length (15 min); SEED= for another draw
+	@LONG=1 LOGS=$(B)/hostile-logs TEST_SECONDS=3600 flock $(B)/test.lock sh tests/run.sh $(hostile_scripts)
+	@grep -h '^# [a-z_]*: [0-9]' $(B)/hostile-logs/*.log
+$(B)/test/fail_write.so: tests/hostile/fail_write.c $(B)/flags | $(first)
+	@mkdir -p $(@D)
+	$(call say,CC  ,$<)
+	$(call whole,$(CC) -std=gnu11 -O1 $(WARN) -shared -fPIC $< -o $(part))
 strict: | $(first) ## compile all with -Wconversion, every warning an error
 	@$(MAKE) B=build/strict MORE_CFLAGS='-Wconversion -Werror' objects && echo 'strict: no warnings'
 

@@ -1,10 +1,11 @@
 # tap.sh - read by the scripts in tests/ (". tests/tap.sh"): cases in the Test Anything Protocol. $T is the script's scratch folder.
-n=0
+n=0 n_bad=0
 ok() { # ok NAME COMMAND… - one case
     name=$1
     shift
     n=$((n + 1))
     if "$@" >$T/said 2>&1; then echo "ok $n - $name"; else
+        n_bad=$((n_bad + 1))
         echo "not ok $n - $name"
         sed 's/^/# /' $T/said | tail -25
     fi
