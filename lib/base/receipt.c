@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/base/infile.h"
+
 int receipt_word_ok(const char *word) { return !strchr(word, '\n'); }
 
 void receipt_free(struct receipt *r) {
@@ -20,10 +22,11 @@ void receipt_free(struct receipt *r) {
 }
 
 static int slurp(const char *path, char **text, struct err *e) {
-    FILE *f = fopen(path, "rb");
+    FILE *f;
     size_t n = 0, cap = 0;
     *text = NULL;
-    if (!f) return err_errno(e, "%s: cannot open", path);
+    int rc = infile_stream(path, &f, e);
+    if (rc) return rc;
     for (size_t got = 1; got;) {
         if (n + 1 >= cap) {
             char *p = realloc(*text, cap = cap ? 2 * cap : 4096);
@@ -37,7 +40,7 @@ static int slurp(const char *path, char **text, struct err *e) {
     fclose(f);
     if (bad) return err_set(e, ERR_IO, "%s: cannot read", path);
     (*text)[n] = 0;
-    return 0;
+    return strlen(*text) == n ? 0 : err_set(e, ERR_FORMAT, "%s: damaged: a zero byte in it", path);
 }
 
 static int take_hash(char hex[HASH_HEX], const char *from) {
