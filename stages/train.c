@@ -183,6 +183,18 @@ static int write_all(const struct settings *s, const struct run *r, struct err *
     return rc ? rc : outdir_commit(&o, e);
 }
 
+static int resume(const struct settings *s, struct run *r, struct err *e) {
+    struct err damaged[CHECKPOINT_STATES];
+    int rc = checkpoint_read(&r->trainer, &r->curve, s->checkpoint, r->record, damaged, e), n = 0;
+    for (int i = 0; i < CHECKPOINT_STATES; i++)
+        if (damaged[i].text[0]) fprintf(stderr, PROG ": %s; put aside as damaged.safetensors\n", damaged[i].text), n++;
+    if (rc > 0)
+        fprintf(stderr, PROG ": resumed at step %lld\n", (long long)r->trainer.t);
+    else if (!rc && n)
+        fprintf(stderr, PROG ": %s holds no other state: starting anew\n", s->checkpoint);
+    return rc > 0 ? 0 : rc;
+}
+
 static void run_free(struct run *r) {
     feed_close(r->feed);
     trainer_free(&r->trainer);
@@ -239,10 +251,7 @@ int main(int argc, char **argv) {
 
     if (!rc) rc = trainer_init(&r.trainer, &r.config, r.k, &e);
     if (!rc) rc = curve_init(&r.curve, (size_t)s.steps, &e);
-    if (!rc && *s.checkpoint) {
-        rc = checkpoint_read(&r.trainer, &r.curve, s.checkpoint, r.record, &e);
-        if (rc > 0) fprintf(stderr, PROG ": resumed at step %lld\n", (long long)r.trainer.t), rc = 0;
-    }
+    if (!rc && *s.checkpoint) rc = resume(&s, &r, &e);
     if (!rc) rc = feed_open(&r.feed, r.rows, (size_t)s.batch, r.trainer.t, s.steps, r.k->host, r.k->converts, &e);
     if (!rc && feed_raw(r.feed)) trainer_rows(&r.trainer, feed_bf16(r.feed), (float)r.scale);
 
