@@ -187,11 +187,11 @@ static int resume(const struct settings *s, struct run *r, struct err *e) {
     struct err damaged[CHECKPOINT_STATES];
     int rc = checkpoint_read(&r->trainer, &r->curve, s->checkpoint, r->record, damaged, e), n = 0;
     for (int i = 0; i < CHECKPOINT_STATES; i++)
-        if (damaged[i].text[0]) fprintf(stderr, PROG ": %s; put aside as damaged.safetensors\n", damaged[i].text), n++;
+        if (damaged[i].text[0]) stage_done(PROG, "%s; put aside as damaged.safetensors", damaged[i].text), n++;
     if (rc > 0)
         fprintf(stderr, PROG ": resumed at step %lld\n", (long long)r->trainer.t);
     else if (!rc && n)
-        fprintf(stderr, PROG ": %s holds no other state: starting anew\n", s->checkpoint);
+        stage_done(PROG, "%s holds no other state: starting anew", s->checkpoint);
     return rc > 0 ? 0 : rc;
 }
 
@@ -265,8 +265,8 @@ int main(int argc, char **argv) {
     double read_bytes = (double)((s.steps - first) * s.batch) * (double)r.D *
                         (rc ? 0 : (double)st_dtype_bytes(st_find(r.rows, "rows")->dtype));
     if (!rc && feed_waited_s(r.feed) > 0.05 * spent_s)
-        fprintf(stderr, PROG ": %.0f %% of the time went by waiting for data: the storage of %s delivered %.2f GB/s\n",
-                100 * feed_waited_s(r.feed) / spent_s, s.in, 1e-9 * read_bytes / spent_s);
+        stage_done(PROG, "%.0f %% of the time went by waiting for data: the storage of %s delivered %.2f GB/s",
+                   100 * feed_waited_s(r.feed) / spent_s, s.in, 1e-9 * read_bytes / spent_s);
 
     size_t steps = (size_t)s.steps, tail = steps - (steps + 9) / 10;
     if (!rc)

@@ -20,6 +20,7 @@
 #include "lib/base/opt.h"
 #include "lib/base/outfile.h"
 #include "lib/base/rng.h"
+#include "lib/base/stage.h"
 
 #define TMP "build/tmp/test_base"
 
@@ -244,6 +245,32 @@ static void one_writer(void **state) {
     assert_int_not_equal(fcntl(0, F_GETFD), -1);
 }
 
+static void texts_of_files_are_shown_escaped(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"plain 'text' \\ é 模型 🙂", "plain 'text' \\ é 模型 🙂"},
+        {"a\nb\r\tc\x7f", "a\\nb\\x0d\\x09c\\x7f"},
+        {"\x1b[2J", "\\x1b[2J"},
+        {"\xc2\x9b"
+         "2J \xc2\x80 \xc2\xa0",
+         "\\xc2\\x9b2J \\xc2\\x80 \xc2\xa0"},                    /* C1: U+009B, U+0080; U+00A0 is none */
+        {"\x9b\xff", "\\x9b\\xff"},                              /* bytes alone */
+        {"\xc0\x8a \xe0\x80\x8a", "\\xc0\\x8a \\xe0\\x80\\x8a"}, /* a newline in too many bytes */
+        {"\xed\xa0\x80 \xf4\x90\x80\x80", "\\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80"}, /* a surrogate; beyond U+10FFFF */
+        {"\xe2\x80\xae \xe2\x80\xa8", "\\xe2\\x80\\xae \\xe2\\x80\\xa8"},          /* right to left; a line separator */
+        {"cut \xe6\xa8", "cut \\xe6\\xa8"},
+        {"", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *got;
+        size_t n;
+        FILE *f = open_memstream(&got, &n);
+        stage_put(f, cases[i][0]);
+        fclose(f);
+        assert_string_equal(got, cases[i][1]);
+        free(got);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_known_answers),
@@ -254,6 +281,7 @@ int main(void) {
         cmocka_unit_test(memory),
         cmocka_unit_test(whole_or_absent),
         cmocka_unit_test(one_writer),
+        cmocka_unit_test(texts_of_files_are_shown_escaped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

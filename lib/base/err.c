@@ -39,6 +39,9 @@ int err_errno(struct err *e, const char *fmt, ...) {
     e->code = ERR_IO;
     e->hint[0] = 0;
     if (saved == ENOSPC || saved == EDQUOT) err_hint(e, "the disk is full: free some space (make gc) and run again");
+    if (saved == EFBIG) err_hint(e, "files may not be that large here: raise the limit (ulimit -f) and run again");
+    if (saved == EMFILE)
+        err_hint(e, "this program may not open so many files: raise the limit (ulimit -n) and run again");
     return ERR_IO;
 }
 
