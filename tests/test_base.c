@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -264,11 +265,38 @@ static void texts_of_files_are_shown_escaped(void **state) {
         char *got;
         size_t n;
         FILE *f = open_memstream(&got, &n);
-        stage_put(f, cases[i][0]);
+        err_put(f, cases[i][0]);
         fclose(f);
         assert_string_equal(got, cases[i][1]);
         free(got);
     }
+}
+
+/* Exit status of a program that answers on this stdout. */
+static int answers_on(const char *path, int fd, int status) {
+    fflush(stdout);
+    pid_t pid = fork();
+    if (!pid) {
+        signal(SIGPIPE, SIG_IGN);
+        if (!freopen("/dev/null", "w", stderr) || dup2(fd >= 0 ? fd : open(path, O_WRONLY), 1) < 0) _exit(99);
+        puts("the answer");
+        _exit(stage_close_stdout("prog", status));
+    }
+    int raw;
+    waitpid(pid, &raw, 0);
+    return WIFEXITED(raw) ? WEXITSTATUS(raw) : -1;
+}
+
+static void an_answer_that_is_lost(void **state) {
+    (void)state;
+    int end[2];
+    assert_int_equal(answers_on("/dev/null", -1, 0), 0);
+    assert_int_equal(answers_on("/dev/full", -1, 0), 1);
+    assert_int_equal(answers_on("/dev/full", -1, 77), 77);
+    assert_int_equal(pipe(end), 0);
+    close(end[0]);
+    assert_int_equal(answers_on("", end[1], 0), 0); /* its reader has seen enough */
+    close(end[1]);
 }
 
 int main(void) {
@@ -282,6 +310,7 @@ int main(void) {
         cmocka_unit_test(whole_or_absent),
         cmocka_unit_test(one_writer),
         cmocka_unit_test(texts_of_files_are_shown_escaped),
+        cmocka_unit_test(an_answer_that_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

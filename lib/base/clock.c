@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/base/stage.h"
+#include "lib/base/err.h"
 
 double clock_s(void) {
     struct timespec t;
@@ -27,7 +27,7 @@ static void line(struct progress *p, size_t done, const char *note, double now) 
     }
     fprintf(stderr, "%s%s: %zu%s %s, %.4g %s/s%s%s", p->terminal ? "\r\033[K" : "", p->stage, done, of, p->unit, rate,
             p->unit, left, note[0] ? ", " : "");
-    stage_put(stderr, note);
+    err_put(stderr, note);
     if (!p->terminal) fputc('\n', stderr);
     fflush(stderr);
     p->shown = 1;

@@ -2,8 +2,6 @@
 #ifndef SAEMILL_STAGE_H
 #define SAEMILL_STAGE_H
 
-#include <stdio.h>
-
 #include "lib/base/err.h"
 
 enum { STAGE_OK = 0, STAGE_FAILED = 1, STAGE_USAGE = 2, STAGE_CANNOT_RUN = 77 };
@@ -14,10 +12,6 @@ int stage_fail(const char *prog, const struct err *e);
 
 /* A line of a stage, mostly its last, on stderr: "prog: …". */
 void stage_done(const char *prog, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* Write text so that it stays one line and a terminal shows it as it is: \n, \xNN for control characters (those of U+0080 to U+009F too),
- * for marks that turn the direction of writing, and for bytes that are not UTF-8. */
-void stage_put(FILE *f, const char *text);
 
 /* Flush stdout, for programs whose answer it carries. ERR_IO when it cannot be written; a reader that has left is no error. */
 int stage_flush_stdout(struct err *e);
