@@ -226,7 +226,7 @@ int main(int argc, char **argv) {
         {"theta-init", OPT_REAL, &s.theta_init, "0.001", 0, 1e3, NULL, "1", "first threshold", false},
         {"beta1", OPT_REAL, &s.beta1, "0", 0, 0.999999, NULL, "1", "Adam, first moment", false},
         {"beta2", OPT_REAL, &s.beta2, "0.999", 0, 0.999999999, NULL, "1", "Adam, second moment", false},
-        {"adam-eps", OPT_REAL, &s.adam_eps, "1e-8", 0, 1, NULL, "1", "Adam, guard of the division", false},
+        {"adam-eps", OPT_REAL, &s.adam_eps, "1e-8", 1e-30, 1, NULL, "1", "Adam, guard of the division", false},
         {"dead-window", OPT_INT, &s.dead_window, "200", 1, 1e9, NULL, "steps", "silent this long counts as dead",
          false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the first weights", false},

@@ -82,6 +82,7 @@ damaged_both() {
 ok "no state that is whole: anew, the same bytes" damaged_both
 ok "an output folder that is not there" fails 1 "must exist" train $T/no/such/none
 ok "a value out of range" fails 2 "--dead-window 0: must be" train $T/none --dead-window 0
+ok "no guard of Adam's division: 0/0" fails 2 "--adam-eps 0: must be" train $T/none --adam-eps 0
 ok "more warm-up than steps" fails 2 "--lr-warmup 1000" $B/train --in $T/rows.safetensors --width 8 --steps 20 --lambda 1 --out $T/none
 ok "an unknown option" fails 2 "no such option" train $T/none --learning-rate 1
 ok "a file of another stage" fails 1 "no such tensor" $B/train --in $T/acts.safetensors --width 8 --steps 2000 --lambda 1 --out $T/none
