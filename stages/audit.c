@@ -74,7 +74,12 @@ static void table(struct audit *a, struct opt t[N_OPTIONS]) {
 /* One finding; while healing, what is stale or missing is make's business and not told. */
 static void bad(struct audit *a, const char *word, const char *target, const char *text, const char *detail) {
     if (a->heal && strcmp(word, "DAMAGED")) return;
-    printf("%-8s %s: %s%s\n", word, target, text, detail);
+    printf("%-8s ", word);
+    err_put(stdout, target);
+    fputs(": ", stdout);
+    err_put(stdout, text);
+    err_put(stdout, detail);
+    putchar('\n');
     a->n_bad++;
 }
 
@@ -264,5 +269,5 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < a.n_seen; i++) free(a.seen[i]);
     free(a.seen);
     opt_free(t, N_OPTIONS);
-    return rc ? stage_fail(prog, &e) : a.n_bad > a.n_healed ? STAGE_FAILED : STAGE_OK;
+    return stage_close_stdout(prog, rc ? stage_fail(prog, &e) : a.n_bad > a.n_healed ? STAGE_FAILED : STAGE_OK);
 }

@@ -131,8 +131,7 @@ static json_t *report(const struct settings *s, const struct run *r) {
 /* The notes are said aloud, too: a cluster of two features must not hide in a file. */
 static int output(const struct settings *s, const struct run *r, struct err *e) {
     json_t *o = report(s, r), *said = json_object_get(o, "notes"), *text;
-    for (size_t i = 0; (text = json_array_get(said, i)); i++)
-        fprintf(stderr, PROG ": note: %s\n", json_string_value(text));
+    for (size_t i = 0; (text = json_array_get(said, i)); i++) stage_done(PROG, "note: %s", json_string_value(text));
     int rc = jsonfile_write(s->out, o, e);
     json_decref(o);
     return rc;

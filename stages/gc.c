@@ -151,6 +151,12 @@ static bool is_our_name(const char *name) {
            (!strncmp(name, "slot.", 5) && !name[5 + strspn(name + 5, "0123456789")]) || !strcmp(name, "all");
 }
 
+static void foreign(const char *path) {
+    fputs("FOREIGN  ", stdout);
+    err_put(stdout, path);
+    fputs(": not made by saemill: left alone\n", stdout);
+}
+
 static int drop(struct gc *g, const char *path, struct err *e) {
     g->freed_bytes += blocks_bytes(path);
     g->n_freed++;
@@ -173,7 +179,7 @@ static int sweep(struct gc *g, const char *kind, bool (*live)(const struct gc *,
         else if (live == always)
             continue;
         else if (!is_our_name(f->d_name))
-            printf("FOREIGN  %s: not made by saemill: left alone\n", path);
+            foreign(path);
         else if (!live(g, path, f->d_name))
             rc = drop(g, path, e);
         else if (kept)
@@ -235,5 +241,5 @@ int main(int argc, char **argv) {
     store_close(&g.store);
     free(g.live);
     opt_free(t, N_OPTIONS);
-    return rc ? stage_fail(prog, &e) : STAGE_OK;
+    return stage_close_stdout(prog, rc ? stage_fail(prog, &e) : STAGE_OK);
 }

@@ -266,9 +266,9 @@ static int publish(struct job *j, struct err *e) {
     if (!rc) rc = store_link(&j->store, j->now.out, j->a.target, e);
     char *text = receipt_text(&j->now), *command = command_text(j);
     if (!rc && (!text || !command)) rc = err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
-    if (!rc) rc = store_text(rec, text, strlen(text), true, e);
-    if (!rc && *j->a.state) rc = store_text(raw, j->a.state, strlen(j->a.state), true, e);
-    if (!rc) rc = store_text(cmd, command, strlen(command), true, e);
+    if (!rc) rc = outfile_text(rec, text, strlen(text), e);
+    if (!rc && *j->a.state) rc = outfile_text(raw, j->a.state, strlen(j->a.state), e);
+    if (!rc) rc = outfile_text(cmd, command, strlen(command), e);
     free(text);
     free(command);
     return rc;
@@ -279,11 +279,12 @@ static int remember(struct job *j, struct err *e) {
     char *text = receipt_text(&j->now);
     if (!text) return err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
     store_path(&j->store, "ac", j->now.key, path);
-    int rc = store_text(path, text, strlen(text), true, e);
+    int rc = outfile_text(path, text, strlen(text), e);
     free(text);
     store_path(&j->store, "times", j->now.stage, path);
     snprintf(ms, sizeof ms, "%lld\n", j->now.ms);
-    return rc ? rc : store_text(path, ms, strlen(ms), false, e);
+    if (!rc) store_note(path, ms, strlen(ms));
+    return rc;
 }
 
 /* ---- running ---- */
@@ -678,5 +679,5 @@ int main(int argc, char **argv) {
     receipt_free(&j.now);
     free(j.state);
     free(j.lineage);
-    return status;
+    return stage_close_stdout(prog, status);
 }

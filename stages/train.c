@@ -185,6 +185,18 @@ static int write_all(const struct settings *s, const struct run *r, struct err *
     return rc ? rc : outdir_commit(&o, e);
 }
 
+static int resume(const struct settings *s, struct run *r, struct err *e) {
+    struct err damaged[CHECKPOINT_STATES];
+    int rc = checkpoint_read(&r->trainer, &r->curve, s->checkpoint, r->record, damaged, e), n = 0;
+    for (int i = 0; i < CHECKPOINT_STATES; i++)
+        if (damaged[i].text[0]) stage_done(PROG, "%s; put aside as damaged.safetensors", damaged[i].text), n++;
+    if (rc > 0)
+        fprintf(stderr, PROG ": resumed at step %lld\n", (long long)r->trainer.t);
+    else if (!rc && n)
+        stage_done(PROG, "%s holds no other state: starting anew", s->checkpoint);
+    return rc > 0 ? 0 : rc;
+}
+
 static void run_free(struct run *r) {
     feed_close(r->feed);
     trainer_free(&r->trainer);
@@ -216,7 +228,7 @@ int main(int argc, char **argv) {
         {"theta-init", OPT_REAL, &s.theta_init, "0.001", 0, 1e3, NULL, "1", "first threshold", false},
         {"beta1", OPT_REAL, &s.beta1, "0", 0, 0.999999, NULL, "1", "Adam, first moment", false},
         {"beta2", OPT_REAL, &s.beta2, "0.999", 0, 0.999999999, NULL, "1", "Adam, second moment", false},
-        {"adam-eps", OPT_REAL, &s.adam_eps, "1e-8", 0, 1, NULL, "1", "Adam, guard of the division", false},
+        {"adam-eps", OPT_REAL, &s.adam_eps, "1e-8", 1e-30, 1, NULL, "1", "Adam, guard of the division", false},
         {"dead-window", OPT_INT, &s.dead_window, "200", 1, 1e9, NULL, "steps", "silent this long counts as dead",
          false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the first weights", false},
@@ -241,10 +253,7 @@ int main(int argc, char **argv) {
 
     if (!rc) rc = trainer_init(&r.trainer, &r.config, r.k, &e);
     if (!rc) rc = curve_init(&r.curve, (size_t)s.steps, &e);
-    if (!rc && *s.checkpoint) {
-        rc = checkpoint_read(&r.trainer, &r.curve, s.checkpoint, r.record, &e);
-        if (rc > 0) fprintf(stderr, PROG ": resumed at step %lld\n", (long long)r.trainer.t), rc = 0;
-    }
+    if (!rc && *s.checkpoint) rc = resume(&s, &r, &e);
     if (!rc) rc = feed_open(&r.feed, r.rows, (size_t)s.batch, r.trainer.t, s.steps, r.k->host, r.k->converts, &e);
     if (!rc && feed_raw(r.feed)) trainer_rows(&r.trainer, feed_bf16(r.feed), (float)r.scale);
 
@@ -258,8 +267,8 @@ int main(int argc, char **argv) {
     double read_bytes = (double)((s.steps - first) * s.batch) * (double)r.D *
                         (rc ? 0 : (double)st_dtype_bytes(st_find(r.rows, "rows")->dtype));
     if (!rc && feed_waited_s(r.feed) > 0.05 * spent_s)
-        fprintf(stderr, PROG ": %.0f %% of the time went by waiting for data: the storage of %s delivered %.2f GB/s\n",
-                100 * feed_waited_s(r.feed) / spent_s, s.in, 1e-9 * read_bytes / spent_s);
+        stage_done(PROG, "%.0f %% of the time went by waiting for data: the storage of %s delivered %.2f GB/s",
+                   100 * feed_waited_s(r.feed) / spent_s, s.in, 1e-9 * read_bytes / spent_s);
 
     size_t steps = (size_t)s.steps, tail = steps - (steps + 9) / 10;
     if (!rc)

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "kernels/lm_kernels.h"
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/safetensors.h"
 #include "tests/emulated.h"

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -21,6 +22,7 @@
 #include "lib/base/outdir.h"
 #include "lib/base/outfile.h"
 #include "lib/base/rng.h"
+#include "lib/base/stage.h"
 
 #define TMP "build/tmp/test_base"
 
@@ -240,6 +242,59 @@ static void one_writer(void **state) {
     assert_int_not_equal(fcntl(0, F_GETFD), -1);
 }
 
+static void texts_of_files_are_shown_escaped(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"plain 'text' \\ é 模型 🙂", "plain 'text' \\ é 模型 🙂"},
+        {"a\nb\r\tc\x7f", "a\\nb\\x0d\\x09c\\x7f"},
+        {"\x1b[2J", "\\x1b[2J"},
+        {"\xc2\x9b"
+         "2J \xc2\x80 \xc2\xa0",
+         "\\xc2\\x9b2J \\xc2\\x80 \xc2\xa0"},                    /* C1: U+009B, U+0080; U+00A0 is none */
+        {"\x9b\xff", "\\x9b\\xff"},                              /* bytes alone */
+        {"\xc0\x8a \xe0\x80\x8a", "\\xc0\\x8a \\xe0\\x80\\x8a"}, /* a newline in too many bytes */
+        {"\xed\xa0\x80 \xf4\x90\x80\x80", "\\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80"}, /* a surrogate; beyond U+10FFFF */
+        {"\xe2\x80\xae \xe2\x80\xa8", "\\xe2\\x80\\xae \\xe2\\x80\\xa8"},          /* right to left; a line separator */
+        {"cut \xe6\xa8", "cut \\xe6\\xa8"},
+        {"", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *got;
+        size_t n;
+        FILE *f = open_memstream(&got, &n);
+        err_put(f, cases[i][0]);
+        fclose(f);
+        assert_string_equal(got, cases[i][1]);
+        free(got);
+    }
+}
+
+/* Exit status of a program that answers on this stdout. */
+static int answers_on(const char *path, int fd, int status) {
+    fflush(stdout);
+    pid_t pid = fork();
+    if (!pid) {
+        signal(SIGPIPE, SIG_IGN);
+        if (!freopen("/dev/null", "w", stderr) || dup2(fd >= 0 ? fd : open(path, O_WRONLY), 1) < 0) _exit(99);
+        puts("the answer");
+        _exit(stage_close_stdout("prog", status));
+    }
+    int raw;
+    waitpid(pid, &raw, 0);
+    return WIFEXITED(raw) ? WEXITSTATUS(raw) : -1;
+}
+
+static void an_answer_that_is_lost(void **state) {
+    (void)state;
+    int end[2];
+    assert_int_equal(answers_on("/dev/null", -1, 0), 0);
+    assert_int_equal(answers_on("/dev/full", -1, 0), 1);
+    assert_int_equal(answers_on("/dev/full", -1, 77), 77);
+    assert_int_equal(pipe(end), 0);
+    close(end[0]);
+    assert_int_equal(answers_on("", end[1], 0), 0); /* its reader has seen enough */
+    close(end[1]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_known_answers),
@@ -250,6 +305,8 @@ int main(void) {
         cmocka_unit_test(memory),
         cmocka_unit_test(whole_or_absent),
         cmocka_unit_test(one_writer),
+        cmocka_unit_test(texts_of_files_are_shown_escaped),
+        cmocka_unit_test(an_answer_that_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

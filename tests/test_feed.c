@@ -1,11 +1,14 @@
 /* test_feed.c - the reading thread, the schedules, the curve, and checkpoints: a resumed run gives the same bytes. */
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -145,6 +148,12 @@ static void run(struct trainer *tr, struct curve *c, int64_t to) {
     }
 }
 
+static struct err lost[CHECKPOINT_STATES];
+
+static int read_back(struct trainer *tr, struct curve *c, const char *record, struct err *e) {
+    return checkpoint_read(tr, c, TMP "/ckpt", record, lost, e);
+}
+
 static void resume(void **state) {
     (void)state;
     for (int k = 0; k < 2; k++) {
@@ -155,10 +164,10 @@ static void resume(void **state) {
         fresh(&whole, &cw, k * 0.9), run(&whole, &cw, STEPS);
         fresh(&first, &c1, k * 0.9), run(&first, &c1, 7);
         fresh(&second, &c2, k * 0.9);
-        assert_int_equal(checkpoint_read(&second, &c2, TMP "/ckpt", "r", &e), 0); /* none yet */
+        assert_int_equal(read_back(&second, &c2, "r", &e), 0); /* none yet */
         if (checkpoint_write(&first, &c1, TMP "/ckpt", "r", &e)) fail_msg("%s", e.text);
-        assert_int_equal(checkpoint_read(&second, &c2, TMP "/ckpt", "other", &e), ERR_FORMAT);
-        if (checkpoint_read(&second, &c2, TMP "/ckpt", "r", &e) != 1) fail_msg("%s", e.text);
+        assert_int_equal(read_back(&second, &c2, "other", &e), ERR_FORMAT);
+        if (read_back(&second, &c2, "r", &e) != 1) fail_msg("%s", e.text);
         assert_int_equal(second.t, 7);
         run(&second, &c2, STEPS);
         assert_memory_equal(whole.state.base, second.state.base, whole.state.used_bytes);
@@ -168,24 +177,175 @@ static void resume(void **state) {
     }
 }
 
+/* ---- damage: the folder as two saves left it, its files as bytes ---- */
+
+#define NEWEST TMP "/ckpt/state.safetensors"
+#define BEFORE TMP "/ckpt/before.safetensors"
+
+static struct trainer at[8], scratch; /* the undisturbed run after 0, 5 and 7 steps */
+static struct curve curve_at[8], curve_scratch;
+static char *newest, *before;
+static size_t n_newest, n_before;
+
+static char *slurp(const char *path, size_t *n) {
+    FILE *f = fopen(path, "rb");
+    char *p = malloc(1 << 20);
+    assert_true(f && p);
+    *n = fread(p, 1, 1 << 20, f);
+    assert_true(*n > 0 && *n < 1 << 20);
+    fclose(f);
+    return p;
+}
+
+static void spill(const char *path, const char *p, size_t n) {
+    FILE *f = fopen(path, "wb");
+    assert_true(f && fwrite(p, 1, n, f) == n && !fclose(f));
+}
+
+static int two_saves(void **state) {
+    (void)state;
+    struct err e = {0};
+    outdir_remove(TMP "/ckpt", NULL);
+    for (int t = 0; t < 8; t += t ? 2 : 5) {
+        fresh(&at[t], &curve_at[t], 0.9), run(&at[t], &curve_at[t], t);
+        if (t && checkpoint_write(&at[t], &curve_at[t], TMP "/ckpt", "r", &e)) fail_msg("%s", e.text);
+    }
+    fresh(&scratch, &curve_scratch, 0.9);
+    newest = slurp(NEWEST, &n_newest), before = slurp(BEFORE, &n_before);
+    return 0;
+}
+
+static int forget(void **state) {
+    (void)state;
+    for (int t = 0; t < 8; t += t ? 2 : 5) trainer_free(&at[t]), curve_free(&curve_at[t]);
+    trainer_free(&scratch), curve_free(&curve_scratch);
+    free(newest), free(before);
+    return 0;
+}
+
+/* Read with these files: what comes back is, to the byte, the undisturbed run at some step, so it ends in the same bytes. */
+static int64_t resumed_at(const char *a, size_t n_a, const char *b, size_t n_b) {
+    struct trainer tr = scratch; /* its arrays */
+    struct curve c = curve_scratch;
+    struct err e = {0};
+    unlink(NEWEST), unlink(BEFORE);
+    memcpy(tr.state.base, at[0].state.base, tr.state.used_bytes);
+    memcpy(c.memory.base, curve_at[0].memory.base, c.memory.used_bytes);
+    if (a) spill(NEWEST, a, n_a);
+    if (b) spill(BEFORE, b, n_b);
+    int rc = read_back(&tr, &c, "r", &e);
+    if (rc < 0) fail_msg("%s", e.text);
+    assert_int_equal(rc, tr.t > 0);
+    assert_true(tr.t == 0 || tr.t == 5 || tr.t == 7);
+    assert_memory_equal(tr.state.base, at[tr.t].state.base, tr.state.used_bytes);
+    assert_memory_equal(c.memory.base, curve_at[tr.t].memory.base, c.memory.used_bytes);
+    assert_int_equal(tr.last_entries, at[tr.t].last_entries);
+    return tr.t;
+}
+
+/* Two bits of each byte of the header, one of each seventh byte of the tensors; cut short at many places. */
 static void damaged_checkpoint(void **state) {
+    (void)state;
+    size_t header = 8 + (size_t)(unsigned char)newest[0] + 256 * (size_t)(unsigned char)newest[1], harmless = 0;
+    for (size_t k = 0; k < 2 * header + (n_newest - header) / 7; k++) {
+        size_t i = k < 2 * header ? k / 2 : header + 7 * (k - 2 * header);
+        char bit = (char)(1 << (k < 2 * header ? k % 2 * 4 + i % 4 : i % 8));
+        newest[i] ^= bit;
+        int64_t t = resumed_at(newest, n_newest, before, n_before);
+        newest[i] ^= bit;
+        if (t == 7) harmless++; /* a blank that became another */
+        assert_true(t == 5 || i < header);
+        if (t == 5) assert_non_null(strstr(lost[0].text, "state.safetensors"));
+    }
+    assert_in_range(harmless, 0, 64);
+    for (size_t n = 0; n < n_newest; n += n < 4000 ? 41 : 977)
+        assert_int_equal(resumed_at(newest, n, before, n_before), 5);
+}
+
+static void which_state_is_taken(void **state) {
+    (void)state;
+    assert_int_equal(resumed_at(newest, n_newest, before, n_before), 7);
+    assert_int_equal(resumed_at(NULL, 0, before, n_before), 5); /* killed between the renames */
+    assert_int_equal(resumed_at(before, n_before, newest, n_newest), 5);
+    assert_int_equal(resumed_at(newest, 3000, before, 2000), 0);
+    assert_true(lost[0].text[0] && lost[1].text[0]);
+    assert_int_equal(resumed_at(newest, 3000, NULL, 0), 0);
+    assert_int_equal(resumed_at(NULL, 0, NULL, 0), 0);
+    assert_false(lost[0].text[0] || lost[1].text[0]);
+
+    char *v = newest; /* "version":"1" -> "2" */
+    while (memcmp(v, "\"version\":\"1\"", 13)) assert_true(++v < newest + n_newest - 13);
+    v[11] = '2';
+    assert_int_equal(resumed_at(newest, n_newest, before, n_before), 5);
+    assert_non_null(strstr(lost[0].text, "want version 1, got 2"));
+    v[11] = '1';
+}
+
+/* A damaged newest state must not take the place of the good one before it. */
+static void a_save_after_damage(void **state) {
+    (void)state;
+    struct err e = {0};
+    assert_int_equal(resumed_at(newest, 3000, before, n_before), 5);
+    if (checkpoint_write(&at[7], &curve_at[7], TMP "/ckpt", "r", &e)) fail_msg("%s", e.text);
+    size_t n;
+    char *p = slurp(BEFORE, &n);
+    assert_true(n == n_before && !memcmp(p, before, n));
+    free(p);
+    p = slurp(NEWEST, &n);
+    assert_true(n == n_newest && !memcmp(p, newest, n));
+    free(p);
+}
+
+/* Whole, but of a run of another size or name: refused, whichever file it is. */
+static void checkpoint_of_another_run(void **state) {
     (void)state;
     struct trainer tr;
     struct curve c;
     struct err e = {0};
-    outdir_remove(TMP "/bad", NULL);
-    fresh(&tr, &c, 0), run(&tr, &c, 3);
-    if (checkpoint_write(&tr, &c, TMP "/bad", "r", &e)) fail_msg("%s", e.text);
-    assert_int_equal(truncate(TMP "/bad/state.safetensors", 3000), 0);
-    assert_int_equal(checkpoint_read(&tr, &c, TMP "/bad", "r", &e), ERR_FORMAT);
-    assert_non_null(strstr(e.hint, "delete it"));
+    spill(NEWEST, newest, 3000), spill(BEFORE, before, n_before);
+    fresh(&tr, &c, 0); /* no first moments: other tensors */
+    assert_int_equal(read_back(&tr, &c, "other", &e), ERR_FORMAT);
+    assert_non_null(strstr(e.text, "before.safetensors: the checkpoint belongs to another run"));
+    assert_true(lost[0].text[0] && !lost[1].text[0]);
     trainer_free(&tr), curve_free(&c);
 }
 
+/* Killed at any moment of a save: a state is there and none is damaged. */
+static void killed_while_saving(void **state) {
+    (void)state;
+    spill(NEWEST, newest, n_newest), spill(BEFORE, before, n_before);
+    for (int k = 0; k < 30; k++) {
+        pid_t pid = fork();
+        struct err e;
+        if (!pid)
+            for (int t = 5;; t = 12 - t)
+                if (checkpoint_write(&at[t], &curve_at[t], TMP "/ckpt", "r", &e)) _exit(1);
+        const struct timespec wait = {.tv_nsec = 500000 + 194001 * k};
+        nanosleep(&wait, NULL);
+        int status;
+        kill(pid, SIGKILL);
+        waitpid(pid, &status, 0);
+        assert_true(WIFSIGNALED(status));
+        struct trainer tr;
+        struct curve c;
+        fresh(&tr, &c, 0.9);
+        if (read_back(&tr, &c, "r", &e) != 1) fail_msg("%s", e.text);
+        assert_false(lost[0].text[0] || lost[1].text[0]);
+        assert_memory_equal(tr.state.base, at[tr.t].state.base, tr.state.used_bytes);
+        trainer_free(&tr), curve_free(&c);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(batches_in_order), cmocka_unit_test(raw_batches_are_the_rows_of_the_file),
-        cmocka_unit_test(feed_errors),      cmocka_unit_test(schedules),
-        cmocka_unit_test(resume),           cmocka_unit_test(damaged_checkpoint)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(batches_in_order),
+                                       cmocka_unit_test(raw_batches_are_the_rows_of_the_file),
+                                       cmocka_unit_test(feed_errors),
+                                       cmocka_unit_test(schedules),
+                                       cmocka_unit_test(resume),
+                                       cmocka_unit_test_setup_teardown(damaged_checkpoint, two_saves, forget),
+                                       cmocka_unit_test_setup_teardown(which_state_is_taken, two_saves, forget),
+                                       cmocka_unit_test_setup_teardown(a_save_after_damage, two_saves, forget),
+                                       cmocka_unit_test_setup_teardown(checkpoint_of_another_run, two_saves, forget),
+                                       cmocka_unit_test_setup_teardown(killed_while_saving, two_saves, forget)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "lib/base/infile.h"
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/base/progid.h"
 #include "lib/chart/tsv.h"
 #include "lib/file/corpus.h"

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static _Thread_local long fail_after = -1; /* the one switch tests turn; never touched in production */
@@ -27,6 +28,12 @@ static void *aligned_zero(size_t bytes) {
     return p;
 }
 
+/* What ulimit -v leaves; SIZE_MAX without it. */
+static size_t address_space_bytes(void) {
+    struct rlimit r;
+    return getrlimit(RLIMIT_AS, &r) || r.rlim_cur == RLIM_INFINITY ? SIZE_MAX : (size_t)r.rlim_cur;
+}
+
 bool size_product(size_t a, size_t b, size_t c, size_t *out) {
     size_t ab;
     return !__builtin_mul_overflow(a, b, &ab) && !__builtin_mul_overflow(ab, c, out);
@@ -36,6 +43,17 @@ size_t arena_need(size_t n, size_t elem_bytes) {
     size_t b;
     if (!size_product(n, elem_bytes, 1, &b) || b > SIZE_MAX - ARENA_ALIGN) return SIZE_MAX;
     return (b + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+}
+
+static int hint(struct err *e) {
+    size_t limit = address_space_bytes();
+    if (limit == SIZE_MAX)
+        return err_hint(e, "this machine has %.1f GB; use a smaller batch, width or chunk count",
+                        (double)mem_physical_bytes() / 1e9);
+    return err_hint(e,
+                    "the address space is limited to %.2f GB: raise the limit (ulimit -v), or use a smaller batch, "
+                    "width or chunk count",
+                    (double)limit / 1e9);
 }
 
 const struct memory memory_host = {aligned_zero, free};
@@ -50,8 +68,7 @@ int arena_init_in(struct arena *a, const struct memory *from, size_t size_bytes,
     if (!a->base) {
         err_set(e, ERR_MEMORY, "%s: cannot have %.1f MB of memory", name, (double)size_bytes / 1e6);
         if (from != &memory_host) return err_hint(e, "the device has no room for it: use a smaller batch or width");
-        return err_hint(e, "this machine has %.1f GB; use a smaller batch, width or chunk count",
-                        (double)mem_physical_bytes() / 1e9);
+        return hint(e);
     }
     a->size_bytes = size_bytes;
     return 0;
@@ -75,13 +92,13 @@ void *mem_array(size_t n, size_t elem_bytes, const char *name, struct err *e) {
     void *p = bytes == SIZE_MAX ? NULL : aligned_zero(bytes);
     if (!p) {
         err_set(e, ERR_MEMORY, "%s: cannot have %zu x %zu bytes of memory", name, n, elem_bytes);
-        err_hint(e, "this machine has %.1f GB; use a smaller batch, width or chunk count",
-                 (double)mem_physical_bytes() / 1e9);
+        hint(e);
     }
     return p;
 }
 
 size_t mem_physical_bytes(void) {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    return pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
+    size_t have = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0, limit = address_space_bytes();
+    return limit < have ? limit : have;
 }

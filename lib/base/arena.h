@@ -48,7 +48,7 @@ void *mem_array(size_t n, size_t elem_bytes, const char *name, struct err *e);
 /* For tests: let `n` more allocations of this header succeed, then fail all; n < 0 turns it off. */
 void mem_fail_after(long n);
 
-/* Physical memory of this machine in bytes (0 if unknown): for "this run cannot fit" messages. */
+/* Physical memory of this machine in bytes (0 if unknown), or ulimit -v where that is less: for "this run cannot fit" messages. */
 size_t mem_physical_bytes(void);
 
 #endif

@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
+
 double clock_s(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -23,8 +25,10 @@ static void line(struct progress *p, size_t done, const char *note, double now) 
         snprintf(left, sizeof left, ", %.0f s left", (double)(p->total - done) / rate);
         snprintf(of, sizeof of, " of %zu", p->total);
     }
-    fprintf(stderr, "%s%s: %zu%s %s, %.4g %s/s%s%s%s%s", p->terminal ? "\r\033[K" : "", p->stage, done, of, p->unit,
-            rate, p->unit, left, note[0] ? ", " : "", note, p->terminal ? "" : "\n");
+    fprintf(stderr, "%s%s: %zu%s %s, %.4g %s/s%s%s", p->terminal ? "\r\033[K" : "", p->stage, done, of, p->unit, rate,
+            p->unit, left, note[0] ? ", " : "");
+    err_put(stderr, note);
+    if (!p->terminal) fputc('\n', stderr);
     fflush(stderr);
     p->shown = 1;
     p->shown_s = now;

@@ -6,6 +6,7 @@
 #define SAEMILL_ERR_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 enum err_code {
     ERR_OK = 0,
@@ -38,6 +39,10 @@ int err_hint(struct err *e, const char *fmt, ...) __attribute__((format(printf, 
 
 /* As err_set with ERR_IO, and ": " strerror(errno) added. Call it before anything else can change errno. */
 int err_errno(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Write text so that it stays one line and a terminal shows it as it is: \n, \xNN for control characters (those of U+0080 to U+009F too),
+ * for marks that turn the direction of writing, and for bytes that are not UTF-8. */
+void err_put(FILE *f, const char *text);
 
 /* A broken contract of our own (never a bad file, flag or number): message on stderr and abort. On in release. It names the
  * function, not the line: a comment must not change the program's bytes, which are its identity in the store of results. */

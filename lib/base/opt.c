@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "lib/base/hash.h"
+#include "lib/base/limits.h"
+#include "lib/base/stage.h"
 
 static const char *const type_word[] = {"FILE", "FILE...", "FILE", "TEXT", "N", "X", ""};
 
@@ -90,9 +92,15 @@ static int presets(const char *prog, const struct opt *t, size_t n, const bool *
     return 0;
 }
 
+static int meet_limits(const struct opt *t, size_t n, char **argv, struct err *e) {
+    const struct opt *threads = find(t, n, "threads", 7);
+    return limits_meet(threads && threads->type == OPT_INT ? *(int64_t *)threads->dst : -1, argv, e);
+}
+
 int opt_parse(const char *prog, const char *purpose, const struct opt *t, size_t n, int argc, char **argv,
               struct err *e) {
     bool *seen = calloc(n ? n : 1, 1);
+    limits_signals();
     if (!seen) return err_set(e, ERR_MEMORY, "%s: no memory", prog);
     int rc = 0;
     for (size_t i = 0; i < n; i++) {
@@ -102,7 +110,8 @@ int opt_parse(const char *prog, const char *purpose, const struct opt *t, size_t
     for (int i = 1; !rc && i < argc; i++) {
         if (!strcmp(argv[i], "--help")) {
             opt_help(stdout, prog, purpose, t, n);
-            rc = 1;
+            rc = stage_flush_stdout(e);
+            if (!rc) rc = 1;
             break;
         }
         const char *name = argv[i] + 2, *eq = strchr(argv[i], '=');
@@ -128,6 +137,7 @@ int opt_parse(const char *prog, const char *purpose, const struct opt *t, size_t
         if (o) seen[o - t] = true;
     }
     if (!rc) rc = presets(prog, t, n, seen, e);
+    if (!rc) rc = meet_limits(t, n, argv, e);
     free(seen);
     if (rc) opt_free(t, n);
     return rc;

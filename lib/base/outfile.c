@@ -87,7 +87,7 @@ int outfile_open(struct outfile *o, const char *path, struct err *e) {
     if (rc) o->part[0] = 0;
     if (rc || !ftruncate(o->fd, 0)) return rc;
     rc = err_errno(e, "%s: cannot write", o->path);
-    shut(o);
+    outfile_abort(o);
     return rc;
 }
 

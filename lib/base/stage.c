@@ -1,23 +1,47 @@
 /* stage.c - see stage.h. */
 #include "lib/base/stage.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 int stage_fail(const char *prog, const struct err *e) {
     size_t n = strlen(prog);
     int prefixed = !strncmp(e->text, prog, n) && e->text[n] == ':';
-    fprintf(stderr, "%s%s%s\n", prefixed ? "" : prog, prefixed ? "" : ": ", e->text);
-    if (e->hint[0]) fprintf(stderr, "hint: %s\n", e->hint);
+    if (!prefixed) fprintf(stderr, "%s: ", prog);
+    err_put(stderr, e->text);
+    fputc('\n', stderr);
+    if (e->hint[0]) {
+        fputs("hint: ", stderr);
+        err_put(stderr, e->hint);
+        fputc('\n', stderr);
+    }
     return e->code == ERR_USAGE ? STAGE_USAGE : e->code == ERR_NO_DEVICE ? STAGE_CANNOT_RUN : STAGE_FAILED;
 }
 
 void stage_done(const char *prog, const char *fmt, ...) {
+    char text[8192]; /* a path and numbers */
     va_list ap;
     va_start(ap, fmt);
-    fprintf(stderr, "%s: ", prog);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    fprintf(stderr, "%s: ", prog);
+    err_put(stderr, text);
+    fputc('\n', stderr);
+}
+
+int stage_flush_stdout(struct err *e) {
+    bool failed = ferror(stdout);
+    errno = 0;
+    if (!fflush(stdout) && !failed) return 0;
+    if (errno == EPIPE) return 0;
+    if (!errno) errno = EIO; /* an earlier write failed, and its reason is gone */
+    return err_errno(e, "standard output: cannot write");
+}
+
+int stage_close_stdout(const char *prog, int status) {
+    struct err e;
+    return stage_flush_stdout(&e) && status == STAGE_OK ? stage_fail(prog, &e) : status;
 }

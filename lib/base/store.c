@@ -34,6 +34,17 @@ static int holds_anything(const char *root) {
     return any;
 }
 
+/* Several runs may make a store at once: each its own marker, renamed; the last one stands. */
+static int mark(const char *path, struct err *e) {
+    char own[PATH_MAX];
+    if (snprintf(own, sizeof own, "%s" STORE_PART "%ld", path, (long)getpid()) >= (int)sizeof own)
+        return err_set(e, ERR_IO, "%s: path too long", path);
+    int rc = outfile_text(own, MARK, strlen(MARK), e);
+    if (!rc && rename(own, path)) rc = err_errno(e, "%s: cannot put the finished file in place", path);
+    if (rc) unlink(own);
+    return rc;
+}
+
 /* A folder is a store when its marker says so; one that is new or empty becomes one. */
 static int marked(const struct store *s, bool make, struct err *e) {
     char path[PATH_MAX], text[sizeof MARK] = "";
@@ -51,7 +62,7 @@ static int marked(const struct store *s, bool make, struct err *e) {
         return err_hint(e, "name another folder; if an earlier saemill made it: echo 'saemill store 1' >%s/" MARKER,
                         s->root);
     }
-    return store_text(path, MARK, strlen(MARK), true, e);
+    return mark(path, e);
 }
 
 /* Errors that say: you may look, not write. */
@@ -122,21 +133,13 @@ int store_try_lock(const struct store *s, const char *name, int *fd, struct err 
     return lock(s, name, LOCK_EX | LOCK_NB, fd, e);
 }
 
-int store_text(const char *path, const char *text, size_t n_bytes, bool flush, struct err *e) {
+void store_note(const char *path, const char *text, size_t n_bytes) {
     char own[PATH_MAX];
-    if (snprintf(own, sizeof own, "%s" STORE_PART "%ld", path, (long)getpid()) >= (int)sizeof own)
-        return err_set(e, ERR_IO, "%s: path too long", path);
+    if (snprintf(own, sizeof own, "%s" STORE_PART "%ld", path, (long)getpid()) >= (int)sizeof own) return;
     FILE *f = fopen(own, "wb");
-    if (!f) return err_errno(e, "%s: cannot write", path);
-    int rc = fwrite(text, 1, n_bytes, f) != n_bytes || fflush(f) ? err_errno(e, "%s: cannot write", path) : 0;
-    if (!rc && flush && fsync(fileno(f)) && errno != EINVAL) rc = err_errno(e, "%s: cannot write", path);
-    if (fclose(f) && !rc) rc = err_errno(e, "%s: cannot write", path);
-    if (!rc && rename(own, path)) rc = err_errno(e, "%s: cannot put the finished file in place", path);
-    if (rc)
-        unlink(own);
-    else if (flush)
-        outfile_sync_folder_of(path);
-    return rc;
+    if (!f) return;
+    bool bad = fwrite(text, 1, n_bytes, f) != n_bytes;
+    if (fclose(f) || bad || rename(own, path)) unlink(own);
 }
 
 bool store_leftover(const char *name, long *pid) {
@@ -257,7 +260,7 @@ int store_hash_input(const struct store *s, const char *path, char hex[HASH_HEX]
         if (!rc && clock.tv_sec - newest.tv_sec >= 2) {
             char line[PATH_MAX + 80];
             int n = snprintf(line, sizeof line, "%s %s %s\n", now, hex, path);
-            if (n > 0 && n < (int)sizeof line) store_text(file, line, (size_t)n, false, NULL);
+            if (n > 0 && n < (int)sizeof line) store_note(file, line, (size_t)n);
         }
     }
     if (fd >= 0) close(fd);
@@ -389,7 +392,7 @@ int store_link(const struct store *s, const char *hex, const char *target, struc
     if (!realpath(s->root, root)) return err_errno(e, "%s: cannot resolve", s->root);
     const char *slash = strrchr(target, '/'), *base = slash ? slash + 1 : target;
     if (snprintf(blob, sizeof blob, "%s/cas/%s", root, hex) >= (int)sizeof blob || relative_path(dir, blob, to) ||
-        snprintf(part, sizeof part, "%s/.%s" STORE_PART "%ld", dir, base, (long)getpid()) >= (int)sizeof part)
+        snprintf(part, sizeof part, "%s/.%s" OUTFILE_PART, dir, base) >= (int)sizeof part)
         return err_set(e, ERR_IO, "%s: path too long", target);
     struct stat st;
     char old[HASH_HEX];

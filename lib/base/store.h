@@ -45,12 +45,11 @@ void store_path(const struct store *s, const char *kind, const char *name, char 
 int store_lock(const struct store *s, const char *name, int *fd, struct err *e);
 int store_try_lock(const struct store *s, const char *name, int *fd, struct err *e);
 
-/* Write a small file whole or not at all; two processes may write the same path at once, and the last one stands.
- *   flush   onto the disk before it counts: a power cut leaves the old file or the new one. Without it a file may be left empty,
- *           which is right for what can be found again at little cost (inputs, times) */
-int store_text(const char *path, const char *text, size_t n_bytes, bool flush, struct err *e);
+/* Write down what can be found again at little cost (inputs, times): whole or not at all, but not flushed to disk, and if it fails
+ * nobody needs to know. Two processes may write the same path at once, and the last one stands. */
+void store_note(const char *path, const char *text, size_t n_bytes);
 
-#define STORE_PART ".saemill-" /* <path>.saemill-<pid>: under way */
+#define STORE_PART ".saemill-" /* <path>.saemill-<pid>: what several processes may write at once, under way */
 
 /* Is this the name of a file under way, and whose? Left behind when that process is gone. */
 bool store_leftover(const char *name, long *pid);

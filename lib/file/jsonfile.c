@@ -15,12 +15,6 @@
 
 /* ---- reading ---- */
 
-/* jansson quotes the bytes it met; what is not printable must not reach the terminal. */
-static void make_printable(char *s) {
-    for (; *s; s++)
-        if ((unsigned char)*s < ' ' || *s == 127) *s = '?';
-}
-
 static int parse(const char *text, size_t n_bytes, size_t flags, const char *path, size_t line, json_t **out,
                  struct err *e) {
     json_error_t j;
@@ -36,7 +30,6 @@ static int parse(const char *text, size_t n_bytes, size_t flags, const char *pat
     }
     if (json_error_code(&j) == json_error_out_of_memory)
         return err_set(e, ERR_MEMORY, "%s: not enough memory for its %zu bytes of JSON", path, n_bytes);
-    make_printable(j.text);
     size_t at = line + (j.line > 1 ? (size_t)j.line - 1 : 0);
     return err_set(e, ERR_FORMAT, "%s:%zu: invalid JSON: %s", path, at, j.text);
 }

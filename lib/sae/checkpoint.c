@@ -1,6 +1,8 @@
-/* checkpoint.c - see checkpoint.h. One table names what is saved; writing and reading walk it. */
+/* checkpoint.c - see checkpoint.h. One table names what is saved; writing and reading walk it. The checksum is of what the file
+ * says, not of its bytes: it can be known before the header is written, and verified on the mapped tensors. */
 #include "lib/sae/checkpoint.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -8,10 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/outdir.h"
 #include "lib/file/safetensors.h"
 
+#define VERSION "1"
+
 enum { MAX_ITEMS = 16 + CURVE_SERIES };
+
+static const char *const state_name[CHECKPOINT_STATES] = {"state", "before"}; /* the newest first */
 
 struct item {
     char name[48];
@@ -46,26 +53,77 @@ static size_t items(const struct trainer *tr, const struct curve *c, struct item
     return n;
 }
 
-static int state_path(const char *folder, char path[PATH_MAX], struct err *e) {
-    if (snprintf(path, PATH_MAX, "%s/state.safetensors", folder) >= PATH_MAX)
+static int in_folder(const char *folder, const char *name, char path[PATH_MAX], struct err *e) {
+    if (snprintf(path, PATH_MAX, "%s/%s.safetensors", folder, name) >= PATH_MAX)
         return err_set(e, ERR_IO, "%s: path too long", folder);
     return 0;
+}
+
+/* ---- the checksum ---- */
+
+struct hashed {
+    const char *name;
+    enum st_dtype dtype;
+    const void *data;
+    size_t n_bytes;
+};
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const struct hashed *)a)->name, ((const struct hashed *)b)->name);
+}
+
+/* Over names, types and bytes of all tensors, in name order, and the metadata. t is sorted. */
+static void checksum(struct hashed *t, size_t n, const char *steps, const char *entries, const char *record,
+                     char hex[HASH_HEX]) {
+    char part[MAX_ITEMS + 3][HASH_HEX];
+    qsort(t, n, sizeof *t, by_name);
+    hash_bytes(steps, strlen(steps), part[0]);
+    hash_bytes(entries, strlen(entries), part[1]);
+    hash_bytes(record, strlen(record), part[2]);
+    for (size_t i = 0; i < n; i++) {
+        char all[HASH_HEX + 64 + 32], data[HASH_HEX];
+        hash_bytes(t[i].data, t[i].n_bytes, data);
+        int len = snprintf(all, sizeof all, "%s %.64s %s", data, t[i].name, st_dtype_name(t[i].dtype));
+        hash_bytes(all, (size_t)len, part[3 + i]);
+    }
+    hash_bytes(part, (n + 3) * HASH_HEX, hex);
+}
+
+/* ---- writing ---- */
+
+static int write_meta(struct st_writer *w, const struct trainer *tr, const struct item *it, size_t n,
+                      const char *record, struct err *e) {
+    struct hashed t[MAX_ITEMS];
+    char steps[32], entries[32], hex[HASH_HEX];
+    for (size_t i = 0; i < n; i++)
+        t[i] = (struct hashed){it[i].name, it[i].dtype, it[i].data, it[i].n * st_dtype_bytes(it[i].dtype)};
+    snprintf(steps, sizeof steps, "%" PRId64, tr->t);
+    snprintf(entries, sizeof entries, "%zu", tr->last_entries);
+    checksum(t, n, steps, entries, record, hex);
+    int rc = stw_meta(w, "version", VERSION, e);
+    if (!rc) rc = stw_meta(w, "checksum", hex, e);
+    if (!rc) rc = stw_meta(w, "steps_done", steps, e);
+    if (!rc) rc = stw_meta(w, "last_entries", entries, e);
+    return rc ? rc : stw_meta(w, "record", record, e);
+}
+
+/* The newest state becomes the one before it. checkpoint_read has put aside what was damaged, so it is a whole one. */
+static int step_back(const char *folder, const char *path, struct err *e) {
+    char before[PATH_MAX];
+    int rc = in_folder(folder, state_name[1], before, e);
+    return !rc && rename(path, before) && errno != ENOENT ? err_errno(e, "%s: cannot rename", path) : rc;
 }
 
 int checkpoint_write(const struct trainer *tr, const struct curve *c, const char *folder, const char *record,
                      struct err *e) {
     struct item it[MAX_ITEMS];
-    char path[PATH_MAX], number[32];
+    char path[PATH_MAX];
     size_t n = items(tr, c, it);
     struct st_writer *w = NULL;
-    int handle[MAX_ITEMS] = {0}, rc = state_path(folder, path, e);
+    int handle[MAX_ITEMS] = {0}, rc = in_folder(folder, state_name[0], path, e);
     if (!rc) rc = outdir_make(folder, e);
     if (!rc) rc = stw_open(&w, path, e);
-    snprintf(number, sizeof number, "%" PRId64, tr->t);
-    if (!rc) rc = stw_meta(w, "steps_done", number, e);
-    snprintf(number, sizeof number, "%zu", tr->last_entries);
-    if (!rc) rc = stw_meta(w, "last_entries", number, e);
-    if (!rc) rc = stw_meta(w, "record", record, e);
+    if (!rc) rc = write_meta(w, tr, it, n, record, e);
     for (size_t i = 0; !rc && i < n; i++) {
         int64_t shape[1] = {(int64_t)it[i].n};
         handle[i] = stw_declare(w, it[i].name, it[i].dtype, 1, shape, e);
@@ -73,46 +131,101 @@ int checkpoint_write(const struct trainer *tr, const struct curve *c, const char
     }
     for (size_t i = 0; !rc && i < n; i++)
         rc = stw_write(w, handle[i], 0, it[i].data, it[i].n * st_dtype_bytes(it[i].dtype), e);
+    if (!rc) rc = step_back(folder, path, e);
     if (!rc) return stw_commit(w, e);
     stw_abort(w);
     return rc;
 }
 
-static int load(struct trainer *tr, struct curve *c, const struct st *s, const char *path, const char *record,
-                struct err *e) {
-    struct item it[MAX_ITEMS];
-    size_t n = items(tr, c, it);
-    const char *was = st_meta(s, "record"), *steps = st_meta(s, "steps_done"), *entries = st_meta(s, "last_entries");
-    if (!was || !steps || !entries || strcmp(was, record)) {
-        err_set(e, ERR_FORMAT, "%s: the checkpoint belongs to another run", path);
-        return err_hint(e, "delete it to start anew, or give the run another --checkpoint folder");
-    }
+/* ---- reading ---- */
+
+/* Is all there, and as it was written? */
+static int whole(const struct st *s, const char *path, struct err *e) {
+    struct hashed t[MAX_ITEMS];
+    size_t n = st_count(s);
+    char hex[HASH_HEX];
+    const char *version = st_meta(s, "version"), *sum = st_meta(s, "checksum"), *record = st_meta(s, "record"),
+               *steps = st_meta(s, "steps_done"), *entries = st_meta(s, "last_entries");
+    if (!version || strcmp(version, VERSION))
+        return err_set(e, ERR_FORMAT, "%s: damaged, or of another saemill: want version %s, got %.32s", path, VERSION,
+                       version ? version : "none");
+    if (!sum || !record || !steps || !entries || n > MAX_ITEMS)
+        return err_set(e, ERR_FORMAT, "%s: damaged: want checksum, record, steps_done, last_entries", path);
     for (size_t i = 0; i < n; i++) {
-        const struct st_tensor *t;
-        int64_t shape[1] = {(int64_t)it[i].n};
-        int rc = st_get(s, it[i].name, (int)it[i].dtype, 1, shape, &t, e);
-        if (rc) return rc;
-        memcpy(it[i].data, t->data, t->n_bytes);
+        const struct st_tensor *a = st_at(s, i);
+        t[i] = (struct hashed){a->name, a->dtype, a->data, a->n_bytes};
     }
-    tr->t = strtoll(steps, NULL, 10);
-    tr->last_entries = (size_t)strtoull(entries, NULL, 10);
-    if (tr->t < 0 || (size_t)tr->t > c->steps)
-        return err_set(e, ERR_FORMAT, "%s: steps_done %s of %zu", path, steps, c->steps);
-    return 1;
+    checksum(t, n, steps, entries, record, hex);
+    return strcmp(hex, sum) ? err_set(e, ERR_FORMAT, "%s: damaged: want checksum %.32s, got %s", path, sum, hex) : 0;
 }
 
-int checkpoint_read(struct trainer *tr, struct curve *c, const char *folder, const char *record, struct err *e) {
-    char path[PATH_MAX];
+/* Nothing is copied before all of it fits. */
+static int load(struct trainer *tr, struct curve *c, const struct st *s, const char *path, struct err *e) {
+    struct item it[MAX_ITEMS];
+    const struct st_tensor *t[MAX_ITEMS];
+    size_t n = items(tr, c, it);
+    int64_t steps = strtoll(st_meta(s, "steps_done"), NULL, 10);
+    if (steps < 0 || (size_t)steps > c->steps)
+        return err_set(e, ERR_FORMAT, "%s: steps_done: want at most %zu, got %" PRId64, path, c->steps, steps);
+    for (size_t i = 0; i < n; i++) {
+        int64_t shape[1] = {(int64_t)it[i].n};
+        int rc = st_get(s, it[i].name, (int)it[i].dtype, 1, shape, &t[i], e);
+        if (rc) return rc;
+    }
+    for (size_t i = 0; i < n; i++) memcpy(it[i].data, t[i]->data, t[i]->n_bytes);
+    tr->t = steps;
+    tr->last_entries = (size_t)strtoull(st_meta(s, "last_entries"), NULL, 10);
+    return 0;
+}
+
+/* 1 resumed, 0 not there, ERR_FORMAT of another run; else what is wrong with it. *damage: that is what it is. */
+static int read_state(struct trainer *tr, struct curve *c, const char *path, const char *record, bool *damage,
+                      struct err *e) {
     struct st *s;
-    int rc = state_path(folder, path, e);
-    if (rc) return rc;
+    *damage = false;
     if (access(path, F_OK)) return 0;
-    rc = st_open(&s, path, e);
+    int rc = st_open(&s, path, e);
     if (rc) {
-        err_hint(e, "the checkpoint is damaged: delete it to start anew");
+        *damage = rc != ERR_IO && rc != ERR_MEMORY;
         return rc;
     }
-    rc = load(tr, c, s, path, record, e);
+    rc = whole(s, path, e);
+    if (!rc && strcmp(st_meta(s, "record"), record)) {
+        rc = err_set(e, ERR_FORMAT, "%s: the checkpoint belongs to another run", path);
+        err_hint(e, "delete its folder to start anew, or give the run another --checkpoint folder");
+    } else {
+        if (!rc) rc = load(tr, c, s, path, e);
+        *damage = rc != 0;
+    }
     st_close(s);
-    return rc;
+    return rc ? rc : 1;
+}
+
+/* Out of the way of what is written next, and in nobody else's. */
+static int put_aside(const char *folder, const char *path, struct err *e) {
+    char aside[PATH_MAX], name[32] = "damaged";
+    for (int k = 2;; k++) {
+        int rc = in_folder(folder, name, aside, e);
+        if (rc) return rc;
+        if (access(aside, F_OK)) break;
+        snprintf(name, sizeof name, "damaged-%d", k);
+    }
+    return rename(path, aside) ? err_errno(e, "%s: cannot rename", path) : 0;
+}
+
+int checkpoint_read(struct trainer *tr, struct curve *c, const char *folder, const char *record, struct err *damaged,
+                    struct err *e) {
+    char path[PATH_MAX];
+    for (int i = 0; i < CHECKPOINT_STATES; i++) damaged[i] = (struct err){0};
+    for (int i = 0; i < CHECKPOINT_STATES; i++) {
+        bool damage;
+        int rc = in_folder(folder, state_name[i], path, e);
+        if (rc) return rc;
+        rc = read_state(tr, c, path, record, &damage, e);
+        if (rc && !damage) return rc;
+        if (!rc) continue;
+        damaged[i] = *e;
+        if (put_aside(folder, path, e)) return e->code; /* it must not become `before` */
+    }
+    return 0;
 }

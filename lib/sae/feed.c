@@ -126,10 +126,12 @@ int feed_open(struct feed **out, const struct st *s, size_t B, int64_t first, in
     for (int i = 0; !rc && i < SLOTS; i++)
         if (!size_product(B, f->D, elem, &bytes) || !(f->slot[i] = m->take(bytes)))
             rc = err_set(e, ERR_MEMORY, "feed: cannot have %d batches of %zu x %zu", SLOTS, B, f->D);
-    if (!rc && pthread_create(&f->thread, NULL, reader, f))
-        rc = err_set(e, ERR_MEMORY, "feed: cannot start the reader");
-    else if (!rc)
+    if (!rc && pthread_create(&f->thread, NULL, reader, f)) {
+        err_set(e, ERR_MEMORY, "feed: cannot start the reader");
+        rc = err_hint(e, "raise the limit on threads (ulimit -u), or take fewer --threads");
+    } else if (!rc) {
         f->started = true;
+    }
     if (rc)
         feed_close(f);
     else

@@ -52,8 +52,37 @@ other_run() {
     fails 1 "belongs to another run" train $T/none --checkpoint $T/ckpt2 --seed 5
 }
 ok "a checkpoint of another run is refused" other_run
+start_and_kill() { # start_and_kill FOLDER - leaves the newest state and the one before it
+    { RUN=exec && train $T/half --checkpoint "$1" --checkpoint-every 0; } &
+    pid=$!
+    j=0
+    while [ ! -e "$1/before.safetensors" ] && [ $j -lt 200 ]; do sleep 0.05; j=$((j + 1)); done
+    kill -9 $pid
+    wait $pid
+    [ -e "$1/state.safetensors" ] || cp "$1/before.safetensors" "$1/state.safetensors" # the kill fell between the renames
+    [ ! -e $T/half ] && [ -e "$1/before.safetensors" ]
+}
+damage() { printf 'no weights' | dd of="$1" bs=1 seek=9001 conv=notrunc 2>/dev/null; }
+says() { # says TEXT TEXT COMMAND… - ends well, and says both
+    one=$1 two=$2
+    shift 2
+    "$@" >$T/out 2>&1 && cat $T/out && grep -qF -- "$one" $T/out && grep -qF -- "$two" $T/out
+}
+damaged_state() {
+    start_and_kill $T/ckpt3 && damage $T/ckpt3/state.safetensors &&
+        says "state.safetensors: damaged: want checksum" "resumed at step" train $T/mended --checkpoint $T/ckpt3 &&
+        diff -r $T/whole $T/mended
+}
+ok "a damaged checkpoint: the one before it, the same bytes" damaged_state
+damaged_both() {
+    damage $T/ckpt3/before.safetensors &&
+        says "before.safetensors: damaged: want checksum" "starting anew" train $T/anew --checkpoint $T/ckpt3 &&
+        diff -r $T/whole $T/anew
+}
+ok "no state that is whole: anew, the same bytes" damaged_both
 ok "an output folder that is not there" fails 1 "must exist" train $T/no/such/none
 ok "a value out of range" fails 2 "--dead-window 0: must be" train $T/none --dead-window 0
+ok "no guard of Adam's division: 0/0" fails 2 "--adam-eps 0: must be" train $T/none --adam-eps 0
 ok "more warm-up than steps" fails 2 "--lr-warmup 1000" $B/train --in $T/rows.safetensors --width 8 --steps 20 --lambda 1 --out $T/none
 ok "an unknown option" fails 2 "no such option" train $T/none --learning-rate 1
 ok "a file of another stage" fails 1 "no such tensor" $B/train --in $T/acts.safetensors --width 8 --steps 2000 --lambda 1 --out $T/none

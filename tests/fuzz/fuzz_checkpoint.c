@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/base/outfile.h"
+#include "lib/base/outdir.h"
 #include "lib/sae/checkpoint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -60,23 +60,15 @@ static void prepare(void) {
     atexit(clean);
 }
 
-/* checkpoint_read with or without its argument for what is damaged: said[0] is what it says. */
-typedef int read_plain(struct trainer *, struct curve *, const char *, const char *, struct err *);
-typedef int read_telling(struct trainer *, struct curve *, const char *, const char *, struct err *, struct err *);
-static inline int plain(read_plain *f, struct err said[3]) { return f(&tr, &curve, folder, "r", said); }
-static inline int telling(read_telling *f, struct err said[3]) {
-    int rc = f(&tr, &curve, folder, "r", said, said + 2);
-    if (rc < 0) said[0] = said[2];
-    return rc || !said[0].code ? rc : said[0].code;
-}
-
 static int read_state(size_t n, struct err said[3]) {
     memcpy(tr.state.base, start, tr.state.used_bytes);
     tr.t = 2, tr.last_entries = 1;
     if (ftruncate(fd, 0) || pwrite(fd, bytes, n, 0) != (ssize_t)n) abort();
     if (access(path, F_OK) && symlink(target, path)) abort(); /* what is damaged may have been put aside */
     said[0] = (struct err){0};
-    return _Generic(&checkpoint_read, read_plain * : plain, read_telling * : telling)(checkpoint_read, said);
+    int rc = checkpoint_read(&tr, &curve, folder, "r", said, said + 2);
+    if (rc < 0) said[0] = said[2];
+    return rc || !said[0].code ? rc : said[0].code;
 }
 
 /* The checksum that the message asks for into the place of the one in the file. */

@@ -122,10 +122,10 @@ front() { # mk/front.sh sweeps what one that was killed left, and not what anoth
     f=$T/figures/tiny/index.html
     sleep 60 &
     sleeper=$!
-    echo half >"$f.saemill-part.4194305" && echo half >"$f.saemill-part.$sleeper" # the first is above any process's number
+    echo half >"$f.saemill-4194305" && echo half >"$f.saemill-$sleeper" # the first is above any process's number
     sh mk/front.sh tiny "$T/figures/tiny" "$f"
     kill $sleeper
-    [ "$(ls "$f".*)" = "$f.saemill-part.$sleeper" ] && rm "$f.saemill-part.$sleeper" || { ls "$f"*; return 1; }
+    [ "$(ls "$f".*)" = "$f.saemill-$sleeper" ] && rm "$f.saemill-$sleeper" || { ls "$f"*; return 1; }
 }
 ok 'the front page sweeps what a killed one left' front
 if [ "$LONG" ]; then
