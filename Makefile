@@ -7,6 +7,8 @@
 MAKEFLAGS += -rR -L --no-print-directory
 # One locale for all that runs: numbers with a point, messages that plan can read, and fonts that do not depend on the language.
 export LC_ALL := C
+# Our own threads call OpenBLAS; those it would start by itself have nothing to do, and ask for 128 MB each.
+export OPENBLAS_NUM_THREADS := 1
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
