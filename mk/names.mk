@@ -5,7 +5,7 @@ names-of  = $3 $(addprefix $2.,$3) $(addprefix $1.,$3) $(addprefix $1.$2.,$3) in
 target-of = $(call names-of,$(word 1,$1),$(word 2,$1),$(use.$(call program,$(word 2,$1))))
 names     = $(sort $(foreach t,$(targets),$(call target-of,$(contract/$t))) \
                    $(foreach p,$(patsubst use.%,%,$(filter use.%,$(.VARIABLES))),$(addsuffix .$p,LAUNCH in aside fixed)) \
-                   main layers $(settings))
+                   main layers lobe-variants $(settings))
 
 # Papers have runs of their own: a name that only another paper knows is no typo.
 .PHONY: names

@@ -58,7 +58,7 @@ mark-of   = $(if $(names.$1),:,.)
 # What is to be seen of a raw source without reading it: name, size, inode, dates of its files. Dates alone do not tell: mv, cp -p,
 # tar and rsync put an older file in a newer one's place. When it differs from what memo recorded, memo looks at the content.
 raw-state = $(if $(artifacts.$1),,$(if $(state.$1),,$(eval state.$1 := $(call seen,$(watch.$1))))$(state.$1))
-seen      = $(if $1,$(shell stat -L --printf '%n %s %i %.9Y %.9Z\n' $(foreach f,$1,'$f') 2>/dev/null | cksum | tr ' ' -))
+seen      = $(if $1,$(shell LC_ALL=C stat -L --printf '%n %s %i %.9Y %.9Z\n' $(foreach f,$1,'$f') 2>/dev/null | cksum | tr ' ' -))
 
 # Collects paths in `ins`, what make has to watch in `needs`, artifacts among them in `from`, what is to be seen of raw sources in
 # `states`; answers "--option @1. @2. …".

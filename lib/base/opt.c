@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/base/hash.h"
 #include "lib/base/limits.h"
@@ -92,6 +93,30 @@ static int presets(const char *prog, const struct opt *t, size_t n, const bool *
     return 0;
 }
 
+/* An output that is one of the inputs would replace it: `tokenize --corpus a.txt --out a.txt` must not cost the text. */
+static int is_input(const char *prog, const struct opt *t, const struct opt *out, const char *path, const char *in,
+                    struct err *e) {
+    struct stat a, b;
+    if (!in || !*in || lstat(path, &a) || S_ISLNK(a.st_mode) || stat(in, &b)) return 0;
+    if (a.st_dev != b.st_dev || a.st_ino != b.st_ino) return 0;
+    err_set(e, ERR_USAGE, "%s: --%s %s: is what --%s reads", prog, out->name, path, t->name);
+    return err_hint(e, "name another file: it would be replaced");
+}
+
+static int outputs_are_no_inputs(const char *prog, const struct opt *t, size_t n, struct err *e) {
+    int rc = 0;
+    for (size_t o = 0; o < n; o++) {
+        const char *path = t[o].type == OPT_OUTPUT ? *(const char **)t[o].dst : NULL;
+        for (size_t i = 0; path && !rc && i < n; i++) {
+            const struct opt_list *l = t[i].dst;
+            if (t[i].type == OPT_INPUT) rc = is_input(prog, &t[i], &t[o], path, *(const char **)t[i].dst, e);
+            for (size_t k = 0; t[i].type == OPT_INPUTS && !rc && k < l->n; k++)
+                rc = is_input(prog, &t[i], &t[o], path, l->item[k], e);
+        }
+    }
+    return rc;
+}
+
 static int meet_limits(const struct opt *t, size_t n, char **argv, struct err *e) {
     const struct opt *threads = find(t, n, "threads", 7);
     return limits_meet(threads && threads->type == OPT_INT ? *(int64_t *)threads->dst : -1, argv, e);
@@ -137,6 +162,7 @@ int opt_parse(const char *prog, const char *purpose, const struct opt *t, size_t
         if (o) seen[o - t] = true;
     }
     if (!rc) rc = presets(prog, t, n, seen, e);
+    if (!rc) rc = outputs_are_no_inputs(prog, t, n, e);
     if (!rc) rc = meet_limits(t, n, argv, e);
     free(seen);
     if (rc) opt_free(t, n);

@@ -41,7 +41,7 @@ struct opt {
  *   purpose   one line, printed by --help
  *   t [n]     the table
  * Returns 0; 1 when --help was asked for and printed on stdout (main then returns 0); ERR_USAGE with a line that names
- * the option, the value and what is allowed. Long options only: "--name value" or "--name=value"; no abbreviations, no
+ * the option, the value and what is allowed; also when an output is the very file that an input is. Long options only: "--name value" or "--name=value"; no abbreviations, no
  * positional words, nothing given twice (but OPT_INPUTS). */
 int opt_parse(const char *prog, const char *purpose, const struct opt *t, size_t n, int argc, char **argv,
               struct err *e);

@@ -45,24 +45,29 @@ static int mark(const char *path, struct err *e) {
     return rc;
 }
 
-/* A folder is a store when its marker says so; one that is new or empty becomes one. */
-static int marked(const struct store *s, bool make, struct err *e) {
-    char path[PATH_MAX], text[sizeof MARK] = "";
-    if (snprintf(path, sizeof path, "%s/" MARKER, s->root) >= (int)sizeof path)
-        return err_set(e, ERR_IO, "%s: store path too long", s->root);
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), any;
+static bool has_marker(const char *path) {
+    char text[sizeof MARK] = "";
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof MARK - 1);
     if (fd >= 0) close(fd);
-    if (n == (ssize_t)sizeof MARK - 1 && !strcmp(text, MARK)) return 0;
+    return n == (ssize_t)sizeof MARK - 1 && !strcmp(text, MARK);
+}
+
+/* A folder is a store when its marker says so; one that is new or empty becomes one. */
+static int marked(const struct store *s, bool make, struct err *e) {
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/" MARKER, s->root) >= (int)sizeof path)
+        return err_set(e, ERR_IO, "%s: store path too long", s->root);
+    if (has_marker(path)) return 0;
     if (!make && access(s->root, F_OK)) return err_errno(e, "%s: cannot open", s->root);
     if (make && outdir_make(s->root, e)) return ERR_IO;
-    if ((any = holds_anything(s->root)) < 0) return err_errno(e, "%s: cannot list", s->root);
-    if (any || !make) {
-        err_set(e, ERR_IO, "%s: is no store of saemill: it has no file " MARKER, s->root);
-        return err_hint(e, "name another folder; if an earlier saemill made it: echo 'saemill store 1' >%s/" MARKER,
-                        s->root);
-    }
-    return mark(path, e);
+    int any = holds_anything(s->root);
+    if (any < 0) return err_errno(e, "%s: cannot list", s->root);
+    if (!any && make) return mark(path, e);
+    if (has_marker(path)) return 0; /* another run has made it meanwhile */
+    err_set(e, ERR_IO, "%s: is no store of saemill: it has no file " MARKER, s->root);
+    return err_hint(e, "name another folder; if an earlier saemill made it: echo 'saemill store 1' >%s/" MARKER,
+                    s->root);
 }
 
 /* Errors that say: you may look, not write. */

@@ -43,4 +43,12 @@ annotated() { echo note >"$T"/w/new/note && fails 1 'note, which plot did not wr
 ok "its own output with a note in it" annotated
 other() { fails 1 'no marker of an earlier train' train "$T"/w/empty; }
 ok "another program's output" other
+input() { # nor is what it reads
+    cp inputs/corpus/en/debmake-doc.jsonl.zst "$T"/a.jsonl.zst && ln "$T"/a.jsonl.zst "$T"/b.jsonl.zst
+    for out in a b; do
+        fails 2 'is what --corpus reads' "$B"/tokenize --model inputs/models/qwen2-8l-zh-en --corpus "$T"/a.jsonl.zst --out "$T"/$out.jsonl.zst || return 1
+    done
+    fails 2 'is what --in reads' "$B"/normalise --in "$T"/acts.safetensors --site L0R --norm unit --seed 0 --out "$T"/acts.safetensors && [ -s "$T"/acts.safetensors ]
+}
+ok "an input is no output" input
 echo "1..$n"
