@@ -126,8 +126,15 @@ static int unreadable(struct audit *a, const char *path, struct err *e) {
     return 0;
 }
 
-/* A link to another artifact of a store than its receipt names: without it, make puts the right one there. */
+/* A link to another artifact of a store than its receipt names: without it, make puts the right one there. A run that is cut short
+ * between link and receipt leaves no .cmd, so that make knows. */
 static int swapped(struct audit *a, const char *target, const char *wanted, struct err *e) {
+    char cmd[PATH_MAX];
+    snprintf(cmd, sizeof cmd, "%.*s.cmd", PATH_MAX - 8, target);
+    if (access(cmd, F_OK)) {
+        bad(a, "STALE", target, "a run was cut short while it was put there", "");
+        return 0;
+    }
     bad(a, "DAMAGED", target, "it links to another result than its receipt names, ", wanted);
     a->n_damaged++;
     if (!a->heal) return 0;
