@@ -5,9 +5,6 @@ from=$1 to=$2
 folder=$(dirname "$to") name=$(basename "$to")
 sum() { (cd "$folder" && LC_ALL=C sha256sum "$@"); }
 mkdir -p "$folder/.drawn" || exit 1
-for old in "$to".saemill-*; do # of a run that was killed; not of one that writes now
-    kill -0 "${old##*-}" 2>/dev/null || rm -f "$old"
-done
 if [ -e "$to" ] && ! cmp -s "$from" "$to" && ! sum -c --status ".drawn/$name" 2>/dev/null; then
     n=1
     while [ -e "$folder/changed/$n-$name" ]; do n=$((n + 1)); done

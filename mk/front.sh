@@ -1,9 +1,6 @@
 #!/bin/sh
 # front.sh SCALE FOLDER OUT - figures/<scale>/index.html: the papers that have a page there, each with its figures small.
 set -e
-for old in "$3".saemill-*; do # of a run that was killed; not of one that writes now
-    kill -0 "${old##*-}" 2>/dev/null || rm -f "$old"
-done
 part=$3.saemill-$$
 trap 'rm -f "$part"' EXIT
 {

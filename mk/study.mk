@@ -29,6 +29,7 @@ figures: | $(first) ## the main job: every figure of every paper (or of PAPER=) 
 	@set -e; $(foreach p,$(each),$(MAKE) PAPER=$p figures;)
 else
 figures: $(drawn) $(index) $(front) $(BIN)/audit
+	@sh mk/sweep.sh $(FIGURES)/$(SCALE)
 	@$(BIN)/audit --store $(store) --targets $(call target,index,page) $(artifacts.FIGURES)
 	@echo 'look at $(front)'
 endif

@@ -118,16 +118,16 @@ sets=${sets:-1 2}
 ok 'latentwalk, undisturbed, with several sets of parameters' undisturbed
 ok "latentwalk, killed and restarted: the same bytes each time it gets through" campaign "$N"
 ok 'gc sweeps what the kills left' swept
-front() { # mk/front.sh sweeps what one that was killed left, and not what another is writing
+front() { # what copies were killed left is swept, and not what another is writing
     f=$T/figures/tiny/index.html
     sleep 60 &
     sleeper=$!
     echo half >"$f.saemill-4194305" && echo half >"$f.saemill-$sleeper" # the first is above any process's number
-    sh mk/front.sh tiny "$T/figures/tiny" "$f"
+    sh mk/sweep.sh "$T/figures/tiny"
     kill $sleeper
     [ "$(ls "$f".*)" = "$f.saemill-$sleeper" ] && rm "$f.saemill-$sleeper" || { ls "$f"*; return 1; }
 }
-ok 'the front page sweeps what a killed one left' front
+ok 'half copies are swept' front
 if [ "$LONG" ]; then
     PAPER=aiaa5047
     ok 'aiaa5047, undisturbed' undisturbed
