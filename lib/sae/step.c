@@ -104,6 +104,7 @@ int trainer_init(struct trainer *tr, const struct step_config *c, const struct s
 }
 
 void trainer_free(struct trainer *tr) {
+    active_drop(&tr->active);
     arena_free(&tr->state);
     arena_free(&tr->scratch);
     arena_free(&tr->dense);
