@@ -26,9 +26,14 @@ void active_take(struct active *a, size_t B, size_t cap, struct arena *from) {
     a->pre = arena_take(from, cap, sizeof *a->pre);
 }
 
+void active_drop(struct active *a) {
+    encode_work_free(a->work);
+    *a = (struct active){0};
+}
+
 void active_free(struct active *a) {
     free(a->row);
     free(a->feat);
     free(a->pre);
-    *a = (struct active){0};
+    active_drop(a);
 }

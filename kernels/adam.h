@@ -3,7 +3,9 @@
  *   gW_dec[f] = sum_b z_bf G_b          gW_enc[f] = sum_b dpre_bf xc_b          gb_enc[f] = sum_b dpre_bf
  *   gtheta[f] = sum_b dtheta_bf         gb_dec = sum_b G_b - sum_f gb_enc[f] W_enc[f]     (the pre-encoder bias: xc = x - b_dec)
  *   gW_dec[f] loses its part along W_dec[f]; Adam (Kingma and Ba 2015, Algorithm 1); W_dec[f] back to unit norm.
- * Gradients live in registers and cache, a feature at a time; with beta1 = 0 there is no first moment (m pointers NULL).
+ * Gradients live in registers and cache, a feature at a time; with beta1 = 0 there is no first moment (m pointers NULL), and the rows of
+ * a feature that was silent in the batch stay as they are: their gradients are zero. Their second moments wait too, and lose beta2 for
+ * each silent step (steps_idle) when the feature is next active.
  * ReLU's penalty also pulls W_dec[f] along itself; the projection removes exactly that, so it is never added.
  * Tests: tests/test_step.c */
 #ifndef SAEMILL_ADAM_H
@@ -26,17 +28,22 @@ struct sae_arrays {
 };
 
 struct adam {
-    float lr, eps;
+    float rate, guard; /* lr sqrt(1 - beta2^t) / (1 - beta1^t) and eps sqrt(1 - beta2^t) at step t = 1, 2, … */
     float beta1, beta2, rest1, rest2; /* rest = 1 - beta, rounded from double */
-    float correct1, correct2;         /* 1 - beta1^t and 1 - beta2^t at this step t = 1, 2, … */
 };
 
-/* One scalar's update: p -= lr/correct1 * m / (sqrt(v/correct2) + eps). m may be NULL when beta1 = 0. */
-SHARED_INLINE void adam_scalar(const struct adam *o, float root_correct2, float g, float *p, float *m, float *v) {
+/* One scalar's update: p -= lr m^ / (sqrt(v^) + eps) with m^ = m / (1 - beta1^t), v^ = v / (1 - beta2^t), multiplied out so that one
+ * division is left. m may be NULL when beta1 = 0. beta2 apart: see adam_beta2. */
+SHARED_INLINE void adam_scalar(const struct adam *o, float beta2, float g, float *p, float *m, float *v) {
     float first = g;
     if (m) first = *m = o->beta1 * *m + o->rest1 * g;
-    *v = o->beta2 * *v + o->rest2 * g * g;
-    *p -= o->lr / o->correct1 * (first / (sqrtf(*v) / root_correct2 + o->eps));
+    *v = beta2 * *v + o->rest2 * g * g;
+    *p -= o->rate * first / (sqrtf(*v) + o->guard);
+}
+
+/* What a moment that waited for `idle` steps is multiplied by in the next. */
+SHARED_INLINE float adam_beta2(const struct adam *o, uint32_t idle) {
+    return idle ? (float)pow((double)o->beta2, (double)idle + 1) : o->beta2;
 }
 
 /* Update every feature from the sparse entries of a batch.
@@ -46,7 +53,7 @@ SHARED_INLINE void adam_scalar(const struct adam *o, float root_correct2, float 
  *   z, dpre, dtheta [entries] f32, in the order of the struct active
  *   p, v, m      parameters and moments, updated in place (b_dec is not touched here); m->W_enc NULL when beta1 = 0
  *   gb_dec [D]   f64   out: - sum_f gb_enc[f] W_enc[f] with the old W_enc
- *   steps_idle [F] u32 steps since the feature was last active; updated */
+ *   steps_idle [F] u32 steps since the feature was last active; read and updated */
 void adam_sparse_ref(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by,
                      const float *z, const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
                      struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);

@@ -26,23 +26,22 @@ SIMD_CLONES static void project(size_t D, const float *restrict w, float *restri
     for (size_t d = 0; d < D; d++) g[d] -= s * w[d];
 }
 
-SIMD_CLONES static void adam_row(size_t D, const struct adam *o, float root, const float *restrict g, float *restrict p,
+SIMD_CLONES static void adam_row(size_t D, const struct adam *o, float b2, const float *restrict g, float *restrict p,
                                  float *restrict v) {
-    const float b2 = o->beta2, rest2 = o->rest2, lr = o->lr / o->correct1, eps = o->eps;
+    const float rest2 = o->rest2, rate = o->rate, guard = o->guard;
     for (size_t d = 0; d < D; d++) {
         v[d] = b2 * v[d] + rest2 * g[d] * g[d];
-        p[d] -= lr * (g[d] / (__builtin_sqrtf(v[d]) / root + eps));
+        p[d] -= rate * g[d] / (__builtin_sqrtf(v[d]) + guard);
     }
 }
 
-SIMD_CLONES static void adam_row_momentum(size_t D, const struct adam *o, float root, const float *restrict g,
-                                          float *restrict p, float *restrict v, float *restrict m) {
-    const float b2 = o->beta2, rest2 = o->rest2, b1 = o->beta1, rest1 = o->rest1, lr = o->lr / o->correct1,
-                eps = o->eps;
+SIMD_CLONES static void adam_row_momentum(size_t D, const struct adam *o, const float *restrict g, float *restrict p,
+                                          float *restrict v, float *restrict m) {
+    const float b2 = o->beta2, rest2 = o->rest2, b1 = o->beta1, rest1 = o->rest1, rate = o->rate, guard = o->guard;
     for (size_t d = 0; d < D; d++) {
         m[d] = b1 * m[d] + rest1 * g[d];
         v[d] = b2 * v[d] + rest2 * g[d] * g[d];
-        p[d] -= lr * (m[d] / (__builtin_sqrtf(v[d]) / root + eps));
+        p[d] -= rate * m[d] / (__builtin_sqrtf(v[d]) + guard);
     }
 }
 
@@ -62,20 +61,22 @@ SIMD_CLONES static void sub_scaled_f64(size_t D, double s, const float *restrict
 static void feature_update(size_t D, size_t f, const float *g_enc, float *g_dec, float g_b, float g_theta, int fired,
                            const struct adam *o, struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m,
                            double *gb_dec, uint32_t *steps_idle) {
-    const float root = sqrtf(o->correct2);
     float *we = p->W_enc + f * D, *wd = p->W_dec + f * D;
-    if (g_b != 0) sub_scaled_f64(D, (double)g_b, we, gb_dec);
-    project(D, wd, g_dec);
-    if (m->W_enc) {
-        adam_row_momentum(D, o, root, g_enc, we, v->W_enc + f * D, m->W_enc + f * D);
-        adam_row_momentum(D, o, root, g_dec, wd, v->W_dec + f * D, m->W_dec + f * D);
-    } else {
-        adam_row(D, o, root, g_enc, we, v->W_enc + f * D);
-        adam_row(D, o, root, g_dec, wd, v->W_dec + f * D);
+    if (fired || m->W_enc) {
+        sub_scaled_f64(D, (double)g_b, we, gb_dec);
+        project(D, wd, g_dec);
+        if (m->W_enc) {
+            adam_row_momentum(D, o, g_enc, we, v->W_enc + f * D, m->W_enc + f * D);
+            adam_row_momentum(D, o, g_dec, wd, v->W_dec + f * D, m->W_dec + f * D);
+        } else {
+            const float beta2 = adam_beta2(o, steps_idle[f]);
+            adam_row(D, o, beta2, g_enc, we, v->W_enc + f * D);
+            adam_row(D, o, beta2, g_dec, wd, v->W_dec + f * D);
+        }
+        unit_norm(D, wd);
     }
-    unit_norm(D, wd);
-    adam_scalar(o, root, g_b, p->b_enc + f, m->b_enc ? m->b_enc + f : NULL, v->b_enc + f);
-    adam_scalar(o, root, g_theta, p->theta + f, m->theta ? m->theta + f : NULL, v->theta + f);
+    adam_scalar(o, o->beta2, g_b, p->b_enc + f, m->b_enc ? m->b_enc + f : NULL, v->b_enc + f);
+    adam_scalar(o, o->beta2, g_theta, p->theta + f, m->theta ? m->theta + f : NULL, v->theta + f);
     steps_idle[f] = fired ? 0 : steps_idle[f] + 1;
 }
 

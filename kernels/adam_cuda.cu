@@ -16,7 +16,7 @@ struct adam_args {
     struct sae_arrays g, p, v, m;
     struct adam o;
     uint32_t *steps_idle;
-    void *half_enc, *half_dec; /* [F,D] bf16 copies to be kept up, or NULL */
+    void *half_enc, *half_dec; /* [F,D] bf16 copies, whose rows follow those of the weights, or NULL */
 };
 
 /* Sums over a feature's entries, a warp a feature. */
@@ -78,20 +78,20 @@ __device__ static inline void gather(const struct adam_args *a, float *enc, floa
 /* enc, dec [D] hold the gradients; each thread reads and writes its own columns only. */
 __device__ static inline void update(const struct adam_args *a, const float *enc, float *dec, double *room) {
     const size_t f = blockIdx.x, D = a->D;
-    const float root = sqrtf(a->o.correct2);
     float *we = a->p.W_enc + f * D, *wd = a->p.W_dec + f * D, *ve = a->v.W_enc + f * D, *vd = a->v.W_dec + f * D;
     float *me = a->m.W_enc ? a->m.W_enc + f * D : NULL, *md = a->m.W_dec ? a->m.W_dec + f * D : NULL;
+    const float beta2 = me ? a->o.beta2 : adam_beta2(&a->o, a->steps_idle[f]);
     double along = 0, norm2 = 0;
     for (size_t d = threadIdx.x; d < D; d += blockDim.x) along += (double)dec[d] * (double)wd[d];
     along = cuda_block_sum(along, room);
     for (size_t d = threadIdx.x; d < D; d += blockDim.x) {
         float w = wd[d], first = me ? me[d] : 0, second = ve[d], e = we[d];
-        adam_scalar(&a->o, root, enc[d], &e, me ? &first : NULL, &second);
+        adam_scalar(&a->o, beta2, enc[d], &e, me ? &first : NULL, &second);
         we[d] = e, ve[d] = second;
         if (a->half_enc) cuda_store(a->half_enc, f * D + d, e, 1);
         if (me) me[d] = first;
         first = md ? md[d] : 0, second = vd[d];
-        adam_scalar(&a->o, root, dec[d] - (float)along * w, &w, md ? &first : NULL, &second);
+        adam_scalar(&a->o, beta2, dec[d] - (float)along * w, &w, md ? &first : NULL, &second);
         vd[d] = second, dec[d] = w;
         if (md) md[d] = first;
         norm2 += (double)w * (double)w;
@@ -102,35 +102,49 @@ __device__ static inline void update(const struct adam_args *a, const float *enc
         wd[d] = dec[d] * scale;
         if (a->half_dec) cuda_store(a->half_dec, f * D + d, dec[d] * scale, 1);
     }
+}
+
+/* A block whose feature's rows stay: one that was silent, where there is no first moment. */
+__device__ static inline int rests(const struct adam_args *a) { return !a->m.W_enc && !a->fired[blockIdx.x]; }
+
+__device__ static inline void update_scalars(const struct adam_args *a) {
+    const size_t f = blockIdx.x;
     if (threadIdx.x) return;
-    adam_scalar(&a->o, root, a->g_b[f], a->p.b_enc + f, a->m.b_enc ? a->m.b_enc + f : NULL, a->v.b_enc + f);
-    adam_scalar(&a->o, root, a->g_theta[f], a->p.theta + f, a->m.theta ? a->m.theta + f : NULL, a->v.theta + f);
+    adam_scalar(&a->o, a->o.beta2, a->g_b[f], a->p.b_enc + f, a->m.b_enc ? a->m.b_enc + f : NULL, a->v.b_enc + f);
+    adam_scalar(&a->o, a->o.beta2, a->g_theta[f], a->p.theta + f, a->m.theta ? a->m.theta + f : NULL, a->v.theta + f);
     a->steps_idle[f] = a->fired[f] ? 0 : a->steps_idle[f] + 1;
 }
 
 __global__ static void update_f32(const struct adam_args a) {
     __shared__ double room[32];
     SHARED_DYNAMIC(float, enc);
-    gather(&a, enc, enc + padded(a.D), 0);
-    update(&a, enc, enc + padded(a.D), room);
+    if (!rests(&a)) {
+        gather(&a, enc, enc + padded(a.D), 0);
+        update(&a, enc, enc + padded(a.D), room);
+    }
+    update_scalars(&a);
 }
 
 __global__ static void update_bf16(const struct adam_args a) {
     __shared__ double room[32];
     SHARED_DYNAMIC(float, enc);
-    gather(&a, enc, enc + padded(a.D), 1);
-    update(&a, enc, enc + padded(a.D), room);
+    if (!rests(&a)) {
+        gather(&a, enc, enc + padded(a.D), 1);
+        update(&a, enc, enc + padded(a.D), room);
+    }
+    update_scalars(&a);
 }
 
 __global__ static void update_dense(const struct adam_args a) {
     __shared__ double room[32];
     SHARED_DYNAMIC(float, enc);
     float *dec = enc + padded(a.D);
-    for (size_t d = threadIdx.x; d < a.D; d += blockDim.x) {
+    for (size_t d = threadIdx.x; d < a.D && !rests(&a); d += blockDim.x) {
         enc[d] = a.g.W_enc[blockIdx.x * a.D + d];
         dec[d] = a.g.W_dec[blockIdx.x * a.D + d];
     }
-    update(&a, enc, dec, room);
+    if (!rests(&a)) update(&a, enc, dec, room);
+    update_scalars(&a);
 }
 
 /* gb_dec := - sum_f g_b[f] W_enc[f], before W_enc changes. */
@@ -163,8 +177,8 @@ void adam_sparse_cuda(size_t D, size_t F, size_t B, const float *xc, const float
     cuda_to_bf16(xc, half, B * D);
     cuda_to_bf16(G, second, B * D);
     a.xc = half, a.G = second;
-    a.half_enc = cuda_half_to_write(CUDA_W_ENC, p->W_enc, F * D);
-    a.half_dec = cuda_half_to_write(CUDA_W_DEC, p->W_dec, F * D);
+    a.half_enc = (void *)cuda_half(CUDA_W_ENC, p->W_enc, F * D);
+    a.half_dec = (void *)cuda_half(CUDA_W_DEC, p->W_dec, F * D);
     LAUNCH(update_bf16, F, CUDA_THREADS, 2 * padded(D) * sizeof(float), a);
 }
 
@@ -175,7 +189,7 @@ void adam_dense_cuda(size_t D, size_t F, struct sae_arrays *g, const uint32_t *f
                           g->theta, fired, *g,   *p,   *v,   *m,   *o,   steps_idle, NULL, NULL};
     bias(D, F, g->b_enc, p->W_enc, gb_dec);
     if (cuda_precision() == CUDA_BF16)
-        a.half_enc = cuda_half_to_write(CUDA_W_ENC, p->W_enc, F * D),
-        a.half_dec = cuda_half_to_write(CUDA_W_DEC, p->W_dec, F * D);
+        a.half_enc = (void *)cuda_half(CUDA_W_ENC, p->W_enc, F * D),
+        a.half_dec = (void *)cuda_half(CUDA_W_DEC, p->W_dec, F * D);
     LAUNCH(update_dense, F, CUDA_THREADS, 2 * padded(D) * sizeof(float), a);
 }

@@ -7,21 +7,20 @@
 
 #include "lib/base/arena.h"
 
-static void update(const struct adam *o, double g, float *p, float *m, float *v) {
-    double b1 = (double)o->beta1, b2 = (double)o->beta2, first = g;
+static void update(const struct adam *o, double b2, double g, float *p, float *m, float *v) {
+    double b1 = (double)o->beta1, first = g;
     if (m) {
         first = b1 * (double)*m + (double)o->rest1 * g;
         *m = (float)first;
     }
     double second = b2 * (double)*v + (double)o->rest2 * g * g;
     *v = (float)second;
-    *p = (float)((double)*p -
-                 (double)o->lr / (double)o->correct1 * first / (sqrt(second / (double)o->correct2) + (double)o->eps));
+    *p = (float)((double)*p - (double)o->rate * first / (sqrt(second) + (double)o->guard));
 }
 
-static void feature(size_t D, size_t f, const double *g_enc, const double *g_dec, double g_b, double g_theta, int fired,
-                    const struct adam *o, struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m,
-                    double *gb_dec, uint32_t *steps_idle) {
+static void rows(size_t D, size_t f, double beta2, const double *g_enc, const double *g_dec, double g_b,
+                 const struct adam *o, struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m,
+                 double *gb_dec) {
     float *we = p->W_enc + f * D, *wd = p->W_dec + f * D;
     double along = 0, norm2 = 0;
     for (size_t d = 0; d < D; d++) along += g_dec[d] * (double)wd[d];
@@ -29,13 +28,23 @@ static void feature(size_t D, size_t f, const double *g_enc, const double *g_dec
         size_t i = f * D + d;
         gb_dec[d] -= g_b * (double)we[d];
         double g = g_dec[d] - along * (double)wd[d];
-        update(o, g_enc[d], p->W_enc + i, m->W_enc ? m->W_enc + i : NULL, v->W_enc + i);
-        update(o, g, p->W_dec + i, m->W_dec ? m->W_dec + i : NULL, v->W_dec + i);
+        update(o, beta2, g_enc[d], p->W_enc + i, m->W_enc ? m->W_enc + i : NULL, v->W_enc + i);
+        update(o, beta2, g, p->W_dec + i, m->W_dec ? m->W_dec + i : NULL, v->W_dec + i);
     }
     for (size_t d = 0; d < D; d++) norm2 += (double)wd[d] * (double)wd[d];
     for (size_t d = 0; d < D; d++) wd[d] = (float)((double)wd[d] / sqrt(norm2));
-    update(o, g_b, p->b_enc + f, m->b_enc ? m->b_enc + f : NULL, v->b_enc + f);
-    update(o, g_theta, p->theta + f, m->theta ? m->theta + f : NULL, v->theta + f);
+}
+
+static void feature(size_t D, size_t f, const double *g_enc, const double *g_dec, double g_b, double g_theta, int fired,
+                    const struct adam *o, struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m,
+                    double *gb_dec, uint32_t *steps_idle) {
+    const double beta2 = (double)o->beta2;
+    if (m->W_enc)
+        rows(D, f, beta2, g_enc, g_dec, g_b, o, p, v, m, gb_dec);
+    else if (fired)
+        rows(D, f, pow(beta2, (double)steps_idle[f] + 1), g_enc, g_dec, g_b, o, p, v, m, gb_dec);
+    update(o, beta2, g_b, p->b_enc + f, m->b_enc ? m->b_enc + f : NULL, v->b_enc + f);
+    update(o, beta2, g_theta, p->theta + f, m->theta ? m->theta + f : NULL, v->theta + f);
     steps_idle[f] = fired ? 0 : steps_idle[f] + 1;
 }
 

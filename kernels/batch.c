@@ -22,8 +22,7 @@ void batch_b_dec(size_t B, size_t D, const float *G, double *gb_dec, const struc
                  float *v) {
     for (size_t b = 0; b < B; b++)
         for (size_t d = 0; d < D; d++) gb_dec[d] += (double)G[b * D + d];
-    for (size_t d = 0; d < D; d++)
-        adam_scalar(o, sqrtf(o->correct2), (float)gb_dec[d], b_dec + d, m ? m + d : NULL, v + d);
+    for (size_t d = 0; d < D; d++) adam_scalar(o, o->beta2, (float)gb_dec[d], b_dec + d, m ? m + d : NULL, v + d);
 }
 
 void batch_total(size_t B, const struct sae_row_sums *sums, struct batch_totals *t) {

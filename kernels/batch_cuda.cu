@@ -30,7 +30,7 @@ __global__ static void update_b_dec(size_t D, size_t slices, const double *parti
         double sum = gb_dec[d];
         for (size_t s = 0; s < slices; s++) sum += partial[s * D + d];
         gb_dec[d] = sum;
-        adam_scalar(&o, sqrtf(o.correct2), (float)sum, b_dec + d, m ? m + d : NULL, v + d);
+        adam_scalar(&o, o.beta2, (float)sum, b_dec + d, m ? m + d : NULL, v + d);
     }
 }
 

@@ -16,20 +16,25 @@
 
 /* Entries by row (CSR): those of row b are at row[b] .. row[b+1]-1, features ascending. */
 struct active {
-    size_t B, cap;  /* rows, room for entries */
-    size_t n;       /* entries: row[B] of the last encode */
-    size_t *row;    /* [B+1] */
-    uint32_t *feat; /* [cap] feature of the entry */
-    float *pre;     /* [cap] its pre-activation */
+    size_t B, cap;            /* rows, room for entries */
+    size_t n;                 /* entries: row[B] of the last encode */
+    size_t *row;              /* [B+1] */
+    uint32_t *feat;           /* [cap] feature of the entry */
+    float *pre;               /* [cap] its pre-activation */
+    struct encode_work *work; /* what encode_cpu keeps for its next call */
 };
 
 /* Room for B rows and cap entries; active_free releases. ERR_MEMORY. */
 int active_init(struct active *a, size_t B, size_t cap, struct err *e);
 void active_free(struct active *a);
 
-/* The same as a part of an arena, which frees it; active_need: the bytes. */
+/* The same as a part of an arena, which frees it, but for what encode_cpu keeps: active_drop. active_need: the bytes. */
 void active_take(struct active *a, size_t B, size_t cap, struct arena *from);
+void active_drop(struct active *a);
 size_t active_need(size_t B, size_t cap);
+
+/* Of encode_cpu's memory; NULL is no error. */
+void encode_work_free(struct encode_work *w);
 
 /*   x      [B,D] f32, row-major; read only
  *   W_enc  [F,D] f32, a feature's weights contiguous; read only

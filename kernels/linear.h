@@ -47,4 +47,8 @@ void linear_ref(size_t M, size_t N, size_t K, const float *x, size_t ldx, const 
 void linear_cpu(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
                 const float *bias, float *y, size_t ldy);
 
+/* The same with a start for each element: y[m,n] += sum_k x[m,k] W[n,k], the chain beginning at what is in y. */
+void linear_add_cpu(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
+                    float *y, size_t ldy);
+
 #endif

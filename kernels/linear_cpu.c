@@ -149,8 +149,9 @@ static void panel_rows(size_t M, size_t n, size_t K, const float *x, size_t ldx,
     }
 }
 
-void linear_cpu(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
-                const float *bias, float *y, size_t ldy) {
+/* `add`: the chains go on from what is in y, and there is no bias. */
+static void product(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
+                    const float *bias, bool add, float *y, size_t ldy) {
     enum simd_level level = simd_best();
     for (size_t m0 = 0; m0 < M; m0 += MC) {
         size_t m = M - m0 < MC ? M - m0 : MC, k0 = 0;
@@ -161,9 +162,19 @@ void linear_cpu(size_t M, size_t N, size_t K, const float *x, size_t ldx, const 
                 size_t n = N - n0 < LINEAR_PANEL ? N - n0 : LINEAR_PANEL;
                 if (bias) memcpy(start, bias + n0, n * sizeof *bias);
                 panel_rows(m, n, k, x + m0 * ldx + k0, ldx, packed + n0 / LINEAR_PANEL * panel + k0 * LINEAR_PANEL,
-                           k0 ? NULL : start, y + m0 * ldy + n0, ldy, level);
+                           k0 || add ? NULL : start, y + m0 * ldy + n0, ldy, level);
             }
             k0 += k;
         } while (k0 < K);
     }
+}
+
+void linear_cpu(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
+                const float *bias, float *y, size_t ldy) {
+    product(M, N, K, x, ldx, packed, panel, bias, false, y, ldy);
+}
+
+void linear_add_cpu(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
+                    float *y, size_t ldy) {
+    product(M, N, K, x, ldx, packed, panel, NULL, true, y, ldy);
 }

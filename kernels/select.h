@@ -1,5 +1,5 @@
-/* select.h - pick the entries above a bound, in order.
- *   for j in 0..n-1: if v[j] > low[j]: append (base + j, v[j])
+/* select.h - pick the numbers above a bound, in order.
+ *   for j in 0..n-1: if v[j] > low: append (base + j, v[j])
  * AVX-512 compress where the processor has it, else plain C; the result is the same. Tests: tests/test_encode.c */
 #ifndef SAEMILL_SELECT_H
 #define SAEMILL_SELECT_H
@@ -7,10 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/*   v     [n] f32      low [n] f32      read only; NaN in either is not above
- *   base      added to the index
- *   feat  [n] u32, pre [n] f32          room for n each
+/*   v      [n] f32   read only
+ *   low              NaN in it or in v is not above
+ *   base             added to the index
+ *   index  [n] u32, value [n] f32   room for n each; what lies beyond the appended is spoiled
  * Returns how many were appended. */
-size_t select_above(size_t n, const float *v, const float *low, uint32_t base, uint32_t *feat, float *pre);
+size_t select_above(size_t n, const float *v, float low, uint32_t base, uint32_t *index, float *value);
 
 #endif

@@ -19,7 +19,7 @@ endif
 
 STD   := -std=c11 -D_POSIX_C_SOURCE=200809L
 OPT   := -O2 -g -ffp-contract=off -fopenmp
-KERNEL_OPT := -O3# for kernels/: their loops want unrolling; elsewhere it buys nothing but false warnings
+KERNEL_OPT := -O3 -fno-math-errno# for kernels/: loops want unrolling, and roots that may set errno are not vectorised; elsewhere it buys only false warnings
 WARN  := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes
 CPPFLAGS := -I. -I/usr/include/cairo
 CFLAGS = $(STD) $(OPT) $(LEVEL) $(WARN) $(MORE_CFLAGS)

@@ -108,11 +108,11 @@ static json_t *statistics(const struct run *r) {
     add(o, "ari", &x->ari_preferred, "adjusted Rand index of the same", "preferred groups shuffled");
     add(o, "chunk_purity", &x->chunk_purity, "share of chunks won by a lobe of their own group",
         "groups of chunks shuffled, lobes named anew");
-    if (x->angular)
+    if (x->angular || x->angular_failed.code)
         add(o, "ami_angular", &x->ami_angular,
             "adjusted mutual information of the lobes and as many clusters by angular similarity of decoder rows",
             "lobes shuffled");
-    if (x->directed)
+    if (x->directed || x->direction_failed.code)
         add(o, "direction", &x->direction,
             "balanced accuracy of logistic regression from decoder row to lobe, on the last fifth of the features",
             "Gaussian rows in place of the decoder's");
@@ -126,6 +126,12 @@ static void note(json_t *notes, const char *text, size_t n) {
     json_array_append_new(notes, json_string(line));
 }
 
+static void reason(json_t *notes, const char *name, const struct err *failed) {
+    if (!failed->code) return;
+    json_array_append_new(
+        notes, json_sprintf("%s was not computed: %.*s", name, (int)strcspn(failed->text, "\n"), failed->text));
+}
+
 static json_t *notes(const struct run *r) {
     json_t *list = json_array();
     size_t silent = 0;
@@ -136,6 +142,8 @@ static json_t *notes(const struct run *r) {
     note(list, "lobes that win no chunk and have no group", silent);
     note(list, "features with a lobe that fire in equal shares of several groups (the lower one counts as preferred)",
          r->preferred_ties);
+    reason(list, "ami_angular", &r->stats.angular_failed);
+    reason(list, "direction", &r->stats.direction_failed);
     return list;
 }
 

@@ -407,6 +407,31 @@ static void lobes_scatter_counts_every_feature(void **state) {
     chart_free(&c);
 }
 
+/* A statistic that could not be computed: said under the panel, and null; the rest is drawn. */
+static void lobes_scatter_without_a_number(void **state) {
+    (void)state;
+    const char *path = "build/tmp/test_chart_null.json";
+    const char *tsne[] = {FIX "tsne.json"}, *lobes[] = {path}, *cluster[] = {FIX "cluster_phi.json"};
+    struct kind_args a = args_of("lobes-scatter");
+    struct chart c;
+    struct err e;
+    json_t *o;
+    assert_int_equal(jsonfile_read(FIX "lobes_phi.json", &o, &e), 0);
+    json_object_set_new(json_object_get(json_object_get(o, "statistics"), "ami"), "value", json_null());
+    mkdir("build/tmp", 0777);
+    assert_int_equal(jsonfile_write(path, o, &e), 0);
+    json_decref(o);
+    a.map = (struct opt_list){tsne, 1}, a.lobes = (struct opt_list){lobes, 1};
+    a.cluster = (struct opt_list){cluster, 1};
+    assert_int_equal(build(&a, &c, &e), 0);
+    bool said = false;
+    for (size_t i = 0; i < c.panel[0].n_notes; i++)
+        said |= !strcmp(c.panel[0].note[i], "lobe–language AMI: not computed");
+    assert_true(said);
+    draw_twice(&c, 500);
+    chart_free(&c);
+}
+
 static void other_kinds_draw(void **state) {
     (void)state;
     const char *sweep[9], *lobes[] = {FIX "lobes_phi.json"},
@@ -522,6 +547,7 @@ int main(void) {
         cmocka_unit_test(curves_tell_the_three_layers),
         cmocka_unit_test(curves_name_the_penalty),
         cmocka_unit_test(lobes_scatter_counts_every_feature),
+        cmocka_unit_test(lobes_scatter_without_a_number),
         cmocka_unit_test(other_kinds_draw),
         cmocka_unit_test(wrong_files_are_named),
     };

@@ -42,7 +42,8 @@ static void compare(size_t B, size_t D, size_t F, const float *low, const struct
 
 static void against_ref(void **state) {
     (void)state;
-    const size_t sizes[][3] = {{1, 1, 1}, {31, 7, 33}, {32, 16, 32}, {33, 33, 31}, {129, 40, 1000}, {300, 24, 2100}};
+    const size_t sizes[][3] = {{1, 1, 1},       {31, 7, 33},     {32, 16, 32},  {33, 33, 31},
+                               {129, 40, 1000}, {300, 24, 2100}, {1100, 5, 200}};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         size_t B = sizes[k][0], D = sizes[k][1], F = sizes[k][2];
         float *x = normals(1, B * D), *W = normals(2, F * D), *b = normals(3, F), *low = normals(4, F);
@@ -77,19 +78,27 @@ static void too_little_room(void **state) {
 
 static void ties_and_nan(void **state) {
     (void)state;
-    float v[35], low[35], pre[35];
+    float v[35], pre[35];
     uint32_t feat[35];
-    for (int i = 0; i < 35; i++) v[i] = (float)(i % 3), low[i] = 1;
-    v[2] = NAN, low[5] = NAN;
-    size_t n = select_above(35, v, low, 100, feat, pre), want = 0;
+    for (int i = 0; i < 35; i++) v[i] = (float)(i % 3);
+    v[2] = NAN, v[33] = INFINITY;
+    size_t n = select_above(35, v, 1, 100, feat, pre), want = 0;
     for (int i = 0; i < 35; i++) {
-        if (i % 3 != 2 || i == 2 || i == 5) continue; /* 1 > 1 is false: strict */
+        if (i != 33 && (i % 3 != 2 || i == 2)) continue; /* 1 > 1 is false: strict */
         assert_int_equal(feat[want], 100 + i);
-        assert_true(pre[want] == 2);
+        assert_true(pre[want] == v[i]);
         want++;
     }
     assert_int_equal(n, want);
-    for (size_t k = 0; k <= 35; k++) assert_true(select_above(k, v, low, 0, feat, pre) <= k);
+    assert_int_equal(select_above(35, v, NAN, 0, feat, pre), 0);
+    for (size_t k = 0; k <= 35; k++) { /* all are above: the room is used to its end, and not beyond */
+        float *value = malloc((k + 1) * sizeof *value);
+        uint32_t *index = malloc((k + 1) * sizeof *index);
+        value[k] = 7, index[k] = 7;
+        assert_int_equal(select_above(k, v, -1, 0, index, value), k - (k > 2));
+        assert_true(value[k] == 7 && index[k] == 7);
+        free(value), free(index);
+    }
 }
 
 int main(void) {

@@ -29,6 +29,7 @@ static enum simd_level at_level;
 static enum simd_level chosen_level(void) { return at_level; }
 #define simd_best            chosen_level
 #define linear_cpu           at_linear
+#define linear_add_cpu       at_linear_add
 #define rmsnorm_cpu          at_rmsnorm
 #define swiglu_cpu           at_swiglu
 #define rope_cpu             at_rope
@@ -150,6 +151,9 @@ static void linear_case(size_t M, size_t N, size_t K, bool transposed) {
             assert_true(fabs((double)y[m * ldy + n] - exact) <= (double)(K + 3) * U * sum);
             assert_true(fabs((double)want[m * ldy + n] - exact) <= 2 * U * fabs(exact) + DBL_EPSILON * (double)K * sum);
         }
+    for (size_t i = 0; i < M * ldy; i++) want[i] = i % ldy < N ? bias[i % ldy] : guard;
+    at_linear_add(M, N, K, x, ldx, w, LINEAR_PANEL * K, want, ldy); /* the bias as the start: the same chains */
+    for (size_t m = 0; m < M && M * ldy > 0; m++) assert_memory_equal(want + m * ldy, y + m * ldy, ldy * sizeof *y);
     release(x, M * ldx), release(W, N * K), release(bias, N), release(y, M * ldy), release(want, M * ldy);
     release(w, linear_padded(N) * K);
 }

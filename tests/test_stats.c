@@ -232,6 +232,13 @@ static void statistics(void **state) {
         label[f] = f < 10 ? -1 : 0; /* one lobe in the part to fit: no regression */
     assert_int_equal(lobes_statistics(&in, &again, &e), 0);
     assert_false(again.directed);
+    for (size_t f = 0; f < F; f++) label[f] = f == 12 ? 0 : f == 13 ? 1 : -1; /* opposite: no affinity at all */
+    for (size_t d = 0; d < 2 * D; d++) noise[12 * D + d] = d == 0 ? 1 : d == D ? -1 : 0;
+    assert_int_equal(lobes_statistics(&in, &again, &e), 0);
+    assert_true(!again.angular && isnan(again.ami_angular.value) && again.chunk_purity.value == 1);
+    assert_int_equal(again.angular_failed.code, ERR_NUMERIC);
+    assert_non_null(strstr(again.angular_failed.text, "share any affinity"));
+    label[20] = 0;
     noise[20 * D + 3] = NAN;
     assert_int_equal(lobes_statistics(&in, &again, &e), ERR_NUMERIC);
     assert_non_null(strstr(e.text, "row 20"));

@@ -322,6 +322,89 @@ static void momentum_against_ref(void **state) {
     trainer_free(&a), trainer_free(&b);
 }
 
+/* --- features that are silent for some steps: as if Adam had been at every weight in every step ----------------------- */
+
+enum { WD = 6, WF = 50, WB = 3, WSTEPS = 40 };
+
+struct eager { /* Adam as published (Kingma and Ba 2015, Algorithm 1) with beta1 = 0, in double */
+    double p[WF * WD], v[WF * WD];
+};
+
+/* unit: the decoder, whose gradient loses its part along the row. */
+static void eager_step(struct eager *a, const float *g, int t, double lr, bool unit) {
+    for (size_t f = 0; f < WF; f++) {
+        double norm2 = 0, along = 0, *p = a->p + f * WD, *v = a->v + f * WD;
+        for (size_t d = 0; d < WD && unit; d++) along += (double)g[f * WD + d] * p[d];
+        for (size_t d = 0; d < WD; d++) {
+            double gd = (double)g[f * WD + d] - (unit ? along * p[d] : 0);
+            v[d] = 0.9 * v[d] + (1 - 0.9) * gd * gd;
+            p[d] -= lr * gd / (sqrt(v[d] / (1 - pow(0.9, t))) + 1e-8);
+            norm2 += p[d] * p[d];
+        }
+        for (size_t d = 0; d < WD && unit; d++) p[d] /= sqrt(norm2);
+    }
+}
+
+static double eager_far(const struct eager *a, const float *p) {
+    double d = 0;
+    for (size_t i = 0; i < WF * WD; i++) d = fmax(d, fabs(a->p[i] - (double)p[i]));
+    return d;
+}
+
+/* The dense path leaves the gradients of a step, which the eager run repeats. */
+static void silent_run(const char *backend, double tol) {
+    struct err e;
+    const struct sae_kernels *table;
+    if (sae_kernels_open(backend, &table, &e)) fail_msg("%s", e.text);
+    struct sae_kernels k = *table;
+    k.sparse_share = 0;
+    struct step_config c = {.arch = SAE_JUMPRELU,
+                            .D = WD,
+                            .F = WF,
+                            .B = WB,
+                            .epsilon = 0.1f,
+                            .beta2 = 0.9,
+                            .adam_eps = 1e-8,
+                            .seed = 6,
+                            .theta_init = 0.6f};
+    static struct eager enc, dec;
+    struct trainer tr;
+    size_t woken = 0;
+    if (trainer_init(&tr, &c, &k, &e)) fail_msg("%s", e.text);
+    memset(enc.v, 0, sizeof enc.v), memset(dec.v, 0, sizeof dec.v);
+    for (size_t i = 0; i < WF * WD; i++) enc.p[i] = (double)tr.p.W_enc[i], dec.p[i] = (double)tr.p.W_dec[i];
+    for (int t = 0; t < WSTEPS; t++) {
+        struct step_report r;
+        float x[WB * WD];
+        uint32_t idle[WF];
+        for (size_t i = 0; i < WB * WD; i++) x[i] = (float)(0.4 * rng_normal(17, (uint64_t)t, i));
+        memcpy(idle, tr.steps_idle, sizeof idle);
+        tr.last_entries = SIZE_MAX;
+        if (trainer_step(&tr, x, NULL, 1e-2, 1e-3, &r, &e)) fail_msg("%s", e.text);
+        eager_step(&enc, tr.g.W_enc, t + 1, 1e-2, false), eager_step(&dec, tr.g.W_dec, t + 1, 1e-2, true);
+        for (size_t f = 0; f < WF; f++) woken += idle[f] > 2 && !tr.steps_idle[f];
+    }
+    double d = fmax(eager_far(&enc, tr.p.W_enc), eager_far(&dec, tr.p.W_dec));
+    print_message("%s: %zu times a feature woke; weights within %.1e\n", backend, woken, d);
+    assert_true(woken > 50);
+    if (!(d <= tol)) fail_msg("%s differs from Adam at every step by %g", backend, d);
+    trainer_free(&tr);
+}
+
+static void silent_features_wait(void **state) {
+    (void)state;
+    silent_run("ref", 5e-6); /* weights of size 1, each step off by a rounding or two: 40 * 2 * 6e-8 */
+    silent_run("cpu", 5e-6);
+}
+
+static void need(const char *backend);
+
+static void cuda_silent_features_wait(void **state) {
+    (void)state;
+    need("cuda-f32");
+    silent_run("cuda-f32", 5e-6);
+}
+
 /* --- the GPU, where there is one; in test_step_emulated, its kernels on the CPU ------------------------------------- */
 
 static void need(const char *backend) {
@@ -444,7 +527,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(momentum_against_ref),      cmocka_unit_test(cuda_pytorch),
         cmocka_unit_test(cuda_momentum_against_ref), cmocka_unit_test(cuda_bf16_stays_near),
         cmocka_unit_test(cuda_same_bytes),           cmocka_unit_test(cuda_converts_batches),
-        cmocka_unit_test(cuda_encodes_as_ref)};
+        cmocka_unit_test(cuda_encodes_as_ref),       cmocka_unit_test(silent_features_wait),
+        cmocka_unit_test(cuda_silent_features_wait)};
     case_emulated(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,19 +87,22 @@ int basis_orthonormalise(struct basis *s, const double *V1, size_t m1, const dou
     double before[64];
     CHECK(b <= 64);
     for (size_t j = 0; j < b; j++) before[j] = basis_norm(s, W + j * s->n);
-    basis_project_out(s, V1, m1, W, b);
+    /* V1 after V2: what V2's vectors have of V1 comes along with them, and where much cancels it would grow from block to block. */
     basis_project_out(s, V2, m2, W, b);
+    basis_project_out(s, V1, m1, W, b);
     for (size_t j = 0; j < b; j++) {
         double *w = W + j * s->n, norm;
         basis_project_out(s, W, j, w, 1);
         norm = basis_norm(s, w);
         if (!isfinite(norm)) return err_set(e, ERR_NUMERIC, "eigenvectors: a product gave NaN or Inf");
-        for (int fill = 0; norm <= 1e-12 * before[j]; fill++) {
+        /* Where so much cancels, what is left is part rounding, which lies along V1 and V2 too: once more, at full length. */
+        for (int fill = 0; norm <= 1e-6 * before[j]; fill++) {
             if (fill == 8) return err_set(e, ERR_NUMERIC, "eigenvectors: no independent direction is left");
-            basis_random(s, w);
-            before[j] = basis_norm(s, w);
-            basis_project_out(s, V1, m1, w, 1);
+            if (norm <= 1e-12 * before[j]) basis_random(s, w), norm = basis_norm(s, w);
+            for (size_t i = 0; i < s->n; i++) w[i] /= norm;
+            before[j] = 1;
             basis_project_out(s, V2, m2, w, 1);
+            basis_project_out(s, V1, m1, w, 1);
             basis_project_out(s, W, j, w, 1);
             norm = basis_norm(s, w);
         }

@@ -31,8 +31,8 @@ void basis_project_out(struct basis *s, const double *V, size_t m, double *W, si
 /* Fill one vector with seeded normal numbers, different at every call. */
 void basis_random(struct basis *s, double *w);
 
-/* Make the b vectors W orthonormal among themselves and to V1 (m1) and V2 (m2). A vector with nothing left (less than 1e-12
- * of what it was) is replaced by a random one. ERR_NUMERIC on NaN. */
+/* Make the b vectors W orthonormal among themselves and to V1 (m1) and V2 (m2). One with little left (less than 1e-6 of what
+ * it was) is projected again, one with nothing left (1e-12) replaced by a random one. ERR_NUMERIC on NaN. */
 int basis_orthonormalise(struct basis *s, const double *V1, size_t m1, const double *V2, size_t m2, double *W, size_t b,
                          struct err *e);
 

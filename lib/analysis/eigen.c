@@ -105,20 +105,24 @@ static void residuals(struct krylov *k, double *residual) {
     for (size_t i = 0; i < nw; i++) residual[i] = basis_norm(&k->s, k->spare + i * n);
 }
 
-/* What a residual is measured by: the last tight eigenvalue, or where that is 0 to rounding, 1e-6 of the largest. */
+/* What counts as zero: 1e-6 of the largest eigenvalue or of |A|. */
+static double zero_level(const struct eigen_want *w, const double *theta) {
+    return 1e-6 * fmax(fabs(theta[0]), w->norm);
+}
+
+/* What a residual is measured by: the last tight eigenvalue, if that is not zero. */
 static double tight_scale(const struct eigen_want *w, const double *theta) {
-    double last = w->n_tight ? fabs(theta[w->n_tight - 1]) : 0, floor = 1e-6 * fabs(theta[0]);
-    return last > floor ? last : floor;
+    double last = w->n_tight ? fabs(theta[w->n_tight - 1]) : 0;
+    return fmax(last, zero_level(w, theta));
 }
 
 static int converged(const struct eigen_want *w, const double *theta, const double *residual, double *worst) {
-    double scale = tight_scale(w, theta);
+    double scale = tight_scale(w, theta), least = fmax(1e-2 * scale, zero_level(w, theta));
     int ok = 1;
     *worst = 0;
     for (size_t i = 0; i < w->n_all; i++) {
-        double own = fabs(theta[i]) > scale * 1e-2 ? fabs(theta[i]) : scale * 1e-2;
         if (i < w->n_tight && !(residual[i] <= *worst)) *worst = residual[i];
-        if (!(residual[i] <= (i < w->n_tight ? w->tol * scale : LOOSE * own))) ok = 0;
+        if (!(residual[i] <= (i < w->n_tight ? w->tol * scale : LOOSE * fmax(fabs(theta[i]), least)))) ok = 0;
     }
     if (scale > 0) *worst /= scale;
     return ok;

@@ -31,6 +31,7 @@ struct eigen_want {
     const double
         *lock; /* [n_lock, n] orthonormal vectors known already: pairs are sought orthogonal to them; may be NULL */
     size_t n_lock;
+    double norm; /* a bound of |A|, or 0: eigenvalues below 1e-6 of it, or of the largest found, count as zero */
 };
 
 struct eigen_report {

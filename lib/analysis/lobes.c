@@ -175,6 +175,14 @@ static int by_neighbours(const struct lobes_input *in, const struct packed *p, s
     return rc;
 }
 
+/* Where there is no such number, the reason takes its place, and the other statistics go on. */
+static int or_nan(int rc, struct stats_null *x, struct err *failed, struct err *e) {
+    if (rc != ERR_NUMERIC) return rc;
+    *x = (struct stats_null){.value = NAN, .null_mean = NAN, .null_std = NAN, .z = NAN};
+    *failed = *e;
+    return 0;
+}
+
 static int by_angles(const struct lobes_input *in, const struct packed *p, struct lobes_stats *out, struct err *e) {
     struct graph g;
     struct spectral s;
@@ -250,8 +258,8 @@ int lobes_statistics(const struct lobes_input *in, struct lobes_stats *out, stru
     rc = stats_ami_null(p.label, in->k, p.preferred, G, p.n, P, in->seed, S_AMI, &out->ami_preferred, e);
     if (!rc) rc = stats_ari_null(p.label, in->k, p.preferred, G, p.n, P, in->seed, S_ARI, &out->ari_preferred, e);
     if (!rc) rc = by_neighbours(in, &p, out, e);
-    if (!rc && in->angular) rc = by_angles(in, &p, out, e);
-    if (!rc && in->draws) rc = by_direction(in, &p, out, e);
+    if (!rc && in->angular) rc = or_nan(by_angles(in, &p, out, e), &out->ami_angular, &out->angular_failed, e);
+    if (!rc && in->draws) rc = or_nan(by_direction(in, &p, out, e), &out->direction, &out->direction_failed, e);
     packed_free(&p);
     return rc;
 }

@@ -52,6 +52,7 @@ struct lobes_stats {
     bool directed;     /* direction was computed: it was asked for, and both parts hold two lobes */
     size_t neighbours; /* of purity10: 10, or fewer with few features */
     bool angular;      /* ami_angular was computed */
+    struct err angular_failed, direction_failed; /* or why it has no value (then NaN): a code other than 0 */
 };
 
 struct lobes_input {
@@ -66,7 +67,8 @@ struct lobes_input {
     size_t draws; /* of direction's null; 0 leaves it out */
 };
 
-/* Errors: ERR_NUMERIC for a decoder row of a labelled feature that is zero, NaN or Inf; ERR_RANGE with fewer than 2 labelled
+/* What cannot be computed on these features (clusters by angle, the regression) is NaN, with the reason; the rest stands.
+ * Errors: ERR_NUMERIC for a decoder row of a labelled feature that is zero, NaN or Inf; ERR_RANGE with fewer than 2 labelled
  * features; ERR_MEMORY. Threads: its own; same bytes for any number of them. */
 int lobes_statistics(const struct lobes_input *in, struct lobes_stats *out, struct err *e);
 

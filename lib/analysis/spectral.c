@@ -52,7 +52,7 @@ static int embed(struct graph *g, struct spectral *s, uint64_t seed, double tol,
     int rc = trivial_pair(g, s, e);
     if (!rc && nv > 1) {
         const struct eigen_op op = {n, graph_apply, g};
-        const struct eigen_want want = {nv - 1, s->k - 1, tol, seed, s->vector, 1};
+        const struct eigen_want want = {nv - 1, s->k - 1, tol, seed, s->vector, 1, 1};
         rc = eigen_leading(&op, &want, s->value + 1, s->vector + n, s->residual + 1, &report, e);
     }
     for (size_t i = 0; !rc && i < n; i++)

@@ -121,6 +121,10 @@ static int add_test(const struct lobes *l, const char *key, const json_t *t, jso
     json_object_set_new(o, key, copy);
     for (size_t i = 0; i < sizeof named / sizeof *named; i++)
         if (!strcmp(named[i][0], key)) {
+            if (!isfinite(value)) {
+                chart_panel_note(p, "%s: not computed", named[i][1]);
+                continue;
+            }
             char above[48] = ""; /* without spread among the shuffled there is no z */
             char x[16], chance[16], deviations[16];
             print_number(value, 3, x), print_number(mean, 3, chance), print_number(z, fabs(z) < 100, deviations);

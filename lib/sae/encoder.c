@@ -6,6 +6,7 @@
 enum { ACTIVE_PER_ROW = 128 };
 
 static int room(struct encoder *n, size_t cap, struct err *e) {
+    active_drop(&n->active);
     arena_free(&n->entries);
     int rc = arena_init_in(&n->entries, n->k->memory, active_need(n->batch, cap), "encoder: active entries", e);
     if (!rc) active_take(&n->active, n->batch, cap, &n->entries);
@@ -29,6 +30,7 @@ int encoder_open(struct encoder *n, const struct sae *sae, const char *backend, 
 
 void encoder_close(struct encoder *n) {
     sae_free(&n->sae);
+    active_drop(&n->active);
     arena_free(&n->memory);
     arena_free(&n->entries);
     *n = (struct encoder){0};

@@ -104,6 +104,7 @@ int trainer_init(struct trainer *tr, const struct step_config *c, const struct s
 }
 
 void trainer_free(struct trainer *tr) {
+    active_drop(&tr->active);
     arena_free(&tr->state);
     arena_free(&tr->scratch);
     arena_free(&tr->dense);
@@ -190,14 +191,13 @@ int trainer_step(struct trainer *tr, const void *x, const void *next, double lr,
     const struct step_config *c = &tr->c;
     const struct sae_rule rule = {c->arch == SAE_JUMPRELU, c->epsilon, (float)lambda};
     const double t = (double)(tr->t + 1);
-    const struct adam o = {.lr = (float)lr,
-                           .eps = (float)c->adam_eps,
+    const double root = sqrt(1 - pow(c->beta2, t));
+    const struct adam o = {.rate = (float)(lr * root / (1 - pow(c->beta1, t))),
+                           .guard = (float)(c->adam_eps * root),
                            .beta1 = (float)c->beta1,
                            .beta2 = (float)c->beta2,
                            .rest1 = (float)(1 - c->beta1),
-                           .rest2 = (float)(1 - c->beta2),
-                           .correct1 = (float)(1 - pow(c->beta1, t)),
-                           .correct2 = (float)(1 - pow(c->beta2, t))};
+                           .rest2 = (float)(1 - c->beta2)};
     const struct sae_kernels *k = tr->k;
     struct batch_totals sum;
     if (tr->ahead != x) send(tr, x);

@@ -1,6 +1,6 @@
-/* bench_step.c - one SAE training step, its parts, and the sparse path against the dense one by activity; beside this machine's sgemm.
- * Prints: operation, size, ms (median), GFLOP/s or GB/s, share of the measured peak. The PyTorch yardstick for the same step is
- * tests/bench/step_torch.py. */
+/* bench_step.c - one SAE training step at the papers' small batches, then the sparse path against the dense one by activity; beside this
+ * machine's sgemm. Prints: operation, size, ms (median and, of small batches, the fastest), rows/s or GFLOP/s. The PyTorch yardstick
+ * for the same steps is tests/bench/step_torch.py. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "lib/base/rng.h"
 #include "lib/sae/step.h"
 
-enum { D = 256, F = 4096, B = 4096, RUNS = 9 };
+enum { D = 256, F = 4096, B = 4096, RUNS = 9, SMALL_RUNS = 60 };
 
 static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
@@ -62,13 +62,9 @@ static void row(const char *op, const char *size, double ms, double gflop, doubl
     puts("");
 }
 
-/* Time steps with thresholds set so that about `l0` features are active; lr 0 keeps it there. */
-static double time_step(double l0, double share, double *got_l0, double *entries, const float *x) {
-    struct err e;
-    struct sae_kernels k = *sae_kernels_get("cpu");
-    k.sparse_share = share;
-    /* pre ~ N(0, 1/16): the quantile of the wanted activity, by bisection on erfc */
-    double lo = -4, hi = 6, p = l0 / F;
+/* The threshold above which a share p of N(0, 1/d) lies, by bisection on erfc. */
+static double threshold(double p, double d) {
+    double lo = -4, hi = 6;
     for (int i = 0; i < 60; i++) {
         double m = 0.5 * (lo + hi);
         if (0.5 * erfc(m / sqrt(2)) > p)
@@ -76,6 +72,54 @@ static double time_step(double l0, double share, double *got_l0, double *entries
         else
             hi = m;
     }
+    return lo / sqrt(d);
+}
+
+/* Steps that change the weights, a little; four batches by turns. */
+static void small_batch(enum sae_arch arch, size_t d, size_t f, size_t b, double l0) {
+    enum { BATCHES = 4 };
+    struct err e;
+    struct sae_kernels k = *sae_kernels_get("cpu");
+    k.sparse_share = 1;
+    struct step_config c = {.arch = arch,
+                            .D = d,
+                            .F = f,
+                            .B = b,
+                            .epsilon = 0.02f,
+                            .beta2 = 0.999,
+                            .adam_eps = 1e-8,
+                            .seed = 3,
+                            .theta_init = (float)threshold(l0 / (double)f, (double)d)};
+    struct trainer tr;
+    if (trainer_init(&tr, &c, &k, &e)) {
+        fprintf(stderr, "%s\n", e.text);
+        exit(1);
+    }
+    float *x = normals(8, BATCHES * b * d, 1 / sqrt((double)d));
+    for (size_t i = 0; arch == SAE_RELU && i < f; i++) tr.p.b_enc[i] = -c.theta_init;
+    double ms[SMALL_RUNS];
+    struct step_report r = {0};
+    tr.last_entries = 0;
+    for (int i = -4; i < SMALL_RUNS; i++) {
+        double t = clock_s();
+        if (trainer_step(&tr, x + (size_t)(i + 4) % BATCHES * b * d, NULL, 1e-6, 1e-3, &r, &e)) exit(1);
+        if (i >= 0) ms[i] = 1e3 * (clock_s() - t);
+    }
+    char op[64], size[64];
+    double mid = median(ms, SMALL_RUNS);
+    snprintf(op, sizeof op, "step %s, L0 %.0f", arch == SAE_RELU ? "ReLU" : "JumpReLU", r.l0);
+    snprintf(size, sizeof size, "D %zu F %zu B %zu", d, f, b);
+    printf("%-28s %-26s %9.2f %9.0f rows/s (fastest %.2f ms, %.0f rows/s)\n", op, size, mid, 1e3 * (double)b / mid,
+           ms[0], 1e3 * (double)b / ms[0]);
+    trainer_free(&tr);
+    free(x);
+}
+
+/* Time steps with thresholds set so that about `l0` features are active; lr 0 keeps it there. */
+static double time_step(double l0, double share, double *got_l0, double *entries, const float *x) {
+    struct err e;
+    struct sae_kernels k = *sae_kernels_get("cpu");
+    k.sparse_share = share;
     struct step_config c = {.arch = SAE_JUMPRELU,
                             .D = D,
                             .F = F,
@@ -84,7 +128,7 @@ static double time_step(double l0, double share, double *got_l0, double *entries
                             .beta2 = 0.999,
                             .adam_eps = 1e-8,
                             .seed = 3,
-                            .theta_init = (float)(lo / 16)};
+                            .theta_init = (float)threshold(l0 / F, D)};
     struct trainer tr;
     if (trainer_init(&tr, &c, &k, &e)) {
         fprintf(stderr, "%s\n", e.text);
@@ -104,11 +148,15 @@ static double time_step(double l0, double share, double *got_l0, double *entries
 }
 
 int main(void) {
+    setvbuf(stdout, NULL, _IOLBF, 0);
     double peak_f = sgemm_peak(), peak_b = copy_peak(), l0, n;
     float *x = normals(7, (size_t)B * D, 1.0 / 16);
     char size[64];
     printf("machine: sgemm %.0f GFLOP/s, read and write %.1f GB/s\n", peak_f, peak_b);
     printf("%-28s %-26s %9s %9s %19s\n", "operation", "size", "ms", "rate", "share of peak");
+    small_batch(SAE_JUMPRELU, 256, 4096, 256, 60);
+    small_batch(SAE_JUMPRELU, 256, 4096, 512, 60);
+    small_batch(SAE_RELU, 1024, 8192, 640, 60);
     snprintf(size, sizeof size, "D %d F %d B %d", D, F, B);
     double gemm = 2e-9 * B * (double)D * F;
     const double at[] = {16, 50, 100, 200, 400, 800, 1600};

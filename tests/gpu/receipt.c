@@ -407,7 +407,7 @@ static void times(const struct shape *s, double goal_ms) {
     CHECK(x);
     memcpy(x, y, s->B * s->D * sizeof *x);
     struct part p = {.tr = tr, .x = x, .rule = {true, (float)s->epsilon, 1e-3f}};
-    p.adam = (struct adam){.eps = 1e-8f, .beta2 = 0.999f, .rest1 = 1, .rest2 = 0.001f, .correct1 = 1, .correct2 = 0.5f};
+    p.adam = (struct adam){.guard = 1e-8f, .beta2 = 0.999f, .rest1 = 1, .rest2 = 0.001f};
     struct step_report r = step(tr, x, NULL, 0);
     double whole = part_ms(&p, SPARSE_STEP), n = (double)tr->active.n;
     timed("step, sparse, batch sent while computing", size, whole, goal_ms, "L0 %.0f, %.0f rows/s", r.l0,
