@@ -1,5 +1,5 @@
-/* fuzz_receipt.c - any bytes as a receipt: refused with a message, or its text reads back as the same receipt and its lineage can be
- * told. */
+/* fuzz_receipt.c - any bytes as a receipt, with and without a sum that fits: refused with a message, or its text reads back as the
+ * same receipt and its lineage can be told. */
 #define _GNU_SOURCE /* memfd_create */
 #include <stdint.h>
 #include <stdio.h>
@@ -23,17 +23,17 @@ static void put(const void *bytes, size_t n) {
     if (fd < 0 || ftruncate(fd, 0) || pwrite(fd, bytes, n, 0) != (ssize_t)n) abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+static void try(const void *bytes, size_t n) {
     struct receipt r, back;
     struct err e = {0};
-    char *lineage, *text, *again;
-    put(data, n);
+    char *lineage, *text, *again, bad[PATH_MAX];
+    put(bytes, n);
     int rc = receipt_read(path, &r, &e);
     CHECK(rc <= 0);
     if (rc) {
         CHECK(e.code == rc && *e.text && !r.stage && !r.n_in && !r.n_arg);
         receipt_free(&r);
-        return 0;
+        return;
     }
     CHECK(r.stage && r.program && strlen(r.key) == HASH_HEX - 1 && strlen(r.out) == HASH_HEX - 1);
     for (size_t i = 0; i < r.n_in; i++) CHECK(strlen(r.in[i].hash) == HASH_HEX - 1 && r.in[i].path);
@@ -43,12 +43,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     CHECK(!receipt_read(path, &back, &e) && back.n_in == r.n_in && back.n_arg == r.n_arg);
     again = receipt_text(&back);
     CHECK(!strcmp(text, again));
-    rc = receipt_lineage(&r, &lineage, &e);
+    rc = receipt_lineage(&r, &lineage, bad, &e);
     CHECK(rc ? e.code == rc && *e.text : lineage != NULL);
     receipt_free(&r);
     receipt_free(&back);
     free(lineage);
     free(text);
     free(again);
+}
+
+/* As it is; and under a sum that fits, so that what is behind the sum is reached. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+    char *summed = malloc(n + HASH_HEX + 8), sum[HASH_HEX];
+    if (!summed) abort();
+    try(data, n);
+    if (n) memcpy(summed, data, n);
+    hash_bytes(data, n, sum);
+    int m = sprintf(summed + n, "sum %s\n", sum);
+    try(summed, n + (size_t)m);
+    free(summed);
     return 0;
 }
