@@ -120,9 +120,9 @@ ok "latentwalk, killed and restarted: the same bytes each time it gets through" 
 ok 'gc sweeps what the kills left' swept
 front() { # what copies were killed left is swept, and not what another is writing
     f=$T/figures/tiny/index.html
-    sleep 60 &
+    sh -c 'sleep 60; :' "$f" &
     sleeper=$!
-    echo half >"$f.saemill-4194305" && echo half >"$f.saemill-$sleeper" # the first is above any process's number
+    echo half >"$f.saemill-$$" && echo half >"$f.saemill-$sleeper" # the first number is of a process, but not of one that copies
     sh mk/sweep.sh "$T/figures/tiny"
     kill $sleeper
     [ "$(ls "$f".*)" = "$f.saemill-$sleeper" ] && rm "$f.saemill-$sleeper" || { ls "$f"*; return 1; }
