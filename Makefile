@@ -9,6 +9,8 @@ MAKEFLAGS += -rR -L --no-print-directory
 export LC_ALL := C
 # Our own threads call OpenBLAS; those it would start by itself have nothing to do, and ask for 128 MB each.
 export OPENBLAS_NUM_THREADS := 1
+# OpenMP's threads wait asleep, not spinning: 4 % slower on an idle machine, five times as fast beside another program on the cores.
+export GOMP_SPINCOUNT := 1000
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
