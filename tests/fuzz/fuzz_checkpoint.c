@@ -18,7 +18,7 @@ enum { D = 3, F = 4, B = 2, STEPS = 5, MOST = 1 << 16 };
 
 static struct trainer tr;
 static struct curve curve;
-static char folder[64], path[96], target[40], *start, valid[MOST], bytes[MOST];
+static char folder[64], path[96], aside[96], target[40], *start, valid[MOST], bytes[MOST];
 static size_t n_valid;
 static int fd;
 
@@ -48,6 +48,7 @@ static void prepare(void) {
                                   .theta_init = 0.1f};
     snprintf(folder, sizeof folder, "build/tmp/fuzz_checkpoint.%ld", (long)getpid());
     snprintf(path, sizeof path, "%s/state.safetensors", folder);
+    snprintf(aside, sizeof aside, "%s/damaged.safetensors", folder);
     if (trainer_init(&tr, &c, sae_kernels_get("ref"), &e) || curve_init(&curve, STEPS, &e) || step(&e) || step(&e))
         abort();
     if (checkpoint_write(&tr, &curve, folder, "r", &e)) abort();
@@ -64,7 +65,8 @@ static int read_state(size_t n, struct err said[3]) {
     memcpy(tr.state.base, start, tr.state.used_bytes);
     tr.t = 2, tr.last_entries = 1;
     if (ftruncate(fd, 0) || pwrite(fd, bytes, n, 0) != (ssize_t)n) abort();
-    if (access(path, F_OK) && symlink(target, path)) abort(); /* what is damaged may have been put aside */
+    unlink(aside); /* what was damaged has been put there */
+    if (access(path, F_OK) && symlink(target, path)) abort();
     said[0] = (struct err){0};
     int rc = checkpoint_read(&tr, &curve, folder, "r", said, said + 2);
     if (rc < 0) said[0] = said[2];
@@ -93,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     int rc = read_state(size, said);
     if (rc < 0 && seal(size, said[0].text)) rc = read_state(size, said);
     if (rc < 0) {
-        CHECK(said[0].code == rc && *said[0].text && !strchr(said[0].text, '\n'));
+        CHECK(said[0].code == rc && *said[0].text);
         return 0;
     }
     CHECK(rc == 1 && tr.t >= 0 && tr.t <= STEPS);

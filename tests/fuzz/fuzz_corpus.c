@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         for (size_t i = 0; i < d.n_bytes; i += 1 + d.n_bytes / 4096) sum = (uint8_t)(sum + (uint8_t)d.text[i]);
         sum = (uint8_t)(sum + strlen(d.id));
     }
-    CHECK(rc == 0 || (e.code == rc && *e.text && !strchr(e.text, '\n')));
+    CHECK(rc == 0 || (e.code == rc && *e.text));
     if (!rc) CHECK(corpus_next(c, &d, &e) == 0);
     corpus_close(c);
     return 0;

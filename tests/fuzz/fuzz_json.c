@@ -58,7 +58,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     CHECK(rc <= 0);
     if (rc) {
         CHECK(!o && e.code == rc && *e.text);
-        for (const char *c = e.text; *c; c++) CHECK((unsigned char)*c >= ' ');
         return 0;
     }
     json_object_foreach(o, key, v) { ask(o, key); }
