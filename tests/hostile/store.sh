@@ -81,7 +81,7 @@ every_artifact() {
     find "$T/results/tiny" -type l | sort >"$T/links"
     while read -r l; do
         file=$l
-        [ ! -d "$l" ] || file=$(find -L "$l" -type f | sort | head -1)
+        [ ! -d "$l" ] || file=$(find -L "$l" -type f ! -name ".*" | sort | head -1) # the marker is not of the content
         random "$(wc -c <"$file")"
         unseen "$file" "$r" "$l" || { echo "$file: bit 4 of byte $r"; return 1; }
     done <"$T/links"
