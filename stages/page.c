@@ -23,10 +23,10 @@ static const char purpose[] = "figures, captions, claims and lineage as one HTML
 
 struct args {
     struct opt_list figures;
-    const char *claims, *captions, *title, *scale, *from, *out;
+    const char *claims, *captions, *convergence, *reported, *title, *scale, *from, *out;
 };
 
-enum { N_OPTIONS = 7 };
+enum { N_OPTIONS = 9 };
 
 static void table(struct args *a, struct opt t[N_OPTIONS]) {
     const struct opt o[N_OPTIONS] = {
@@ -39,6 +39,16 @@ static void table(struct args *a, struct opt t[N_OPTIONS]) {
          .dst = &a->claims,
          .help = "claims.tsv: id, figure, section, claim, check, condition"},
         {.name = "captions", .type = OPT_INPUT, .dst = &a->captions, .help = "captions.tsv: figure, title, caption"},
+        {.name = "convergence",
+         .type = OPT_INPUT,
+         .dst = &a->convergence,
+         .preset = "",
+         .help = "converge JSON: the claims' values against training, and which of them still move"},
+        {.name = "reported",
+         .type = OPT_INPUT,
+         .dst = &a->reported,
+         .preset = "",
+         .help = "reported.tsv, the paper's own numbers: figure, what, reported, path, source"},
         {.name = "title",
          .type = OPT_TEXT,
          .dst = &a->title,
@@ -106,6 +116,15 @@ static int figures_read(const struct args *a, struct report *r, struct err *e) {
     return 0;
 }
 
+/* What may be absent: the values against training (doc outlives r), and the paper's own numbers. */
+static int extras_read(const struct args *a, struct report *r, json_t **doc, struct err *e) {
+    int rc = 0;
+    if (a->convergence) rc = jsonfile_read(a->convergence, doc, e);
+    if (!rc && a->convergence) rc = converge_read(*doc, a->convergence, &r->training, e);
+    if (!rc && a->reported) rc = tsv_read(a->reported, "figure what reported path source", &r->reported, e);
+    return rc;
+}
+
 static int page_write(const struct args *a, const struct report *r, struct err *e) {
     char *text = NULL;
     size_t n = 0;
@@ -125,12 +144,16 @@ static void run_free(struct report *r) {
     free(r->verdict);
     tsv_free(&r->claims);
     tsv_free(&r->captions);
+    tsv_free(&r->reported);
+    converge_free(&r->training);
 }
 
 int main(int argc, char **argv) {
     struct args a = {0};
     struct opt t[N_OPTIONS];
     struct report r = {0};
+    json_t *training = NULL;
+    char moving[64] = "";
     struct err e = {0};
 
     table(&a, t);
@@ -141,15 +164,20 @@ int main(int argc, char **argv) {
     rc = figures_read(&a, &r, &e);
     if (!rc) rc = tsv_read(a.claims, "id figure section claim check condition", &r.claims, &e);
     if (!rc) rc = tsv_read(a.captions, "figure title caption", &r.captions, &e);
+    if (!rc) rc = extras_read(&a, &r, &training, &e);
 
     if (!rc) rc = report_judge(&r, a.claims, a.captions, &e);
+    if (!rc && a.convergence) rc = report_training(&r, a.convergence, &e);
+    if (!rc) rc = report_reported(&r, a.reported, &e);
 
     if (!rc) rc = page_write(&a, &r, &e);
+    if (a.convergence) snprintf(moving, sizeof moving, ", %zu still moving", r.count[CLAIM_MOVING]);
     if (!rc)
-        stage_done(prog, "%s: %zu figures, %zu claims: %zu hold, %zu in part, %zu do not, %zu not measured", a.out,
+        stage_done(prog, "%s: %zu figures, %zu claims: %zu hold, %zu in part, %zu do not%s, %zu not measured", a.out,
                    r.n_figures, r.claims.n_rows, r.count[CLAIM_HOLDS], r.count[CLAIM_PARTLY], r.count[CLAIM_FAILS],
-                   r.count[CLAIM_NOT_MEASURED]);
+                   moving, r.count[CLAIM_NOT_MEASURED]);
     run_free(&r);
+    json_decref(training);
     opt_free(t, N_OPTIONS);
     return rc ? stage_fail(prog, &e) : STAGE_OK;
 }

@@ -38,7 +38,7 @@ static void table(struct args *a, struct opt t[N_OPTIONS]) {
          .type = OPT_TEXT,
          .dst = &k->kind,
          .choices = "curves|lobes-scatter|sweep|frequency|histogram|eigen|plane|space|agreement|sentences|prompts|"
-                    "ranking|ablation|walk|effect",
+                    "ranking|ablation|walk|effect|convergence",
          .help = "what to draw"},
         {.name = "in",
          .type = OPT_INPUTS,
@@ -46,12 +46,13 @@ static void table(struct args *a, struct opt t[N_OPTIONS]) {
          .preset = "",
          .help = "curves: train folders; sweep, frequency: evaluate JSON; histogram: lobes JSON; eigen: cluster JSON; "
                  "plane, space, agreement: neighbours JSON; sentences, prompts, ranking: specificity JSON; ablation: "
-                 "ablate JSON; walk: walk JSON; effect: effect JSON"},
+                 "ablate JSON; walk: walk JSON; effect: effect JSON; convergence: converge JSON"},
         {.name = "map",
          .type = OPT_INPUTS,
          .dst = &k->map,
          .preset = "",
-         .help = "lobes-scatter: tsne or umap JSON, one for all panels or one a panel"},
+         .help = "lobes-scatter: tsne or umap JSON, one for all panels or one a panel; none: the numbers without a "
+                 "picture"},
         {.name = "lobes",
          .type = OPT_INPUTS,
          .dst = &k->lobes,

@@ -359,6 +359,7 @@ static void curves_name_the_penalty(void **state) {
     json_t *train = json_load_file(FIX "train_L0R/train.json", 0, NULL);
     json_t *curve = json_load_file(FIX "train_L0R/curve.json", 0, NULL);
     json_object_set_new(train, "arch", json_string("relu"));
+    json_object_set_new(train, "unturned_share", json_real(0.125));
     mkdir("build/tmp", 0777), mkdir(in[0], 0777);
     assert_int_equal(json_dump_file(train, "build/tmp/test_chart_relu/train.json", 0), 0);
     assert_int_equal(json_dump_file(curve, "build/tmp/test_chart_relu/curve.json", 0), 0);
@@ -367,6 +368,9 @@ static void curves_name_the_penalty(void **state) {
         a.in = (struct opt_list){in, n};
         assert_int_equal(build(&a, &c, &e), 0);
         assert_string_equal(c.panel[1].y.label, n == 1 ? "mean λ · Σ z ‖W_dec‖ per row" : "mean penalty per row");
+        assert_true(number(&c, "series", 0, "unturned_share", NULL) == 0.125);
+        assert_true((strstr(c.note[0], "cosine above 0.5): Layer 0 12.5 %.") != NULL) ==
+                    (n == 1)); /* the other says nothing */
         chart_free(&c);
     }
 }

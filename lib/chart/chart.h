@@ -12,7 +12,7 @@
 #include "lib/base/err.h"
 #include "lib/chart/canvas.h"
 
-enum { CHART_TEXT = 192, CHART_LABEL = 96, CHART_SERIES = 48, CHART_NOTES = 10, CHART_PANELS = 16 };
+enum { CHART_TEXT = 192, CHART_LABEL = 96, CHART_SERIES = 48, CHART_NOTES = 10, CHART_PANELS = 48 };
 
 /* The eight colours of Okabe and Ito (2008), which people of every colour vision can tell apart; order as used here. */
 uint32_t chart_colour(size_t i);

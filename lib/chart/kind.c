@@ -99,7 +99,7 @@ int kind_build(const struct kind_args *args, struct chart *c, json_t **inputs, s
                  {"agreement", kind_agreement, false}, {"sentences", kind_sentences, false},
                  {"prompts", kind_prompts, false},     {"ranking", kind_ranking, false},
                  {"ablation", kind_ablation, false},   {"walk", kind_walk, false},
-                 {"effect", kind_effect, false}};
+                 {"effect", kind_effect, false},       {"convergence", kind_convergence, false}};
     *inputs = json_object();
     if (!*inputs) return err_set(e, ERR_MEMORY, "no memory for the origin of inputs");
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

@@ -48,6 +48,7 @@ int kind_prompts(const struct kind_args *args, struct chart *c, json_t *inputs, 
 int kind_ablation(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e);
 int kind_walk(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e);
 int kind_effect(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e);
+int kind_convergence(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e);
 int kind_ranking(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e);
 
 /* The i-th of the '|'-separated labels into out[KIND_TEXT], or the preset where there are none. ERR_USAGE when labels

@@ -21,6 +21,7 @@ struct curve {
     double *step, *v[PANELS]; /* reconstruction, sparsity, L0 */
     double *lambda, *dead;    /* NULL where the file has none */
     double d_in;              /* width of the activations, NaN if unknown */
+    double unturned;          /* share of features that point where they started, NaN if unknown */
 };
 
 static void curve_free(struct curve *c) {
@@ -132,6 +133,7 @@ static int statistics(json_t *list, const char *label, const struct curve *c, si
         json_object_set_new(o, "l0_final", jsonfile_number(m[2][last], 9));
         json_object_set_new(o, "l0_max_over_d_in", jsonfile_number(l0_top / c->d_in, 9));
         json_object_set_new(o, "lambda_final", jsonfile_number(c->lambda ? c->lambda[last] : NAN, 9));
+        json_object_set_new(o, "unturned_share", jsonfile_number(c->unturned, 9));
         json_object_set_new(o, "dead_final", jsonfile_number(c->dead ? c->dead[last] : NAN, 9));
         json_array_append_new(list, o);
     }
@@ -168,6 +170,7 @@ static int add_folder(const struct kind_args *args, size_t i, struct chart *c, j
     int rc = join(path, args->in.item[i], "train.json", e);
     if (!rc) rc = jsonfile_read(path, &train, e);
     if (!rc) rc = jsonfile_real_or(train, path, "d_in", NAN, &v.d_in, e);
+    if (!rc) rc = jsonfile_real_or(train, path, "unturned_share", NAN, &v.unturned, e);
     if (!rc) kind_site_name(json_string_value(json_object_get(train, "site")), i, preset);
     if (!rc) rc = kind_label(args, i, args->in.n, preset, label, e);
     if (!rc) rc = kind_origin(inputs, "in", label, train, e);
@@ -198,6 +201,20 @@ static int add_target(struct chart_panel *p, double target, struct err *e) {
     return 0;
 }
 
+/* Explained variance does not tell whether rare features have learned anything; this does. */
+static void note_unturned(struct chart *c) {
+    char text[CHART_TEXT] = "";
+    size_t i, n = 0;
+    json_t *s;
+    json_array_foreach(json_object_get(c->statistics, "series"), i, s) {
+        const json_t *share = json_object_get(s, "unturned_share");
+        if (!json_is_number(share) || n >= sizeof text) return;
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s %.3g %%", i ? ", " : "",
+                              json_string_value(json_object_get(s, "label")), 100 * json_number_value(share));
+    }
+    if (n) chart_note(c, "Features that still point where they started (cosine above 0.5): %.150s.", text);
+}
+
 int kind_curves(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const title[PANELS] = {"Reconstruction loss", "Sparsity loss", "Active features"};
     static const char *const label[PANELS] = {"mean ‖x − x̂‖² per row", "", "mean L0 per row"};
@@ -222,6 +239,7 @@ int kind_curves(const struct kind_args *args, struct chart *c, json_t *inputs, s
         json_number_value(json_object_get(s, "l0_final")) <= args->target_l0;
     json_object_set_new(c->statistics, "n_series", json_integer((json_int_t)args->in.n));
     json_object_set_new(c->statistics, "n_l0_reached", json_integer((json_int_t)below));
+    note_unturned(c);
     chart_note(c, "Rows are scaled to mean ‖x‖² = 1.%s", window > 1 ? "" : " Every step is drawn.");
     if (window > 1) chart_note(c, "Faint: every step. Strong: running mean over %.0f steps.", window);
     return 0;

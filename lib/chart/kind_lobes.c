@@ -262,7 +262,7 @@ static int fill_panel(const struct kind_args *args, struct chart_panel *p, const
                      cluster_path, l->n_features, l->path, json_array_size(label));
     if (rc) return rc;
     size_t *class = calloc(t->n ? t->n : 1, sizeof *class);
-    if (!class) return err_set(e, ERR_MEMORY, "%s: no memory for %zu points", map_path, t->n);
+    if (!class) return err_set(e, ERR_MEMORY, "%s: no memory for %zu points", map_path ? map_path : "map", t->n);
     for (size_t i = 0; !rc && i < t->n; i++) rc = class_of(l, cluster_path, label, map_path, t, i, &class[i], e);
     if (!rc) rc = add_classes(args, p, l, t, class, o, e);
     free(class);
@@ -292,14 +292,15 @@ static void add_map_note(struct chart_panel *p, const struct points *t, size_t o
 }
 
 static int scatter_panel(const struct kind_args *args, size_t i, struct chart *c, json_t *inputs, struct err *e) {
-    const char *map_path = args->map.item[args->map.n == 1 ? 0 : i], *cluster_path = args->cluster.item[i];
+    const char *map_path = !args->map.n ? NULL : args->map.item[args->map.n == 1 ? 0 : i],
+               *cluster_path = args->cluster.item[i];
     struct lobes l = {0};
-    struct points t = {0};
+    struct points t = {.method = "no map", .kl = NAN, .trust = NAN, .perplexity = NAN, .neighbors = NAN};
     json_t *map = NULL, *cluster = NULL, *o = json_object();
     const char *affinity = NULL;
     char preset[KIND_TEXT], label[KIND_TEXT];
-    int rc = jsonfile_read(map_path, &map, e);
-    if (!rc) rc = points_read(map_path, map, &t, e);
+    int rc = map_path ? jsonfile_read(map_path, &map, e) : 0;
+    if (!rc && map_path) rc = points_read(map_path, map, &t, e);
     if (!rc) rc = lobes_read(args->lobes.item[i], &l, e);
     if (!rc) rc = jsonfile_read(cluster_path, &cluster, e);
     if (!rc) rc = jsonfile_text(cluster, cluster_path, "affinity", &affinity, e);
@@ -311,8 +312,8 @@ static int scatter_panel(const struct kind_args *args, size_t i, struct chart *c
         json_object_set_new(o, "affinity", json_string(affinity));
         rc = fill_panel(args, &c->panel[i], &l, map_path, &t, cluster_path, cluster, o, e);
     }
-    if (!rc && c->n_panels == 1) add_map_note(&c->panel[i], &t, l.n_features);
-    if (!rc && (i == 0 || args->map.n > 1)) rc = kind_origin(inputs, "map", label, map, e);
+    if (!rc && map_path && c->n_panels == 1) add_map_note(&c->panel[i], &t, l.n_features);
+    if (!rc && map_path && (i == 0 || args->map.n > 1)) rc = kind_origin(inputs, "map", label, map, e);
     if (!rc) rc = kind_origin(inputs, "lobes", label, l.file, e);
     if (!rc) rc = kind_origin(inputs, "cluster", label, cluster, e);
     json_array_append(json_object_get(c->statistics, "panels"), o);
@@ -332,9 +333,9 @@ int kind_lobes_scatter(const struct kind_args *args, struct chart *c, json_t *in
         "Told from direction: balanced accuracy of a linear classifier on features it was not fitted to.",
         "Chance: lobes or languages shuffled among the features; z: standard deviations above it."};
     size_t n = args->lobes.n;
-    if (!n || args->cluster.n != n || (args->map.n != 1 && args->map.n != n))
+    if (!n || args->cluster.n != n || (args->map.n > 1 && args->map.n != n))
         return err_set(e, ERR_USAGE,
-                       "plot: want as many --lobes as --cluster and one --map or as many, got %zu, %zu, %zu", n,
+                       "plot: want as many --lobes as --cluster and no --map, one, or as many, got %zu, %zu, %zu", n,
                        args->cluster.n, args->map.n);
     int rc = chart_init(c, n, n <= 3 ? n : n == 4 ? 2 : 3, e);
     if (rc) return rc;

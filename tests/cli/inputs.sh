@@ -21,6 +21,7 @@ stages() { # stages PATH - every stage with PATH as all its inputs
 ablate --sae $s --data $p --site s --feature 0 --out $T/none
 cluster --in $p --out $T/none
 collect --tokens $p --model $M --sites L0R --context 8 --out $T/none
+converge --plots $s $s --figures f --shares 1/2,1 --claims $p --out $T/none
 cooccur --sae $s --data $p --site s --out $T/none
 effect --sae $s --model $M --tokens $p --site s --context 8 --out $T/none
 evaluate --sae $s --data $p --site s --out $T/none
@@ -30,6 +31,7 @@ neighbours --sae $s --evaluate $p --feature-of $p --out $T/none
 normalise --in $p --site s --out $T/none
 page --figures $p.json --claims $p --captions $p --out $T/none
 plot --kind eigen --in $p --out $T/none
+plot --kind convergence --in $p --out $T/none
 plot --kind sweep --in $p --out $T/none
 plot --kind walk --in $p --out $T/none
 train --in $p --width 8 --steps 8 --lambda 1 --out $T/none
