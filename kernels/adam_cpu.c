@@ -57,26 +57,37 @@ SIMD_CLONES static void sub_scaled_f64(size_t D, double s, const float *restrict
     for (size_t d = 0; d < D; d++) out[d] -= s * (double)w[d];
 }
 
-/* Everything one feature's gradients change, but b_dec. g_dec is spoiled. */
-static void feature_update(size_t D, size_t f, const float *g_enc, float *g_dec, float g_b, float g_theta, int fired,
+/* Everything one feature's gradients change, but b_dec. g_enc and g_dec are spoiled. */
+static void feature_update(size_t D, size_t f, float *g_enc, float *g_dec, float g_b, float g_theta, int fired,
                            const struct adam *o, struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m,
                            double *gb_dec, uint32_t *steps_idle) {
     float *we = p->W_enc + f * D, *wd = p->W_dec + f * D;
-    if (fired || m->W_enc) {
+    const struct adam_turn turn = adam_turn(o, m->W_enc, fired, steps_idle[f]);
+    float beta2 = o->beta2;
+    if (turn.dead) {
+        for (size_t d = 0; d < D; d++) g_enc[d] -= o->pre_act * o->mean[d];
+        g_b -= o->pre_act, g_theta += o->pre_theta;
+    }
+    if (turn.enc) {
+        beta2 = adam_beta2(o, turn.idle_enc);
         sub_scaled_f64(D, (double)g_b, we, gb_dec);
-        project(D, wd, g_dec);
-        if (m->W_enc) {
+        if (m->W_enc)
             adam_row_momentum(D, o, g_enc, we, v->W_enc + f * D, m->W_enc + f * D);
-            adam_row_momentum(D, o, g_dec, wd, v->W_dec + f * D, m->W_dec + f * D);
-        } else {
-            const float beta2 = adam_beta2(o, steps_idle[f]);
+        else
             adam_row(D, o, beta2, g_enc, we, v->W_enc + f * D);
+    }
+    if (turn.dec) {
+        if (turn.idle_dec != turn.idle_enc) beta2 = adam_beta2(o, turn.idle_dec);
+        project(D, wd, g_dec);
+        if (m->W_enc)
+            adam_row_momentum(D, o, g_dec, wd, v->W_dec + f * D, m->W_dec + f * D);
+        else
             adam_row(D, o, beta2, g_dec, wd, v->W_dec + f * D);
-        }
         unit_norm(D, wd);
     }
-    adam_scalar(o, o->beta2, g_b, p->b_enc + f, m->b_enc ? m->b_enc + f : NULL, v->b_enc + f);
-    adam_scalar(o, o->beta2, g_theta, p->theta + f, m->theta ? m->theta + f : NULL, v->theta + f);
+    if (!o->lazy || turn.enc) adam_scalar(o, o->beta2, g_b, p->b_enc + f, m->b_enc ? m->b_enc + f : NULL, v->b_enc + f);
+    if (!o->lazy || g_theta != 0)
+        adam_scalar(o, o->beta2, g_theta, p->theta + f, m->theta ? m->theta + f : NULL, v->theta + f);
     steps_idle[f] = fired ? 0 : steps_idle[f] + 1;
 }
 

@@ -75,18 +75,42 @@ __device__ static inline void gather(const struct adam_args *a, float *enc, floa
     __syncthreads(); /* columns are others' from here on */
 }
 
+/* The penalty's part of the gradients of b_enc and theta; launched only where there is one. */
+__global__ static void penalise(size_t F, const struct adam o, const uint32_t *fired, const uint32_t *steps_idle,
+                                float *g_b, float *g_theta) {
+    EACH(f, F) {
+        if (!adam_turn(&o, false, fired[f], steps_idle[f]).dead) continue;
+        g_b[f] -= o.pre_act, g_theta[f] += o.pre_theta;
+    }
+}
+
+/* W_enc's row, and of W_dec's nothing: that of a dead feature. */
+__device__ static inline void update_dead(const struct adam_args *a, const struct adam_turn *turn) {
+    const size_t f = blockIdx.x, D = a->D;
+    const float beta2 = adam_beta2(&a->o, turn->idle_enc);
+    for (size_t d = threadIdx.x; d < D; d += blockDim.x) {
+        const size_t i = f * D + d;
+        adam_scalar(&a->o, beta2, -a->o.pre_act * a->o.mean[d], a->p.W_enc + i, a->m.W_enc ? a->m.W_enc + i : NULL,
+                    a->v.W_enc + i);
+        if (a->half_enc) cuda_store(a->half_enc, i, a->p.W_enc[i], 1);
+    }
+}
+
 /* enc, dec [D] hold the gradients; each thread reads and writes its own columns only. */
-__device__ static inline void update(const struct adam_args *a, const float *enc, float *dec, double *room) {
+__device__ static inline void update(const struct adam_args *a, const struct adam_turn *turn, const float *enc,
+                                     float *dec, double *room) {
     const size_t f = blockIdx.x, D = a->D;
     float *we = a->p.W_enc + f * D, *wd = a->p.W_dec + f * D, *ve = a->v.W_enc + f * D, *vd = a->v.W_dec + f * D;
     float *me = a->m.W_enc ? a->m.W_enc + f * D : NULL, *md = a->m.W_dec ? a->m.W_dec + f * D : NULL;
-    const float beta2 = me ? a->o.beta2 : adam_beta2(&a->o, a->steps_idle[f]);
+    const float beta2 = adam_beta2(&a->o, turn->idle_dec),
+                beta2_enc = turn->idle_enc == turn->idle_dec ? beta2 : adam_beta2(&a->o, turn->idle_enc);
     double along = 0, norm2 = 0;
     for (size_t d = threadIdx.x; d < D; d += blockDim.x) along += (double)dec[d] * (double)wd[d];
     along = cuda_block_sum(along, room);
     for (size_t d = threadIdx.x; d < D; d += blockDim.x) {
         float w = wd[d], first = me ? me[d] : 0, second = ve[d], e = we[d];
-        adam_scalar(&a->o, beta2, enc[d], &e, me ? &first : NULL, &second);
+        const float g = turn->dead ? enc[d] - a->o.pre_act * a->o.mean[d] : enc[d];
+        adam_scalar(&a->o, beta2_enc, g, &e, me ? &first : NULL, &second);
         we[d] = e, ve[d] = second;
         if (a->half_enc) cuda_store(a->half_enc, f * D + d, e, 1);
         if (me) me[d] = first;
@@ -104,54 +128,70 @@ __device__ static inline void update(const struct adam_args *a, const float *enc
     }
 }
 
-/* A block whose feature's rows stay: one that was silent, where there is no first moment. */
-__device__ static inline int rests(const struct adam_args *a) { return !a->m.W_enc && !a->fired[blockIdx.x]; }
+__device__ static inline struct adam_turn turn_of(const struct adam_args *a) {
+    return adam_turn(&a->o, a->m.W_enc, a->fired[blockIdx.x], a->steps_idle[blockIdx.x]);
+}
 
-__device__ static inline void update_scalars(const struct adam_args *a) {
+__device__ static inline void update_scalars(const struct adam_args *a, const struct adam_turn *turn) {
     const size_t f = blockIdx.x;
+    if (a->o.pre_act > 0) __syncthreads(); /* steps_idle has been read: then it decides which way a block goes */
     if (threadIdx.x) return;
-    adam_scalar(&a->o, a->o.beta2, a->g_b[f], a->p.b_enc + f, a->m.b_enc ? a->m.b_enc + f : NULL, a->v.b_enc + f);
-    adam_scalar(&a->o, a->o.beta2, a->g_theta[f], a->p.theta + f, a->m.theta ? a->m.theta + f : NULL, a->v.theta + f);
+    if (!a->o.lazy || turn->enc)
+        adam_scalar(&a->o, a->o.beta2, a->g_b[f], a->p.b_enc + f, a->m.b_enc ? a->m.b_enc + f : NULL, a->v.b_enc + f);
+    if (!a->o.lazy || a->g_theta[f] != 0)
+        adam_scalar(&a->o, a->o.beta2, a->g_theta[f], a->p.theta + f, a->m.theta ? a->m.theta + f : NULL,
+                    a->v.theta + f);
     a->steps_idle[f] = a->fired[f] ? 0 : a->steps_idle[f] + 1;
 }
 
 __global__ static void update_f32(const struct adam_args a) {
     __shared__ double room[32];
     SHARED_DYNAMIC(float, enc);
-    if (!rests(&a)) {
+    const struct adam_turn turn = turn_of(&a);
+    if (turn.dec) {
         gather(&a, enc, enc + padded(a.D), 0);
-        update(&a, enc, enc + padded(a.D), room);
-    }
-    update_scalars(&a);
+        update(&a, &turn, enc, enc + padded(a.D), room);
+    } else if (turn.enc)
+        update_dead(&a, &turn);
+    update_scalars(&a, &turn);
 }
 
 __global__ static void update_bf16(const struct adam_args a) {
     __shared__ double room[32];
     SHARED_DYNAMIC(float, enc);
-    if (!rests(&a)) {
+    const struct adam_turn turn = turn_of(&a);
+    if (turn.dec) {
         gather(&a, enc, enc + padded(a.D), 1);
-        update(&a, enc, enc + padded(a.D), room);
-    }
-    update_scalars(&a);
+        update(&a, &turn, enc, enc + padded(a.D), room);
+    } else if (turn.enc)
+        update_dead(&a, &turn);
+    update_scalars(&a, &turn);
 }
 
 __global__ static void update_dense(const struct adam_args a) {
     __shared__ double room[32];
     SHARED_DYNAMIC(float, enc);
+    const struct adam_turn turn = turn_of(&a);
     float *dec = enc + padded(a.D);
-    for (size_t d = threadIdx.x; d < a.D && !rests(&a); d += blockDim.x) {
+    for (size_t d = threadIdx.x; d < a.D && turn.dec; d += blockDim.x) {
         enc[d] = a.g.W_enc[blockIdx.x * a.D + d];
         dec[d] = a.g.W_dec[blockIdx.x * a.D + d];
     }
-    if (!rests(&a)) update(&a, enc, dec, room);
-    update_scalars(&a);
+    if (turn.dec)
+        update(&a, &turn, enc, dec, room);
+    else if (turn.enc)
+        update_dead(&a, &turn);
+    update_scalars(&a, &turn);
 }
 
-/* gb_dec := - sum_f g_b[f] W_enc[f], before W_enc changes. */
-static void bias(size_t D, size_t F, const float *g_b, const float *W_enc, double *gb_dec) {
+/* The penalty; gb_dec := - sum_f g_b[f] W_enc[f], before W_enc changes. */
+static void bias(size_t D, size_t F, const struct adam *o, const uint32_t *fired, const uint32_t *steps_idle,
+                 float *g_b, float *g_theta, const float *W_enc, double *gb_dec) {
     const size_t slices = F < 64 ? F : 64, per = cuda_blocks(F, slices), tiles = cuda_blocks(D, CUDA_THREADS);
     double *partial = (double *)cuda_scratch(CUDA_SCRATCH_SUMS, slices * D * sizeof(double));
     if (!partial) return;
+    if (o->pre_act > 0)
+        LAUNCH(penalise, cuda_blocks(F, CUDA_THREADS), CUDA_THREADS, 0, F, *o, fired, steps_idle, g_b, g_theta);
     LAUNCH(bias_slices, slices * tiles, CUDA_THREADS, 0, D, F, per, g_b, W_enc, partial);
     LAUNCH(bias_join, tiles, CUDA_THREADS, 0, D, slices, partial, gb_dec);
 }
@@ -167,7 +207,7 @@ void adam_sparse_cuda(size_t D, size_t F, size_t B, const float *xc, const float
         *p, *p, *v, *m, *o,        steps_idle, NULL,      NULL};
     LAUNCH(entry_sums, cuda_blocks(F, CUDA_THREADS / 32), CUDA_THREADS, 0, F, by->first, by->entry, z, dpre, dtheta,
            sums, sums + F, (uint32_t *)(sums + 2 * F));
-    bias(D, F, sums, p->W_enc, gb_dec);
+    bias(D, F, o, a.fired, steps_idle, sums, sums + F, p->W_enc, gb_dec);
     if (cuda_precision() != CUDA_BF16) {
         LAUNCH(update_f32, F, CUDA_THREADS, 2 * padded(D) * sizeof(float), a);
         return;
@@ -187,7 +227,7 @@ void adam_dense_cuda(size_t D, size_t F, struct sae_arrays *g, const uint32_t *f
                      uint32_t *steps_idle) {
     struct adam_args a = {D,        F,     NULL, NULL, NULL, NULL, NULL, NULL,       NULL, g->b_enc,
                           g->theta, fired, *g,   *p,   *v,   *m,   *o,   steps_idle, NULL, NULL};
-    bias(D, F, g->b_enc, p->W_enc, gb_dec);
+    bias(D, F, o, fired, steps_idle, g->b_enc, g->theta, p->W_enc, gb_dec);
     if (cuda_precision() == CUDA_BF16)
         a.half_enc = (void *)cuda_half(CUDA_W_ENC, p->W_enc, F * D),
         a.half_dec = (void *)cuda_half(CUDA_W_DEC, p->W_dec, F * D);

@@ -18,33 +18,43 @@ static void update(const struct adam *o, double b2, double g, float *p, float *m
     *p = (float)((double)*p - (double)o->rate * first / (sqrt(second) + (double)o->guard));
 }
 
-static void rows(size_t D, size_t f, double beta2, const double *g_enc, const double *g_dec, double g_b,
-                 const struct adam *o, struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m,
-                 double *gb_dec) {
-    float *we = p->W_enc + f * D, *wd = p->W_dec + f * D;
+static void enc_row(size_t D, size_t f, double beta2, const double *g_enc, double g_b, const struct adam *o,
+                    struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec) {
+    for (size_t d = 0; d < D; d++) {
+        size_t i = f * D + d;
+        gb_dec[d] -= g_b * (double)p->W_enc[i];
+        update(o, beta2, g_enc[d], p->W_enc + i, m->W_enc ? m->W_enc + i : NULL, v->W_enc + i);
+    }
+}
+
+static void dec_row(size_t D, size_t f, double beta2, const double *g_dec, const struct adam *o, struct sae_arrays *p,
+                    struct sae_arrays *v, struct sae_arrays *m) {
+    float *wd = p->W_dec + f * D;
     double along = 0, norm2 = 0;
     for (size_t d = 0; d < D; d++) along += g_dec[d] * (double)wd[d];
     for (size_t d = 0; d < D; d++) {
         size_t i = f * D + d;
-        gb_dec[d] -= g_b * (double)we[d];
         double g = g_dec[d] - along * (double)wd[d];
-        update(o, beta2, g_enc[d], p->W_enc + i, m->W_enc ? m->W_enc + i : NULL, v->W_enc + i);
         update(o, beta2, g, p->W_dec + i, m->W_dec ? m->W_dec + i : NULL, v->W_dec + i);
     }
     for (size_t d = 0; d < D; d++) norm2 += (double)wd[d] * (double)wd[d];
     for (size_t d = 0; d < D; d++) wd[d] = (float)((double)wd[d] / sqrt(norm2));
 }
 
-static void feature(size_t D, size_t f, const double *g_enc, const double *g_dec, double g_b, double g_theta, int fired,
+/* g_enc is spoiled. */
+static void feature(size_t D, size_t f, double *g_enc, const double *g_dec, double g_b, double g_theta, int fired,
                     const struct adam *o, struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m,
                     double *gb_dec, uint32_t *steps_idle) {
     const double beta2 = (double)o->beta2;
-    if (m->W_enc)
-        rows(D, f, beta2, g_enc, g_dec, g_b, o, p, v, m, gb_dec);
-    else if (fired)
-        rows(D, f, pow(beta2, (double)steps_idle[f] + 1), g_enc, g_dec, g_b, o, p, v, m, gb_dec);
-    update(o, beta2, g_b, p->b_enc + f, m->b_enc ? m->b_enc + f : NULL, v->b_enc + f);
-    update(o, beta2, g_theta, p->theta + f, m->theta ? m->theta + f : NULL, v->theta + f);
+    const struct adam_turn turn = adam_turn(o, m->W_enc, fired, steps_idle[f]);
+    if (turn.dead) {
+        for (size_t d = 0; d < D; d++) g_enc[d] -= (double)o->pre_act * (double)o->mean[d];
+        g_b -= (double)o->pre_act, g_theta += (double)o->pre_theta;
+    }
+    if (turn.enc) enc_row(D, f, pow(beta2, (double)turn.idle_enc + 1), g_enc, g_b, o, p, v, m, gb_dec);
+    if (turn.dec) dec_row(D, f, pow(beta2, (double)turn.idle_dec + 1), g_dec, o, p, v, m);
+    if (!o->lazy || turn.enc) update(o, beta2, g_b, p->b_enc + f, m->b_enc ? m->b_enc + f : NULL, v->b_enc + f);
+    if (!o->lazy || g_theta != 0) update(o, beta2, g_theta, p->theta + f, m->theta ? m->theta + f : NULL, v->theta + f);
     steps_idle[f] = fired ? 0 : steps_idle[f] + 1;
 }
 

@@ -10,6 +10,18 @@ void batch_centre(size_t B, size_t D, const float *x, const float *b_dec, float 
         for (size_t d = 0; d < D; d++) xc[b * D + d] = x[b * D + d] - b_dec[d];
 }
 
+void batch_mean(size_t B, size_t D, const float *xc, float *mean) {
+    enum { COLUMNS = 64 };
+#pragma omp parallel for schedule(static)
+    for (size_t d0 = 0; d0 < D; d0 += COLUMNS) {
+        double sum[COLUMNS] = {0};
+        const size_t n = D - d0 < COLUMNS ? D - d0 : COLUMNS;
+        for (size_t b = 0; b < B; b++)
+            for (size_t d = 0; d < n; d++) sum[d] += (double)xc[b * D + d0 + d];
+        for (size_t d = 0; d < n; d++) mean[d0 + d] = (float)(sum[d] / (double)B);
+    }
+}
+
 void batch_bounds(size_t F, const float *theta, const struct sae_rule *rule, float *low) {
     for (size_t f = 0; f < F; f++) low[f] = rule->jump ? theta[f] - 0.5f * rule->epsilon : 0;
 }

@@ -14,6 +14,10 @@ struct batch_totals {
 /* xc[b,d] = x[b,d] - b_dec[d].   x, xc [B,D] f32; b_dec [D] f32 */
 void batch_centre(size_t B, size_t D, const float *x, const float *b_dec, float *xc);
 
+/* mean[d] = (1/B) sum_b xc[b,d]: what the penalty on pre-activations pulls a dead feature's encoder along (adam.h).
+ *   xc [B,D] f32; mean [D] f32; sums in double, in an order that depends on the shape only */
+void batch_mean(size_t B, size_t D, const float *xc, float *mean);
+
 /* low[f]: an entry is kept above it. JumpReLU: theta[f] - epsilon/2; ReLU: 0.   low, theta [F] f32 */
 void batch_bounds(size_t F, const float *theta, const struct sae_rule *rule, float *low);
 

@@ -13,7 +13,7 @@ __global__ static void bounds(size_t F, const float *theta, const struct sae_rul
 
 __global__ static void spread(size_t n, size_t F, const float *row, float *out) { EACH(i, n * F) out[i] = row[i % F]; }
 
-/* partial[s*D + d] = sum of G[b,d] over the rows of slice s */
+/* partial[s*D + d] = sum of G[b,d] over the rows of slice s; G: any rows */
 __global__ static void column_slices(size_t B, size_t D, size_t per, const float *G, double *partial) {
     const size_t tiles = (D + blockDim.x - 1) / blockDim.x, d = blockIdx.x % tiles * blockDim.x + threadIdx.x,
                  s = blockIdx.x / tiles;
@@ -31,6 +31,14 @@ __global__ static void update_b_dec(size_t D, size_t slices, const double *parti
         for (size_t s = 0; s < slices; s++) sum += partial[s * D + d];
         gb_dec[d] = sum;
         adam_scalar(&o, o.beta2, (float)sum, b_dec + d, m ? m + d : NULL, v + d);
+    }
+}
+
+__global__ static void join_mean(size_t B, size_t D, size_t slices, const double *partial, float *mean) {
+    EACH(d, D) {
+        double sum = 0;
+        for (size_t s = 0; s < slices; s++) sum += partial[s * D + d];
+        mean[d] = (float)(sum / (double)B);
     }
 }
 
@@ -65,13 +73,28 @@ void batch_spread_cuda(size_t n, size_t F, const float *row, float *out) {
     LAUNCH(spread, cuda_blocks(n * F, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, F, row, out);
 }
 
+/* The sums of a matrix's columns, one for each of *slices slices; NULL: no memory. */
+static const double *columns(size_t B, size_t D, const float *rows, size_t *slices) {
+    *slices = B < SLICES ? B : SLICES;
+    double *partial = (double *)cuda_scratch(CUDA_SCRATCH_SUMS, *slices * D * sizeof(double));
+    if (partial)
+        LAUNCH(column_slices, *slices * cuda_blocks(D, CUDA_THREADS), CUDA_THREADS, 0, B, D, cuda_blocks(B, *slices),
+               rows, partial);
+    return partial;
+}
+
+void batch_mean_cuda(size_t B, size_t D, const float *xc, float *mean) {
+    size_t slices;
+    const double *partial = columns(B, D, xc, &slices);
+    if (partial) LAUNCH(join_mean, cuda_blocks(D, CUDA_THREADS), CUDA_THREADS, 0, B, D, slices, partial, mean);
+}
+
 void batch_b_dec_cuda(size_t B, size_t D, const float *G, double *gb_dec, const struct adam *o, float *b_dec, float *m,
                       float *v) {
-    const size_t slices = B < SLICES ? B : SLICES, per = cuda_blocks(B, slices), tiles = cuda_blocks(D, CUDA_THREADS);
-    double *partial = (double *)cuda_scratch(CUDA_SCRATCH_SUMS, slices * D * sizeof(double));
+    size_t slices;
+    const double *partial = columns(B, D, G, &slices);
     if (!partial) return;
-    LAUNCH(column_slices, slices * tiles, CUDA_THREADS, 0, B, D, per, G, partial);
-    LAUNCH(update_b_dec, tiles, CUDA_THREADS, 0, D, slices, partial, gb_dec, *o, b_dec, m, v);
+    LAUNCH(update_b_dec, cuda_blocks(D, CUDA_THREADS), CUDA_THREADS, 0, D, slices, partial, gb_dec, *o, b_dec, m, v);
 }
 
 void batch_total_cuda(size_t B, const struct sae_row_sums *sums, struct batch_totals *t) {

@@ -143,6 +143,7 @@ void dense_gradient_cuda(size_t n, size_t B, size_t F, const float *pre, const f
 void dense_residual_cuda(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r,
                          struct sae_row_sums *sums);
 void batch_centre_cuda(size_t B, size_t D, const float *x, const float *b_dec, float *xc);
+void batch_mean_cuda(size_t B, size_t D, const float *xc, float *mean);
 void batch_bounds_cuda(size_t F, const float *theta, const struct sae_rule *rule, float *low);
 void batch_spread_cuda(size_t n, size_t F, const float *row, float *out);
 void batch_b_dec_cuda(size_t B, size_t D, const float *G, double *gb_dec, const struct adam *o, float *b_dec, float *m,

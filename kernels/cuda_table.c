@@ -11,9 +11,9 @@
     .zero = cuda_zero, .scratch_bytes = scratch_bytes, .memory_bytes = cuda_memory_bytes, .gemm = gemm_cuda,           \
     .encode = encode_cuda, .residual = residual_cuda, .sort = byfeature_sort_cuda, .adam_sparse = adam_sparse_cuda,    \
     .adam_dense = adam_dense_cuda, .activate = dense_activate_cuda, .dense_residual = dense_residual_cuda,             \
-    .gradient = dense_gradient_cuda, .centre = batch_centre_cuda, .bounds = batch_bounds_cuda,                         \
-    .spread = batch_spread_cuda, .b_dec = batch_b_dec_cuda, .total = batch_total_cuda, .count = batch_count_cuda,      \
-    .idle = batch_idle_cuda, .measure = measure_cuda
+    .gradient = dense_gradient_cuda, .centre = batch_centre_cuda, .mean = batch_mean_cuda,                             \
+    .bounds = batch_bounds_cuda, .spread = batch_spread_cuda, .b_dec = batch_b_dec_cuda, .total = batch_total_cuda,    \
+    .count = batch_count_cuda, .idle = batch_idle_cuda, .measure = measure_cuda
 
 /* Every scratch at its largest, and two batches as stored and as float32: encode_cuda.cu, adam_cuda.cu, gemm_cuda.cu, cuda_upload. */
 static size_t scratch_bytes(size_t B, size_t D, size_t F) {

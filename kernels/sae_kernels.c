@@ -23,7 +23,7 @@ static void zero(void *at, size_t bytes) { memset(at, 0, bytes); }
     .sparse_share = 0.22, .memory = &memory_host, .memory_bytes = mem_physical_bytes, .host = &memory_host,            \
     .scratch_bytes = scratch_bytes, .upload = upload, .arrived = arrived, .finish = finish, .zero = zero,              \
     .sort = byfeature_sort, .activate = dense_activate, .dense_residual = dense_residual, .gradient = dense_gradient,  \
-    .centre = batch_centre, .bounds = batch_bounds, .spread = batch_spread, .b_dec = batch_b_dec,                      \
+    .centre = batch_centre, .mean = batch_mean, .bounds = batch_bounds, .spread = batch_spread, .b_dec = batch_b_dec,  \
     .total = batch_total, .count = batch_count, .idle = batch_idle, .measure = measure
 
 static const struct sae_kernels ref = {.name = "ref",

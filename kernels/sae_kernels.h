@@ -41,6 +41,7 @@ struct sae_kernels {
     __typeof__(&dense_residual) dense_residual;
     __typeof__(&dense_gradient) gradient;
     __typeof__(&batch_centre) centre;
+    __typeof__(&batch_mean) mean;
     __typeof__(&batch_bounds) bounds;
     __typeof__(&batch_spread) spread;
     __typeof__(&batch_b_dec) b_dec;

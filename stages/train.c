@@ -1,5 +1,6 @@
 /* train.c - train one sparse autoencoder on normalised rows. Reads normalise's file, writes a folder that SAELens loads. */
 #include <limits.h>
+#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +17,14 @@
 #define PROG "train"
 
 struct settings {
-    const char *in, *out, *checkpoint, *arch, *init, *backend;
-    int64_t width, batch, steps, lr_warmup, lr_decay, lambda_warmup, dead_window, seed, threads;
-    double lr, lambda, epsilon, theta_init, beta1, beta2, adam_eps, checkpoint_every;
+    const char *in, *out, *checkpoint, *arch, *init, *optimizer, *backend;
+    int64_t width, batch, steps, lr_warmup, lr_decay, lambda_warmup, dead_window, snapshots, seed, threads;
+    double lr, lambda, epsilon, theta_init, beta1, beta2, adam_eps, pre_act_loss, checkpoint_every;
 };
 
-static const char *const written[] = {"cfg.json", "sae_weights.safetensors", "curve.json", "train.json", NULL};
+static const char *const written[] = {
+    "cfg.json",          "sae_weights.safetensors", "curve.json",          "train.json",
+    "?half.safetensors", "?quarter.safetensors",    "?eighth.safetensors", NULL};
 
 /* What is open or allocated while the program runs. */
 struct run {
@@ -33,9 +36,11 @@ struct run {
     const struct sae_kernels *k;
     struct trainer trainer;
     struct curve curve;
+    struct snapshots snapshots;
     struct feed *feed;
     const void *next; /* the batch after this one, on its way to the back end */
     char *record;
+    double unturned; /* share of features that point where they started */
 };
 
 static struct step_config step_config(const struct settings *s, size_t D) {
@@ -49,7 +54,10 @@ static struct step_config step_config(const struct settings *s, size_t D) {
                                 .adam_eps = s->adam_eps,
                                 .seed = (uint64_t)s->seed,
                                 .init = strcmp(s->init, "kaiming") ? STEP_INIT_DECODER : STEP_INIT_KAIMING,
-                                .theta_init = (float)s->theta_init};
+                                .theta_init = (float)s->theta_init,
+                                .lazy = !strcmp(s->optimizer, "lazy-adam"),
+                                .pre_act_loss = (float)s->pre_act_loss,
+                                .dead_window = (uint32_t)s->dead_window};
 }
 
 /* What would fit: the largest batch of this width, else the largest width of this batch, by halving. */
@@ -71,6 +79,8 @@ static int check(const struct settings *s, struct run *r, struct err *e) {
     int rc = outdir_check(s->out, PROG, written, e);
     if (rc) return rc;
     size_t need = trainer_bytes(&r->config, r->k), have = r->k->memory_bytes();
+    if (!r->k->converts && need != SIZE_MAX)
+        need += snapshots_bytes((int)s->snapshots, r->D, r->config.F); /* the host's */
     if (need == SIZE_MAX || (have && need > have / 10 * 9)) {
         err_set(e, ERR_MEMORY, PROG ": needs %.1f GB, --backend %s has %.1f GB", (double)need / 1e9, s->backend,
                 (double)have / 1e9);
@@ -112,9 +122,15 @@ static int one_step(const struct settings *s, struct run *r, struct step_report 
     return 0;
 }
 
+/* A fall of the loss in the last tenth of the steps, and shares of features, that are worth a word. */
+static const double STILL = 0.05, UNTURNED = 0.02, DEAD = 0.02;
+
+/* Between two checkpoints, at least so many times as long as one takes: at most a twentieth of the time goes into them. */
+enum { SAVING = 19 };
+
 static int loop(const struct settings *s, struct run *r, struct err *e) {
     struct progress p;
-    double saved_s = clock_s();
+    double saved_s = clock_s(), wait_s = s->checkpoint_every;
     int64_t first = r->trainer.t;
     char note[160] = "";
     progress_start(&p, PROG, "tok", (size_t)((s->steps - first) * s->batch));
@@ -126,59 +142,87 @@ static int loop(const struct settings *s, struct run *r, struct err *e) {
                  report.loss_reconstruction, report.loss_sparsity, report.l0,
                  100 * (double)r->curve.value[CURVE_DEAD][r->trainer.t - 1], report.dense ? ", dense" : "");
         progress_show(&p, (size_t)((r->trainer.t - first) * s->batch), note);
-        if (*s->checkpoint && r->trainer.t < s->steps && clock_s() - saved_s >= s->checkpoint_every) {
-            rc = checkpoint_write(&r->trainer, &r->curve, s->checkpoint, r->record, e);
+        snapshots_take(&r->snapshots, &r->trainer);
+        if (*s->checkpoint && r->trainer.t < s->steps && clock_s() - saved_s >= wait_s) {
+            double began_s = clock_s();
+            rc = checkpoint_write(&r->trainer, &r->curve, &r->snapshots, s->checkpoint, r->record, e);
             if (rc) return rc;
             saved_s = clock_s();
+            if (s->checkpoint_every > 0) wait_s = fmax(s->checkpoint_every, SAVING * (saved_s - began_s));
         }
     }
     progress_end(&p, (size_t)((s->steps - first) * s->batch), note);
     return 0;
 }
 
-/* train.json: what a reader asks first, without opening the curve. Means over the last tenth of the steps. */
+/* train.json: what a reader asks first, without opening the curve. */
 static int write_summary(const struct settings *s, const struct run *r, const char *path, struct err *e) {
-    size_t n = r->curve.steps, from = n - (n + 9) / 10;
     const char *site = st_meta(r->rows, "site");
     json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "site", site ? site : "", "arch", s->arch, "d_in",
                           (json_int_t)r->D, "width", (json_int_t)s->width, "steps", (json_int_t)s->steps, "batch",
                           (json_int_t)s->batch, "rows", (json_int_t)r->N);
     json_object_set_new(o, "scale", jsonfile_number(r->scale, 17));
-    json_t *last = json_object();
-    for (int k = 0; k < CURVE_SERIES; k++)
-        json_object_set_new(last, curve_key((enum curve_series)k),
-                            jsonfile_number(curve_mean(&r->curve, (enum curve_series)k, from, n), 9));
-    json_object_set_new(o, "last_tenth", last);
+    curve_summary(&r->curve, o);
+    json_object_set_new(o, "unturned_share", jsonfile_number(r->unturned, 9));
+    json_t *kept = json_array();
+    for (int i = 0; i < r->snapshots.n; i++)
+        json_array_append_new(
+            kept, json_pack("{s:s, s:I}", "name", snapshot_name(i), "step", (json_int_t)r->snapshots.step[i]));
+    json_object_set_new(o, "snapshots", kept);
     json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
     int rc = jsonfile_write(path, o, e);
     json_decref(o);
     return rc;
 }
 
-static int write_all(const struct settings *s, const struct run *r, struct err *e) {
+/* From training form to the form that is written. */
+static int finish(const struct run *r, struct sae *sae, struct err *e) {
+    int rc = sae_fold(sae, r->scale);
+    if (rc) return err_set(e, rc, PROG ": the normalisation cannot be folded in");
+    size_t raised = sae_clamp_theta(sae);
+    if (raised) fprintf(stderr, PROG ": %zu thresholds were below 0 and are written as 0\n", raised);
+    return 0;
+}
+
+static int in_folder(const char *folder, const char *name, const char *ending, char path[PATH_MAX], struct err *e) {
+    if (snprintf(path, PATH_MAX, "%s/%s%s", folder, name, ending) < PATH_MAX) return 0;
+    return err_set(e, ERR_IO, "%s: path too long", folder);
+}
+
+static int write_sae(struct run *r, struct sae *sae, const char *folder, struct err *e) {
+    const char *site = st_meta(r->rows, "site"), *model = st_meta(r->rows, "model"),
+               *context = st_meta(r->rows, "context");
+    trainer_export(&r->trainer, sae);
+    int rc = trainer_unturned(&r->config, sae->W_dec, &r->unturned, e);
+    if (!rc) rc = finish(r, sae, e);
+    return rc ? rc
+              : saefile_write(sae, folder, site ? site : "", model ? model : "", context ? atoi(context) : 0, r->record,
+                              e);
+}
+
+static int write_snapshots(struct run *r, const char *folder, struct err *e) {
+    char path[PATH_MAX];
+    int rc = 0;
+    for (int i = 0; i < r->snapshots.n && !rc; i++) {
+        rc = finish(r, &r->snapshots.sae[i], e);
+        if (!rc) rc = in_folder(folder, snapshot_name(i), ".safetensors", path, e);
+        if (!rc) rc = saefile_write_weights(&r->snapshots.sae[i], path, r->record, e);
+    }
+    return rc;
+}
+
+static int write_all(const struct settings *s, struct run *r, struct err *e) {
     struct outdir o;
     struct sae sae = {0};
     char path[PATH_MAX];
-    const char *site = st_meta(r->rows, "site"), *model = st_meta(r->rows, "model"),
-               *context = st_meta(r->rows, "context");
     int rc = outdir_open(&o, s->out, PROG, written, e);
     if (rc) return rc;
     rc = sae_init(&sae, r->config.arch, r->D, r->config.F, e);
-    if (!rc) {
-        trainer_export(&r->trainer, &sae);
-        rc = sae_fold(&sae, r->scale);
-        if (rc) err_set(e, rc, PROG ": the normalisation cannot be folded in");
-    }
-    size_t raised = rc ? 0 : sae_clamp_theta(&sae);
-    if (raised) fprintf(stderr, PROG ": %zu thresholds were below 0 and are written as 0\n", raised);
-    if (!rc)
-        rc = saefile_write(&sae, o.part, site ? site : "", model ? model : "", context ? atoi(context) : 0, r->record,
-                           e);
-    if (!rc && snprintf(path, sizeof path, "%s/curve.json", o.part) >= (int)sizeof path)
-        rc = err_set(e, ERR_IO, "%s: path too long", s->out);
+    if (!rc) rc = write_sae(r, &sae, o.part, e);
+    if (!rc) rc = write_snapshots(r, o.part, e);
+    if (!rc) rc = in_folder(o.part, "curve", ".json", path, e);
     if (!rc) rc = curve_write(&r->curve, path, e);
-    if (!rc && snprintf(path, sizeof path, "%s/train.json", o.part) >= (int)sizeof path)
-        rc = err_set(e, ERR_IO, "%s: path too long", s->out);
+    if (!rc) rc = in_folder(o.part, "train", ".json", path, e);
     if (!rc) rc = write_summary(s, r, path, e);
     sae_free(&sae);
     if (rc) outdir_abort(&o);
@@ -187,7 +231,7 @@ static int write_all(const struct settings *s, const struct run *r, struct err *
 
 static int resume(const struct settings *s, struct run *r, struct err *e) {
     struct err damaged[CHECKPOINT_STATES];
-    int rc = checkpoint_read(&r->trainer, &r->curve, s->checkpoint, r->record, damaged, e), n = 0;
+    int rc = checkpoint_read(&r->trainer, &r->curve, &r->snapshots, s->checkpoint, r->record, damaged, e), n = 0;
     for (int i = 0; i < CHECKPOINT_STATES; i++)
         if (damaged[i].text[0]) stage_done(PROG, "%s; put aside as damaged.safetensors", damaged[i].text), n++;
     if (rc > 0)
@@ -197,10 +241,40 @@ static int resume(const struct settings *s, struct run *r, struct err *e) {
     return rc > 0 ? 0 : rc;
 }
 
+/* What a reader should know before using the SAE, and the summary. */
+static void tell(const struct settings *s, const struct run *r, int64_t steps, double spent_s) {
+    const size_t n = r->curve.steps, tail = n - (n + 9) / 10;
+    const double rows = (double)(steps * s->batch), fall = curve_fall(&r->curve),
+                 dead = curve_mean(&r->curve, CURVE_DEAD, tail, n),
+                 read_bytes = rows * (double)r->D * (double)st_dtype_bytes(st_find(r->rows, "rows")->dtype);
+    if (feed_waited_s(r->feed) > 0.05 * spent_s)
+        stage_done(PROG, "%.0f %% of the time went by waiting for data: the storage of %s delivered %.2f GB/s",
+                   100 * feed_waited_s(r->feed) / spent_s, s->in, 1e-9 * read_bytes / spent_s);
+    if (fall > STILL)
+        stage_done(PROG,
+                   "the loss has not flattened: in the last tenth of the steps it fell by %.1f %%: hint: more --steps",
+                   100 * fall);
+    if (r->unturned > UNTURNED)
+        stage_done(PROG, "%.0f %% of the features still point where they started: hint: more --steps, or a larger --lr",
+                   100 * r->unturned);
+    if (dead > DEAD)
+        stage_done(PROG,
+                   "%.1f %% of the features are dead: hint: --pre-act-loss 1e-3 pulls them back, --optimizer lazy-adam "
+                   "keeps rare ones "
+                   "from being thrown out of place",
+                   100 * dead);
+    stage_done(
+        PROG,
+        "%s: %zu steps, %.0f tok/s, waited %.2f s for data, last tenth: reconstruction %.4f, L0 %.1f, dead %.1f %%",
+        s->out, n, rows / (spent_s > 0 ? spent_s : 1), feed_waited_s(r->feed),
+        curve_mean(&r->curve, CURVE_RECONSTRUCTION, tail, n), curve_mean(&r->curve, CURVE_L0, tail, n), 100 * dead);
+}
+
 static void run_free(struct run *r) {
     feed_close(r->feed);
     trainer_free(&r->trainer);
     curve_free(&r->curve);
+    snapshots_free(&r->snapshots);
     st_close(r->rows);
     free(r->record);
 }
@@ -229,7 +303,13 @@ int main(int argc, char **argv) {
         {"beta1", OPT_REAL, &s.beta1, "0", 0, 0.999999, NULL, "1", "Adam, first moment", false},
         {"beta2", OPT_REAL, &s.beta2, "0.999", 0, 0.999999999, NULL, "1", "Adam, second moment", false},
         {"adam-eps", OPT_REAL, &s.adam_eps, "1e-8", 1e-30, 1, NULL, "1", "Adam, guard of the division", false},
-        {"dead-window", OPT_INT, &s.dead_window, "200", 1, 1e9, NULL, "steps", "silent this long counts as dead",
+        {"optimizer", OPT_TEXT, &s.optimizer, "adam", 0, 0, "adam|lazy-adam", NULL,
+         "lazy: weights and moments rest in steps without a gradient for them", false},
+        {"pre-act-loss", OPT_REAL, &s.pre_act_loss, "0", 0, 1e6, NULL, "1",
+         "coefficient of the penalty that pulls dead features back", false},
+        {"dead-window", OPT_INT, &s.dead_window, "200", 1, 1e9, NULL, "steps",
+         "silent this long counts as dead, and --pre-act-loss pulls it", false},
+        {"snapshots", OPT_INT, &s.snapshots, "0", 0, SNAPSHOTS, NULL, "SAEs", "kept from 1/2, 1/4, 1/8 of the steps",
          false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the first weights", false},
         {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes; cuda multiplies in bf16",
@@ -253,6 +333,7 @@ int main(int argc, char **argv) {
 
     if (!rc) rc = trainer_init(&r.trainer, &r.config, r.k, &e);
     if (!rc) rc = curve_init(&r.curve, (size_t)s.steps, &e);
+    if (!rc) rc = snapshots_init(&r.snapshots, (int)s.snapshots, s.steps, &r.config, &e);
     if (!rc && *s.checkpoint) rc = resume(&s, &r, &e);
     if (!rc) rc = feed_open(&r.feed, r.rows, (size_t)s.batch, r.trainer.t, s.steps, r.k->host, r.k->converts, &e);
     if (!rc && feed_raw(r.feed)) trainer_rows(&r.trainer, feed_bf16(r.feed), (float)r.scale);
@@ -264,20 +345,7 @@ int main(int argc, char **argv) {
 
     if (!rc) rc = write_all(&s, &r, &e);
 
-    double read_bytes = (double)((s.steps - first) * s.batch) * (double)r.D *
-                        (rc ? 0 : (double)st_dtype_bytes(st_find(r.rows, "rows")->dtype));
-    if (!rc && feed_waited_s(r.feed) > 0.05 * spent_s)
-        stage_done(PROG, "%.0f %% of the time went by waiting for data: the storage of %s delivered %.2f GB/s",
-                   100 * feed_waited_s(r.feed) / spent_s, s.in, 1e-9 * read_bytes / spent_s);
-
-    size_t steps = (size_t)s.steps, tail = steps - (steps + 9) / 10;
-    if (!rc)
-        stage_done(
-            PROG,
-            "%s: %zu steps, %.0f tok/s, waited %.2f s for data, last tenth: reconstruction %.4f, L0 %.1f, dead %.1f %%",
-            s.out, steps, (double)((s.steps - first) * s.batch) / (spent_s > 0 ? spent_s : 1), feed_waited_s(r.feed),
-            curve_mean(&r.curve, CURVE_RECONSTRUCTION, tail, steps), curve_mean(&r.curve, CURVE_L0, tail, steps),
-            100 * curve_mean(&r.curve, CURVE_DEAD, tail, steps));
+    if (!rc) tell(&s, &r, s.steps - first, spent_s);
     run_free(&r);
     opt_free(table, n);
     return rc ? stage_fail(PROG, &e) : STAGE_OK;

@@ -122,7 +122,8 @@ static void schedules(void **state) {
 
 enum { B = 40, F = 64, STEPS = 16 };
 
-static void fresh(struct trainer *tr, struct curve *c, double beta1) {
+static void fresh_with(struct trainer *tr, struct curve *c, struct snapshots *snap, double beta1, bool lazy,
+                       float pre_act) {
     struct err e;
     const struct step_config sc = {.arch = SAE_JUMPRELU,
                                    .D = D,
@@ -133,11 +134,20 @@ static void fresh(struct trainer *tr, struct curve *c, double beta1) {
                                    .beta2 = 0.999,
                                    .adam_eps = 1e-8,
                                    .seed = 4,
-                                   .theta_init = 0.3f};
-    if (trainer_init(tr, &sc, sae_kernels_get("cpu"), &e) || curve_init(c, STEPS, &e)) fail_msg("%s", e.text);
+                                   .theta_init = pre_act > 0 ? 0.9f : 0.3f, /* with it, a third dies now and then */
+                                   .lazy = lazy,
+                                   .pre_act_loss = pre_act,
+                                   .dead_window = 2};
+    if (trainer_init(tr, &sc, sae_kernels_get("cpu"), &e) || curve_init(c, STEPS, &e) ||
+        snapshots_init(snap, SNAPSHOTS, STEPS, &sc, &e))
+        fail_msg("%s", e.text);
 }
 
-static void run(struct trainer *tr, struct curve *c, int64_t to) {
+static void fresh(struct trainer *tr, struct curve *c, struct snapshots *snap, double beta1) {
+    fresh_with(tr, c, snap, beta1, false, 0);
+}
+
+static void run(struct trainer *tr, struct curve *c, struct snapshots *snap, int64_t to) {
     float x[B * D];
     struct step_report r;
     struct err e;
@@ -145,35 +155,104 @@ static void run(struct trainer *tr, struct curve *c, int64_t to) {
         for (size_t i = 0; i < B * D; i++) x[i] = (float)(0.4 * rng_normal(31, (uint64_t)tr->t, i));
         if (trainer_step(tr, x, NULL, 1e-2, 1e-3, &r, &e)) fail_msg("%s", e.text);
         c->value[CURVE_L0][tr->t - 1] = (float)r.l0;
+        snapshots_take(snap, tr);
     }
+}
+
+static void same_snapshots(const struct snapshots *a, const struct snapshots *b) {
+    assert_int_equal(a->n, b->n);
+    for (int i = 0; i < a->n; i++) {
+        assert_int_equal(a->step[i], b->step[i]);
+        assert_memory_equal(a->sae[i].memory.base, b->sae[i].memory.base, a->sae[i].memory.used_bytes);
+    }
+}
+
+/* A snapshot is the SAE of that step, and later steps leave it alone. */
+static void snapshots_are_of_their_step(void **state) {
+    (void)state;
+    struct trainer tr;
+    struct curve c;
+    struct snapshots s;
+    struct sae now;
+    struct err e = {0};
+    assert_int_equal(snapshot_called("quarter"), 1);
+    assert_int_equal(snapshot_called("third"), -1);
+    fresh(&tr, &c, &s, 0);
+    double share;
+    assert_true(!trainer_unturned(&tr.c, tr.p.W_dec, &share, &e) && share == 1);
+    for (size_t i = 0; i < F / 4 * D; i++) tr.p.W_dec[i] = -tr.p.W_dec[i]; /* a quarter turned round */
+    assert_true(!trainer_unturned(&tr.c, tr.p.W_dec, &share, &e) && share == 0.75);
+    assert_true(s.step[0] == 8 && s.step[1] == 4 && s.step[2] == 2);
+    if (sae_init(&now, SAE_JUMPRELU, D, F, &e)) fail_msg("%s", e.text);
+    run(&tr, &c, &s, 4);
+    trainer_export(&tr, &now);
+    run(&tr, &c, &s, STEPS);
+    assert_memory_equal(now.memory.base, s.sae[1].memory.base, now.memory.used_bytes);
+    trainer_export(&tr, &now);
+    assert_memory_not_equal(now.memory.base, s.sae[0].memory.base, now.memory.used_bytes);
+    struct snapshots few;
+    assert_int_equal(snapshots_init(&few, 3, 7, &tr.c, &e), ERR_RANGE);
+    snapshots_free(&few), snapshots_free(&s), sae_free(&now), trainer_free(&tr), curve_free(&c);
+}
+
+/* Written, cut and read back; the fall of the loss counts the penalty at the last lambda. */
+static void curve_on_disk(void **state) {
+    (void)state;
+    struct curve c, back;
+    struct err e = {0};
+    if (curve_init(&c, 40, &e)) fail_msg("%s", e.text);
+    for (int t = 0; t < 40; t++) {
+        c.value[CURVE_RECONSTRUCTION][t] = t < 36 ? 0.3f : 0.1f;
+        c.value[CURVE_LAMBDA][t] = t < 36 ? 0.5f : 1;
+        c.value[CURVE_SPARSITY][t] = t < 36 ? 0.1f : 0.2f; /* 0.2 at the last lambda */
+    }
+    assert_true(fabs(curve_fall(&c) - (0.5 / 0.3 - 1)) < 1e-6);
+    if (curve_write(&c, TMP "/curve.json", &e) || curve_read(&back, TMP "/curve.json", 37, &e)) fail_msg("%s", e.text);
+    assert_int_equal(back.steps, 37);
+    for (int s = 0; s < CURVE_SERIES; s++) assert_memory_equal(c.value[s], back.value[s], 37 * sizeof(float));
+    curve_free(&back);
+    assert_int_equal(curve_read(&back, TMP "/curve.json", 41, &e), ERR_SHAPE);
+    curve_free(&c);
+    if (curve_init(&c, 19, &e)) fail_msg("%s", e.text);
+    assert_true(isnan(curve_fall(&c)));
+    curve_free(&c);
 }
 
 static struct err lost[CHECKPOINT_STATES];
 
-static int read_back(struct trainer *tr, struct curve *c, const char *record, struct err *e) {
-    return checkpoint_read(tr, c, TMP "/ckpt", record, lost, e);
+static int read_back(struct trainer *tr, struct curve *c, struct snapshots *snap, const char *record, struct err *e) {
+    return checkpoint_read(tr, c, snap, TMP "/ckpt", record, lost, e);
 }
 
 static void resume(void **state) {
     (void)state;
-    for (int k = 0; k < 2; k++) {
+    static const struct {
+        double beta1;
+        bool lazy;
+        float pre_act;
+    } set[] = {{0, false, 0}, {0.9, false, 0}, {0, false, 4e-3f}, {0, true, 4e-3f}, {0.9, true, 4e-3f}};
+    for (size_t k = 0; k < sizeof set / sizeof *set; k++) {
         struct trainer whole, first, second;
         struct curve cw, c1, c2;
+        struct snapshots sw, s1, s2;
         struct err e = {0};
         outdir_remove(TMP "/ckpt", NULL);
-        fresh(&whole, &cw, k * 0.9), run(&whole, &cw, STEPS);
-        fresh(&first, &c1, k * 0.9), run(&first, &c1, 7);
-        fresh(&second, &c2, k * 0.9);
-        assert_int_equal(read_back(&second, &c2, "r", &e), 0); /* none yet */
-        if (checkpoint_write(&first, &c1, TMP "/ckpt", "r", &e)) fail_msg("%s", e.text);
-        assert_int_equal(read_back(&second, &c2, "other", &e), ERR_FORMAT);
-        if (read_back(&second, &c2, "r", &e) != 1) fail_msg("%s", e.text);
+        fresh_with(&whole, &cw, &sw, set[k].beta1, set[k].lazy, set[k].pre_act), run(&whole, &cw, &sw, STEPS);
+        fresh_with(&first, &c1, &s1, set[k].beta1, set[k].lazy, set[k].pre_act), run(&first, &c1, &s1, 7);
+        fresh_with(&second, &c2, &s2, set[k].beta1, set[k].lazy, set[k].pre_act);
+        assert_int_equal(read_back(&second, &c2, &s2, "r", &e), 0); /* none yet */
+        if (checkpoint_write(&first, &c1, &s1, TMP "/ckpt", "r", &e)) fail_msg("%s", e.text);
+        assert_int_equal(read_back(&second, &c2, &s2, "other", &e), ERR_FORMAT);
+        if (read_back(&second, &c2, &s2, "r", &e) != 1) fail_msg("%s", e.text);
         assert_int_equal(second.t, 7);
-        run(&second, &c2, STEPS);
+        assert_true((trainer_idle(&second, 3) > 10) == (set[k].pre_act > 0));
+        run(&second, &c2, &s2, STEPS);
         assert_memory_equal(whole.state.base, second.state.base, whole.state.used_bytes);
         assert_memory_equal(cw.memory.base, c2.memory.base, cw.memory.used_bytes);
+        same_snapshots(&sw, &s2);
         trainer_free(&whole), trainer_free(&first), trainer_free(&second);
         curve_free(&cw), curve_free(&c1), curve_free(&c2);
+        snapshots_free(&sw), snapshots_free(&s1), snapshots_free(&s2);
     }
 }
 
@@ -184,6 +263,7 @@ static void resume(void **state) {
 
 static struct trainer at[8], scratch; /* the undisturbed run after 0, 5 and 7 steps */
 static struct curve curve_at[8], curve_scratch;
+static struct snapshots snap_at[8], snap_scratch;
 static char *newest, *before;
 static size_t n_newest, n_before;
 
@@ -207,18 +287,18 @@ static int two_saves(void **state) {
     struct err e = {0};
     outdir_remove(TMP "/ckpt", NULL);
     for (int t = 0; t < 8; t += t ? 2 : 5) {
-        fresh(&at[t], &curve_at[t], 0.9), run(&at[t], &curve_at[t], t);
-        if (t && checkpoint_write(&at[t], &curve_at[t], TMP "/ckpt", "r", &e)) fail_msg("%s", e.text);
+        fresh(&at[t], &curve_at[t], &snap_at[t], 0.9), run(&at[t], &curve_at[t], &snap_at[t], t);
+        if (t && checkpoint_write(&at[t], &curve_at[t], &snap_at[t], TMP "/ckpt", "r", &e)) fail_msg("%s", e.text);
     }
-    fresh(&scratch, &curve_scratch, 0.9);
+    fresh(&scratch, &curve_scratch, &snap_scratch, 0.9);
     newest = slurp(NEWEST, &n_newest), before = slurp(BEFORE, &n_before);
     return 0;
 }
 
 static int forget(void **state) {
     (void)state;
-    for (int t = 0; t < 8; t += t ? 2 : 5) trainer_free(&at[t]), curve_free(&curve_at[t]);
-    trainer_free(&scratch), curve_free(&curve_scratch);
+    for (int t = 0; t < 8; t += t ? 2 : 5) trainer_free(&at[t]), curve_free(&curve_at[t]), snapshots_free(&snap_at[t]);
+    trainer_free(&scratch), curve_free(&curve_scratch), snapshots_free(&snap_scratch);
     free(newest), free(before);
     return 0;
 }
@@ -227,19 +307,22 @@ static int forget(void **state) {
 static int64_t resumed_at(const char *a, size_t n_a, const char *b, size_t n_b) {
     struct trainer tr = scratch; /* its arrays */
     struct curve c = curve_scratch;
+    struct snapshots snap = snap_scratch;
     struct err e = {0};
     unlink(NEWEST), unlink(BEFORE);
     memcpy(tr.state.base, at[0].state.base, tr.state.used_bytes);
     memcpy(c.memory.base, curve_at[0].memory.base, c.memory.used_bytes);
+    for (int i = 0; i < SNAPSHOTS; i++) memset(snap.sae[i].memory.base, 0, snap.sae[i].memory.used_bytes);
     if (a) spill(NEWEST, a, n_a);
     if (b) spill(BEFORE, b, n_b);
-    int rc = read_back(&tr, &c, "r", &e);
+    int rc = read_back(&tr, &c, &snap, "r", &e);
     if (rc < 0) fail_msg("%s", e.text);
     assert_int_equal(rc, tr.t > 0);
     assert_true(tr.t == 0 || tr.t == 5 || tr.t == 7);
     assert_memory_equal(tr.state.base, at[tr.t].state.base, tr.state.used_bytes);
     assert_memory_equal(c.memory.base, curve_at[tr.t].memory.base, c.memory.used_bytes);
     assert_int_equal(tr.last_entries, at[tr.t].last_entries);
+    same_snapshots(&snap, &snap_at[tr.t]);
     return tr.t;
 }
 
@@ -286,7 +369,7 @@ static void a_save_after_damage(void **state) {
     (void)state;
     struct err e = {0};
     assert_int_equal(resumed_at(newest, 3000, before, n_before), 5);
-    if (checkpoint_write(&at[7], &curve_at[7], TMP "/ckpt", "r", &e)) fail_msg("%s", e.text);
+    if (checkpoint_write(&at[7], &curve_at[7], &snap_at[7], TMP "/ckpt", "r", &e)) fail_msg("%s", e.text);
     size_t n;
     char *p = slurp(BEFORE, &n);
     assert_true(n == n_before && !memcmp(p, before, n));
@@ -301,13 +384,14 @@ static void checkpoint_of_another_run(void **state) {
     (void)state;
     struct trainer tr;
     struct curve c;
+    struct snapshots snap;
     struct err e = {0};
     spill(NEWEST, newest, 3000), spill(BEFORE, before, n_before);
-    fresh(&tr, &c, 0); /* no first moments: other tensors */
-    assert_int_equal(read_back(&tr, &c, "other", &e), ERR_FORMAT);
+    fresh(&tr, &c, &snap, 0); /* no first moments: other tensors */
+    assert_int_equal(read_back(&tr, &c, &snap, "other", &e), ERR_FORMAT);
     assert_non_null(strstr(e.text, "before.safetensors: the checkpoint belongs to another run"));
     assert_true(lost[0].text[0] && !lost[1].text[0]);
-    trainer_free(&tr), curve_free(&c);
+    trainer_free(&tr), curve_free(&c), snapshots_free(&snap);
 }
 
 /* Killed at any moment of a save: a state is there and none is damaged. */
@@ -319,7 +403,7 @@ static void killed_while_saving(void **state) {
         struct err e;
         if (!pid)
             for (int t = 5;; t = 12 - t)
-                if (checkpoint_write(&at[t], &curve_at[t], TMP "/ckpt", "r", &e)) _exit(1);
+                if (checkpoint_write(&at[t], &curve_at[t], &snap_at[t], TMP "/ckpt", "r", &e)) _exit(1);
         const struct timespec wait = {.tv_nsec = 500000 + 194001 * k};
         nanosleep(&wait, NULL);
         int status;
@@ -328,11 +412,12 @@ static void killed_while_saving(void **state) {
         assert_true(WIFSIGNALED(status));
         struct trainer tr;
         struct curve c;
-        fresh(&tr, &c, 0.9);
-        if (read_back(&tr, &c, "r", &e) != 1) fail_msg("%s", e.text);
+        struct snapshots snap;
+        fresh(&tr, &c, &snap, 0.9);
+        if (read_back(&tr, &c, &snap, "r", &e) != 1) fail_msg("%s", e.text);
         assert_false(lost[0].text[0] || lost[1].text[0]);
         assert_memory_equal(tr.state.base, at[tr.t].state.base, tr.state.used_bytes);
-        trainer_free(&tr), curve_free(&c);
+        trainer_free(&tr), curve_free(&c), snapshots_free(&snap);
     }
 }
 
@@ -341,6 +426,8 @@ int main(void) {
                                        cmocka_unit_test(raw_batches_are_the_rows_of_the_file),
                                        cmocka_unit_test(feed_errors),
                                        cmocka_unit_test(schedules),
+                                       cmocka_unit_test(snapshots_are_of_their_step),
+                                       cmocka_unit_test(curve_on_disk),
                                        cmocka_unit_test(resume),
                                        cmocka_unit_test_setup_teardown(damaged_checkpoint, two_saves, forget),
                                        cmocka_unit_test_setup_teardown(which_state_is_taken, two_saves, forget),

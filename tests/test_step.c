@@ -24,6 +24,10 @@ static double meta(const struct st *s, const char *key) {
     return strtod(v, NULL);
 }
 
+static double meta_or(const struct st *s, const char *key, double otherwise) {
+    return st_meta(s, key) ? meta(s, key) : otherwise;
+}
+
 static void load(const struct st *s, const char *name, float *out, size_t n) {
     struct err e;
     const struct st_tensor *t = st_find(s, name);
@@ -65,7 +69,8 @@ static void pytorch_run(const char *file, enum sae_arch arch, const char *backen
     struct err e;
     struct st *s, *data;
     if (st_open(&s, file, &e) || st_open(&data, FIXTURES "data.safetensors", &e)) fail_msg("%s", e.text);
-    const struct st_tensor *x = st_find(data, "x"), *rows = st_find(data, "batch");
+    const struct st_tensor *x = st_find(data, "x"), *rows = st_find(s, "batch");
+    if (!rows) rows = st_find(data, "batch");
     size_t D = (size_t)x->shape[1], B = (size_t)meta(s, "batch"), steps = (size_t)meta(s, "steps");
     size_t F = st_find(s, "init.b_enc")->n_elems;
     struct step_config c = {.arch = arch,
@@ -74,8 +79,11 @@ static void pytorch_run(const char *file, enum sae_arch arch, const char *backen
                             .B = B,
                             .epsilon = (float)meta(s, "eps"),
                             .beta1 = 0,
-                            .beta2 = 0.999,
-                            .adam_eps = 1e-8};
+                            .beta2 = meta_or(s, "beta2", 0.999),
+                            .adam_eps = 1e-8,
+                            .lazy = st_meta(s, "optimizer") && !strcmp(st_meta(s, "optimizer"), "lazy-adam"),
+                            .pre_act_loss = (float)meta_or(s, "pre_act_loss", 0),
+                            .dead_window = (uint32_t)meta_or(s, "dead_window", 0)};
     struct schedule sc = {(int64_t)steps,
                           meta(s, "lr"),
                           (int64_t)meta(s, "lr_warmup"),
@@ -132,6 +140,18 @@ static void pytorch_relu(void **state) {
     pytorch_run(FIXTURES "relu.safetensors", SAE_RELU, "cpu", 1);
     pytorch_run(FIXTURES "relu.safetensors", SAE_RELU, "cpu", 0);
     pytorch_run(FIXTURES "relu.safetensors", SAE_RELU, "ref", 1);
+}
+
+/* Features die, are pulled back and fire again; how often, the fixtures' metadata say. */
+static void pytorch_dead_features(void **state) {
+    (void)state;
+    static const char *const files[] = {FIXTURES "pre_act.safetensors", FIXTURES "lazy.safetensors"};
+    for (int i = 0; i < 2; i++) {
+        pytorch_run(files[i], SAE_JUMPRELU, "cpu", 1);
+        pytorch_run(files[i], SAE_JUMPRELU, "cpu", 0);
+        pytorch_run(files[i], SAE_JUMPRELU, "ref", 1);
+        pytorch_run(files[i], SAE_JUMPRELU, "ref", 0);
+    }
 }
 
 /* --- gradients against finite differences of the objective in double, activation pattern held ------------------------ */
@@ -262,43 +282,89 @@ static void finite_differences(void **state) {
     gradients(SAE_RELU);
 }
 
-/* --- the same bytes for any thread count; unit rows; momentum ------------------------------------------------------- */
+/* --- the same bytes for any thread count; unit rows; momentum, lazy, with a penalty on dead features ------------------ */
 
-static void short_run(struct trainer *tr, int threads, double share, const char *backend, double beta1) {
+struct setting {
+    enum sae_arch arch;
+    double beta1, beta2;
+    bool lazy;
+    float pre_act;
+};
+
+static const struct setting plain = {SAE_JUMPRELU, 0, 0.999, false, 0};
+static const struct setting settings[] = {{SAE_JUMPRELU, 0.9, 0.999, false, 0},   {SAE_JUMPRELU, 0, 0.9, false, 4e-3f},
+                                          {SAE_JUMPRELU, 0.9, 0.9, false, 4e-3f}, {SAE_JUMPRELU, 0, 0.9, true, 4e-3f},
+                                          {SAE_JUMPRELU, 0.9, 0.9, true, 4e-3f},  {SAE_JUMPRELU, 0, 0.9, true, 0},
+                                          {SAE_RELU, 0, 0.9, true, 4e-3f}};
+static const struct setting gentle = {SAE_JUMPRELU, 0, 0.999, true, 4e-3f}; /* bf16's limit is for this beta2 */
+enum { SETTINGS = sizeof settings / sizeof *settings };
+
+/* Numbers of the trainer's state are as in a copy of it. */
+static bool as_in(const char *copy, const struct trainer *tr, const float *at, size_t n) {
+    return !memcmp(at, copy + ((const char *)at - (const char *)tr->state.base), n * sizeof *at);
+}
+
+/* Lazy: what has no gradient in a step, values and moments, is as it was before it. */
+static void silent_rest(const char *before, const struct trainer *tr) {
+    const struct sae_arrays *const sets[] = {&tr->p, &tr->v, &tr->m};
+    const size_t D = tr->c.D;
+    for (size_t f = 0; f < tr->c.F; f++)
+        for (int i = 0; i < 3 && tr->steps_idle[f]; i++) {
+            const struct sae_arrays *a = sets[i];
+            if (!a->W_dec) continue;
+            assert_true(as_in(before, tr, a->W_dec + f * D, D));
+            if (tr->c.pre_act_loss > 0 && tr->steps_idle[f] > tr->c.dead_window) continue;
+            assert_true(as_in(before, tr, a->W_enc + f * D, D) && as_in(before, tr, a->b_enc + f, 1));
+        }
+}
+
+static void short_run(struct trainer *tr, int threads, double share, const char *backend, const struct setting *s) {
     struct err e;
     static struct sae_kernels k; /* outlives the trainer */
     const struct sae_kernels *table;
     if (sae_kernels_open(backend, &table, &e)) fail_msg("%s", e.text);
     k = *table;
     k.sparse_share = share;
-    struct step_config c = {.arch = SAE_JUMPRELU,
+    struct step_config c = {.arch = s->arch,
                             .D = 33,
                             .F = 300,
                             .B = 257,
                             .epsilon = 0.1f,
-                            .beta1 = beta1,
-                            .beta2 = 0.999,
+                            .beta1 = s->beta1,
+                            .beta2 = s->beta2,
                             .adam_eps = 1e-8,
                             .seed = 9,
-                            .theta_init = 0.1f};
+                            .theta_init = 0.1f,
+                            .lazy = s->lazy,
+                            .pre_act_loss = s->pre_act,
+                            .dead_window = 2};
+    const bool rare = s->lazy || s->pre_act > 0;
     omp_set_num_threads(threads);
     if (trainer_init(tr, &c, &k, &e)) fail_msg("%s", e.text);
     if (share >= 1) tr->last_entries = 0;
+    for (size_t f = 0; f < c.F && rare; f++) /* fires in nearly every, every second, hardly any batch */
+        tr->p.b_enc[f] = -0.2f * (float)(f % 4);
     float *x = calloc(c.B * c.D, sizeof *x);
+    char *before = malloc(tr->state.used_bytes);
     for (int t = 0; t < 12; t++) {
         struct step_report r;
         for (size_t i = 0; i < c.B * c.D; i++) x[i] = (float)(0.17 * rng_normal(13, (uint64_t)t, i));
+        memcpy(before, tr->state.base, tr->state.used_bytes);
         if (trainer_step(tr, x, NULL, 1e-3, 1e-3, &r, &e)) fail_msg("%s", e.text);
+        if (s->lazy) silent_rest(before, tr);
     }
-    free(x);
+    free(x), free(before);
+    if (rare) assert_in_range(trainer_idle(tr, 3), 20, 120);
+    for (size_t f = 0; f < c.F && s->arch == SAE_RELU; f++) assert_true(tr->p.theta[f] == 0);
 }
 
 static void same_bytes(void **state) {
     (void)state;
-    for (int dense = 0; dense < 2; dense++) {
+    for (int i = 0; i < 2 * (1 + SETTINGS); i++) {
+        const struct setting *s = i < 2 ? &plain : &settings[i / 2 - 1];
         struct trainer a, b;
-        short_run(&a, 1, dense ? 0 : 1, "cpu", 0);
-        short_run(&b, 3, dense ? 0 : 1, "cpu", 0);
+        short_run(&a, 1, i % 2 ? 0 : 1, "cpu", s);
+        short_run(&b, 3, i % 2 ? 0 : 1, "cpu", s);
         assert_int_equal(a.state.used_bytes, b.state.used_bytes);
         assert_memory_equal(a.state.base, b.state.base, a.state.used_bytes);
         for (size_t f = 0; f < a.c.F; f++) {
@@ -310,16 +376,34 @@ static void same_bytes(void **state) {
     }
 }
 
-static void momentum_against_ref(void **state) {
+static double trainers_far(const struct trainer *a, const struct trainer *b) {
+    const size_t F = a->c.F, D = a->c.D;
+    double d = fmax(far(a->p.W_enc, b->p.W_enc, D * F), far(a->p.W_dec, b->p.W_dec, D * F));
+    d = fmax(d, fmax(far(a->p.b_enc, b->p.b_enc, F), far(a->p.b_dec, b->p.b_dec, D)));
+    return a->c.arch == SAE_RELU ? d : fmax(d, far(a->p.theta, b->p.theta, F));
+}
+
+/* Every setting through both paths: the back end against the reference, and the paths against each other. */
+static void settings_against_ref(const char *backend) {
+    for (int i = 0; i < SETTINGS; i++) {
+        struct trainer a[2], b;
+        short_run(&b, 2, 1, "ref", &settings[i]);
+        for (int dense = 0; dense < 2; dense++) {
+            short_run(&a[dense], 2, !dense, backend, &settings[i]);
+            double d = trainers_far(&a[dense], &b);
+            if (!(d <= 1e-5)) /* 12 steps, each a float32 rounding of sums of 257 terms */
+                fail_msg("setting %d: %s, %s, and ref differ by %g", i, backend, dense ? "dense" : "sparse", d);
+            assert_memory_equal(a[dense].steps_idle, b.steps_idle, 300 * sizeof *b.steps_idle);
+            assert_int_equal(trainer_idle(&a[dense], 1), trainer_idle(&b, 1));
+            trainer_free(&a[dense]);
+        }
+        trainer_free(&b);
+    }
+}
+
+static void cpu_against_ref(void **state) {
     (void)state;
-    struct trainer a, b;
-    short_run(&a, 2, 1, "cpu", 0.9);
-    short_run(&b, 2, 1, "ref", 0.9);
-    double d = fmax(far(a.p.W_enc, b.p.W_enc, 33 * 300), far(a.p.W_dec, b.p.W_dec, 33 * 300));
-    d = fmax(d, fmax(far(a.p.theta, b.p.theta, 300), far(a.p.b_dec, b.p.b_dec, 33)));
-    if (!(d <= 1e-5))
-        fail_msg("cpu and ref differ by %g", d); /* 12 steps, each a float32 rounding of sums of 257 terms */
-    trainer_free(&a), trainer_free(&b);
+    settings_against_ref("cpu");
 }
 
 /* --- features that are silent for some steps: as if Adam had been at every weight in every step ----------------------- */
@@ -330,13 +414,14 @@ struct eager { /* Adam as published (Kingma and Ba 2015, Algorithm 1) with beta1
     double p[WF * WD], v[WF * WD];
 };
 
-/* unit: the decoder, whose gradient loses its part along the row. */
-static void eager_step(struct eager *a, const float *g, int t, double lr, bool unit) {
+/* unit: the decoder, whose gradient loses its part along the row.   rests [WF]: rows that are left out, or NULL */
+static void eager_step(struct eager *a, const double *g, int t, double lr, bool unit, const bool *rests) {
     for (size_t f = 0; f < WF; f++) {
+        if (rests && rests[f]) continue;
         double norm2 = 0, along = 0, *p = a->p + f * WD, *v = a->v + f * WD;
-        for (size_t d = 0; d < WD && unit; d++) along += (double)g[f * WD + d] * p[d];
+        for (size_t d = 0; d < WD && unit; d++) along += g[f * WD + d] * p[d];
         for (size_t d = 0; d < WD; d++) {
-            double gd = (double)g[f * WD + d] - (unit ? along * p[d] : 0);
+            double gd = g[f * WD + d] - (unit ? along * p[d] : 0);
             v[d] = 0.9 * v[d] + (1 - 0.9) * gd * gd;
             p[d] -= lr * gd / (sqrt(v[d] / (1 - pow(0.9, t))) + 1e-8);
             norm2 += p[d] * p[d];
@@ -351,8 +436,29 @@ static double eager_far(const struct eager *a, const float *p) {
     return d;
 }
 
+/* The gradients that a dense step leaves, and those of the penalty in place of W_enc's where the feature is dead.
+ *   idle [WF] before the step; rests[0] [WF] has no gradient of W_enc, rests[1] none of W_dec
+ * Returns how many were dead. */
+static size_t eager_gradients(const struct trainer *tr, const uint32_t *idle, double *enc, double *dec,
+                              bool rests[2][WF]) {
+    size_t n = 0;
+    for (size_t f = 0; f < WF; f++) {
+        bool fired = !tr->steps_idle[f], dead = tr->c.pre_act_loss > 0 && !fired && idle[f] >= tr->c.dead_window;
+        rests[0][f] = !fired && !dead, rests[1][f] = !fired;
+        for (size_t d = 0; d < WD; d++) {
+            double mean = 0;
+            for (size_t b = 0; b < WB; b++) mean += (double)tr->xc[b * WD + d] / WB;
+            enc[f * WD + d] = dead ? -(double)tr->c.pre_act_loss * mean : (double)tr->g.W_enc[f * WD + d];
+            dec[f * WD + d] = (double)tr->g.W_dec[f * WD + d];
+        }
+        n += dead;
+    }
+    return n;
+}
+
 /* The dense path leaves the gradients of a step, which the eager run repeats. */
-static void silent_run(const char *backend, double tol) {
+static void silent_run(const char *backend, bool lazy, float pre_act) {
+    const double tol = 5e-6; /* weights of size 1, each step off by a rounding or two: 40 * 2 * 6e-8 */
     struct err e;
     const struct sae_kernels *table;
     if (sae_kernels_open(backend, &table, &e)) fail_msg("%s", e.text);
@@ -366,10 +472,15 @@ static void silent_run(const char *backend, double tol) {
                             .beta2 = 0.9,
                             .adam_eps = 1e-8,
                             .seed = 6,
-                            .theta_init = 0.6f};
+                            .theta_init = 0.6f,
+                            .lazy = lazy,
+                            .pre_act_loss = pre_act,
+                            .dead_window = 3};
     static struct eager enc, dec;
+    static double g_enc[WF * WD], g_dec[WF * WD];
+    bool rests[2][WF];
     struct trainer tr;
-    size_t woken = 0;
+    size_t woken = 0, pulled = 0;
     if (trainer_init(&tr, &c, &k, &e)) fail_msg("%s", e.text);
     memset(enc.v, 0, sizeof enc.v), memset(dec.v, 0, sizeof dec.v);
     for (size_t i = 0; i < WF * WD; i++) enc.p[i] = (double)tr.p.W_enc[i], dec.p[i] = (double)tr.p.W_dec[i];
@@ -381,20 +492,27 @@ static void silent_run(const char *backend, double tol) {
         memcpy(idle, tr.steps_idle, sizeof idle);
         tr.last_entries = SIZE_MAX;
         if (trainer_step(&tr, x, NULL, 1e-2, 1e-3, &r, &e)) fail_msg("%s", e.text);
-        eager_step(&enc, tr.g.W_enc, t + 1, 1e-2, false), eager_step(&dec, tr.g.W_dec, t + 1, 1e-2, true);
-        for (size_t f = 0; f < WF; f++) woken += idle[f] > 2 && !tr.steps_idle[f];
+        pulled += eager_gradients(&tr, idle, g_enc, g_dec, rests);
+        eager_step(&enc, g_enc, t + 1, 1e-2, false, lazy ? rests[0] : NULL);
+        eager_step(&dec, g_dec, t + 1, 1e-2, true, lazy ? rests[1] : NULL);
+        for (size_t f = 0; f < WF; f++) woken += idle[f] > 3 && !tr.steps_idle[f];
     }
     double d = fmax(eager_far(&enc, tr.p.W_enc), eager_far(&dec, tr.p.W_dec));
-    print_message("%s: %zu times a feature woke; weights within %.1e\n", backend, woken, d);
-    assert_true(woken > 50);
+    print_message("%s%s: %zu times a feature woke, %zu times one was pulled; weights within %.1e\n", backend,
+                  lazy ? ", lazy" : "", woken, pulled, d);
+    assert_true(woken > 50 && (pulled > 50) == (pre_act > 0));
     if (!(d <= tol)) fail_msg("%s differs from Adam at every step by %g", backend, d);
     trainer_free(&tr);
 }
 
+static void silent_runs(const char *backend) {
+    for (int lazy = 0; lazy < 2; lazy++) silent_run(backend, lazy, 0), silent_run(backend, lazy, 4e-3f);
+}
+
 static void silent_features_wait(void **state) {
     (void)state;
-    silent_run("ref", 5e-6); /* weights of size 1, each step off by a rounding or two: 40 * 2 * 6e-8 */
-    silent_run("cpu", 5e-6);
+    silent_runs("ref");
+    silent_runs("cpu");
 }
 
 static void need(const char *backend);
@@ -402,7 +520,7 @@ static void need(const char *backend);
 static void cuda_silent_features_wait(void **state) {
     (void)state;
     need("cuda-f32");
-    silent_run("cuda-f32", 5e-6);
+    silent_runs("cuda-f32");
 }
 
 /* --- the GPU, where there is one; in test_step_emulated, its kernels on the CPU ------------------------------------- */
@@ -424,20 +542,19 @@ static void cuda_pytorch(void **state) {
     pytorch_run(FIXTURES "relu.safetensors", SAE_RELU, "cuda-f32", 0);
 }
 
-static void cuda_momentum_against_ref(void **state) {
+static void cuda_pytorch_dead_features(void **state) {
     (void)state;
     need("cuda-f32");
-    for (int dense = 0; dense < 2; dense++) {
-        struct trainer a, b;
-        short_run(&a, 2, !dense, "cuda-f32", 0.9);
-        short_run(&b, 2, !dense, "ref", 0.9);
-        double d = fmax(far(a.p.W_enc, b.p.W_enc, 33 * 300), far(a.p.W_dec, b.p.W_dec, 33 * 300));
-        d = fmax(d, fmax(far(a.p.theta, b.p.theta, 300), far(a.p.b_dec, b.p.b_dec, 33)));
-        if (!(d <= 1e-5)) fail_msg("cuda-f32 and ref differ by %g", d);
-        assert_memory_equal(a.steps_idle, b.steps_idle, 300 * sizeof *a.steps_idle);
-        assert_int_equal(trainer_idle(&a, 1), trainer_idle(&b, 1));
-        trainer_free(&a), trainer_free(&b);
-    }
+    pytorch_run(FIXTURES "pre_act.safetensors", SAE_JUMPRELU, "cuda-f32", 1);
+    pytorch_run(FIXTURES "pre_act.safetensors", SAE_JUMPRELU, "cuda-f32", 0);
+    pytorch_run(FIXTURES "lazy.safetensors", SAE_JUMPRELU, "cuda-f32", 1);
+    pytorch_run(FIXTURES "lazy.safetensors", SAE_JUMPRELU, "cuda-f32", 0);
+}
+
+static void cuda_against_ref(void **state) {
+    (void)state;
+    need("cuda-f32");
+    settings_against_ref("cuda-f32");
 }
 
 /* Products in bf16: each operand is off by 2^-9 at most, so a step's gradients by about as much of their size, and 12 steps of
@@ -445,21 +562,24 @@ static void cuda_momentum_against_ref(void **state) {
 static void cuda_bf16_stays_near(void **state) {
     (void)state;
     need("cuda");
-    struct trainer a, b;
-    short_run(&a, 2, 1, "cuda", 0);
-    short_run(&b, 2, 1, "cpu", 0);
-    double d = fmax(far(a.p.W_enc, b.p.W_enc, 33 * 300), far(a.p.W_dec, b.p.W_dec, 33 * 300));
-    if (!(d <= 0.02)) fail_msg("cuda and cpu differ by %g", d);
-    trainer_free(&a), trainer_free(&b);
+    for (int i = 0; i < 2; i++) {
+        struct trainer a, b;
+        short_run(&a, 2, 1, "cuda", i ? &gentle : &plain);
+        short_run(&b, 2, 1, "cpu", i ? &gentle : &plain);
+        double d = fmax(far(a.p.W_enc, b.p.W_enc, 33 * 300), far(a.p.W_dec, b.p.W_dec, 33 * 300));
+        if (!(d <= 0.02)) fail_msg("cuda and cpu differ by %g", d);
+        trainer_free(&a), trainer_free(&b);
+    }
 }
 
 static void cuda_same_bytes(void **state) {
     (void)state;
     need("cuda");
-    for (int dense = 0; dense < 2; dense++) {
+    for (int i = 0; i < 4; i++) {
+        const struct setting *s = i < 2 ? &plain : &settings[1];
         struct trainer a, b;
-        short_run(&a, 1, !dense, "cuda", 0);
-        short_run(&b, 3, !dense, "cuda", 0);
+        short_run(&a, 1, i % 2, "cuda", s);
+        short_run(&b, 3, i % 2, "cuda", s);
         assert_memory_equal(a.state.base, b.state.base, a.state.used_bytes);
         trainer_free(&a), trainer_free(&b);
     }
@@ -522,12 +642,13 @@ static void cuda_converts_batches(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pytorch_jumprelu),          cmocka_unit_test(pytorch_relu),
-        cmocka_unit_test(finite_differences),        cmocka_unit_test(same_bytes),
-        cmocka_unit_test(momentum_against_ref),      cmocka_unit_test(cuda_pytorch),
-        cmocka_unit_test(cuda_momentum_against_ref), cmocka_unit_test(cuda_bf16_stays_near),
-        cmocka_unit_test(cuda_same_bytes),           cmocka_unit_test(cuda_converts_batches),
-        cmocka_unit_test(cuda_encodes_as_ref),       cmocka_unit_test(silent_features_wait),
+        cmocka_unit_test(pytorch_jumprelu),         cmocka_unit_test(pytorch_relu),
+        cmocka_unit_test(pytorch_dead_features),    cmocka_unit_test(silent_features_wait),
+        cmocka_unit_test(finite_differences),       cmocka_unit_test(same_bytes),
+        cmocka_unit_test(cpu_against_ref),          cmocka_unit_test(cuda_pytorch),
+        cmocka_unit_test(cuda_against_ref),         cmocka_unit_test(cuda_pytorch_dead_features),
+        cmocka_unit_test(cuda_bf16_stays_near),     cmocka_unit_test(cuda_same_bytes),
+        cmocka_unit_test(cuda_converts_batches),    cmocka_unit_test(cuda_encodes_as_ref),
         cmocka_unit_test(cuda_silent_features_wait)};
     case_emulated(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,8 +20,10 @@ static const char FIRST_LINE[] = "saemill folder 1\n";
 /* ---- whose folder is it? ---- */
 
 static bool is_one_of(const char *name, size_t n, const char *const *names) {
-    for (; *names; names++)
-        if (strlen(*names) == n && !memcmp(*names, name, n)) return true;
+    for (; *names; names++) {
+        const char *is = *names + (**names == '?');
+        if (strlen(is) == n && !memcmp(is, name, n)) return true;
+    }
     return n == strlen(MARKER) && !memcmp(name, MARKER, n);
 }
 
@@ -239,15 +241,17 @@ int outdir_open(struct outdir *o, const char *path, const char *maker, const cha
     return rc;
 }
 
-/* The final marker: every file by name and hash; all that were announced must be there. */
+/* The final marker: every file by name and hash; all that were announced without ? must be there. */
 static int seal(const struct outdir *o, struct err *e) {
     char path[PATH_MAX], hex[HASH_HEX], text[1 << 13] = "";
     size_t n = 0;
     for (const char *const *name = o->names; *name; name++) {
-        int rc = join(path, o->part, *name, e);
+        const bool optional = **name == '?';
+        int rc = join(path, o->part, *name + optional, e);
+        if (!rc && optional && access(path, F_OK)) continue;
         if (!rc) rc = hash_content(path, hex, e);
         if (rc) return rc;
-        n += (size_t)snprintf(text + n, sizeof text - n, "file %s %s\n", hex, *name);
+        n += (size_t)snprintf(text + n, sizeof text - n, "file %s %s\n", hex, *name + optional);
         CHECK(n < sizeof text);
     }
     return write_marker(o, text, e);

@@ -22,7 +22,7 @@ struct outdir {
 
 /* Could the folder be put at path? Ask before hours of work. The same errors as outdir_open, and nothing is changed.
  *   maker   [text]  who asks; kept as a pointer
- *   names   [n+1]   all files that it will write; kept as a pointer */
+ *   names   [n+1]   all files that it will write; one that it may leave out has a ? before it; kept as a pointer */
 int outdir_check(const char *path, const char *maker, const char *const *names, struct err *e);
 
 /* Begin, finish, or give up; outdir_abort is harmless on a struct of zeros. After an error of outdir_commit nothing of the new

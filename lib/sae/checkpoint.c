@@ -16,7 +16,7 @@
 
 #define VERSION "1"
 
-enum { MAX_ITEMS = 16 + CURVE_SERIES };
+enum { MAX_ITEMS = 16 + CURVE_SERIES + 5 * SNAPSHOTS };
 
 static const char *const state_name[CHECKPOINT_STATES] = {"state", "before"}; /* the newest first */
 
@@ -41,7 +41,9 @@ static size_t add_arrays(struct item *it, const char *prefix, const struct sae_a
     return 5;
 }
 
-static size_t items(const struct trainer *tr, const struct curve *c, struct item *it) {
+/* Of the state after `steps` steps. */
+static size_t items(const struct trainer *tr, const struct curve *c, const struct snapshots *snap, int64_t steps,
+                    struct item *it) {
     size_t n = add_arrays(it, "parameter", &tr->p, &tr->c);
     n += add_arrays(it + n, "second_moment", &tr->v, &tr->c);
     n += add_arrays(it + n, "first_moment", &tr->m, &tr->c);
@@ -49,6 +51,11 @@ static size_t items(const struct trainer *tr, const struct curve *c, struct item
     for (int s = 0; s < CURVE_SERIES; s++, n++) {
         it[n] = (struct item){"", ST_F32, c->steps, c->value[s]};
         snprintf(it[n].name, sizeof it[n].name, "curve.%s", curve_key((enum curve_series)s));
+    }
+    for (int i = 0; i < snap->n; i++) {
+        const struct sae *s = &snap->sae[i];
+        const struct sae_arrays a = {s->W_enc, s->W_dec, s->b_enc, s->b_dec, s->theta};
+        if (snap->step[i] <= steps) n += add_arrays(it + n, snapshot_name(i), &a, &tr->c);
     }
     return n;
 }
@@ -114,11 +121,11 @@ static int step_back(const char *folder, const char *path, struct err *e) {
     return !rc && rename(path, before) && errno != ENOENT ? err_errno(e, "%s: cannot rename", path) : rc;
 }
 
-int checkpoint_write(const struct trainer *tr, const struct curve *c, const char *folder, const char *record,
-                     struct err *e) {
+int checkpoint_write(const struct trainer *tr, const struct curve *c, const struct snapshots *s, const char *folder,
+                     const char *record, struct err *e) {
     struct item it[MAX_ITEMS];
     char path[PATH_MAX];
-    size_t n = items(tr, c, it);
+    size_t n = items(tr, c, s, tr->t, it);
     struct st_writer *w = NULL;
     int handle[MAX_ITEMS] = {0}, rc = in_folder(folder, state_name[0], path, e);
     if (!rc) rc = outdir_make(folder, e);
@@ -160,11 +167,12 @@ static int whole(const struct st *s, const char *path, struct err *e) {
 }
 
 /* Nothing is copied before all of it fits. */
-static int load(struct trainer *tr, struct curve *c, const struct st *s, const char *path, struct err *e) {
+static int load(struct trainer *tr, struct curve *c, struct snapshots *snap, const struct st *s, const char *path,
+                struct err *e) {
     struct item it[MAX_ITEMS];
     const struct st_tensor *t[MAX_ITEMS];
-    size_t n = items(tr, c, it);
     int64_t steps = strtoll(st_meta(s, "steps_done"), NULL, 10);
+    size_t n = items(tr, c, snap, steps, it);
     if (steps < 0 || (size_t)steps > c->steps)
         return err_set(e, ERR_FORMAT, "%s: steps_done: want at most %zu, got %" PRId64, path, c->steps, steps);
     for (size_t i = 0; i < n; i++) {
@@ -179,8 +187,8 @@ static int load(struct trainer *tr, struct curve *c, const struct st *s, const c
 }
 
 /* 1 resumed, 0 not there, ERR_FORMAT of another run; else what is wrong with it. *damage: that is what it is. */
-static int read_state(struct trainer *tr, struct curve *c, const char *path, const char *record, bool *damage,
-                      struct err *e) {
+static int read_state(struct trainer *tr, struct curve *c, struct snapshots *snap, const char *path, const char *record,
+                      bool *damage, struct err *e) {
     struct st *s;
     *damage = false;
     if (access(path, F_OK)) return 0;
@@ -194,7 +202,7 @@ static int read_state(struct trainer *tr, struct curve *c, const char *path, con
         rc = err_set(e, ERR_FORMAT, "%s: the checkpoint belongs to another run", path);
         err_hint(e, "delete its folder to start anew, or give the run another --checkpoint folder");
     } else {
-        if (!rc) rc = load(tr, c, s, path, e);
+        if (!rc) rc = load(tr, c, snap, s, path, e);
         *damage = rc != 0;
     }
     st_close(s);
@@ -213,15 +221,15 @@ static int put_aside(const char *folder, const char *path, struct err *e) {
     return rename(path, aside) ? err_errno(e, "%s: cannot rename", path) : 0;
 }
 
-int checkpoint_read(struct trainer *tr, struct curve *c, const char *folder, const char *record, struct err *damaged,
-                    struct err *e) {
+int checkpoint_read(struct trainer *tr, struct curve *c, struct snapshots *s, const char *folder, const char *record,
+                    struct err *damaged, struct err *e) {
     char path[PATH_MAX];
     for (int i = 0; i < CHECKPOINT_STATES; i++) damaged[i] = (struct err){0};
     for (int i = 0; i < CHECKPOINT_STATES; i++) {
         bool damage;
         int rc = in_folder(folder, state_name[i], path, e);
         if (rc) return rc;
-        rc = read_state(tr, c, path, record, &damage, e);
+        rc = read_state(tr, c, s, path, record, &damage, e);
         if (rc && !damage) return rc;
         if (!rc) continue;
         damaged[i] = *e;

@@ -2,6 +2,7 @@
 #ifndef SAEMILL_CURVE_H
 #define SAEMILL_CURVE_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,7 +34,18 @@ void curve_free(struct curve *c);
 /* Mean of a series over steps [from, to). */
 double curve_mean(const struct curve *c, enum curve_series s, size_t from, size_t to);
 
+/* By how much the loss (reconstruction plus sparsity, the latter as with the last step's lambda) is lower in the last tenth of the
+ * steps than in the tenth before it, as a share of the former: near 0 where the run has come to rest. NaN for fewer than 20 steps. */
+double curve_fall(const struct curve *c);
+
 /* {"step":[0,1,…], "loss_reconstruction":[…], …}, atomically. */
 int curve_write(const struct curve *c, const char *path, struct err *e);
+
+/* The first `steps` steps of such a file. On success the caller curve_free()s c. ERR_SHAPE for a file that has fewer. */
+int curve_read(struct curve *c, const char *path, size_t steps, struct err *e);
+
+/* What is asked first, without opening the curve, into an object: "last_tenth", the means over the last tenth of the steps by key,
+ * and "loss_fall" (curve_fall). */
+void curve_summary(const struct curve *c, json_t *into);
 
 #endif

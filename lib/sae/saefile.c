@@ -96,7 +96,7 @@ static int check_values(const struct sae *s, const char *path, struct err *e) {
 
 enum { T_W_ENC, T_W_DEC, T_B_ENC, T_B_DEC, T_THETA, TENSORS };
 
-static int weights_write(const struct sae *s, const char *path, const char *record, struct err *e) {
+int saefile_write_weights(const struct sae *s, const char *path, const char *record, struct err *e) {
     int64_t D = (int64_t)s->D, F = (int64_t)s->F;
     const struct {
         const char *name;
@@ -110,7 +110,8 @@ static int weights_write(const struct sae *s, const char *path, const char *reco
                     {"threshold", 1, {F, 0}, s->theta}};
     int n = s->arch == SAE_JUMPRELU ? TENSORS : T_THETA, handle[TENSORS];
     struct st_writer *w = NULL;
-    int rc = stw_open(&w, path, e);
+    int rc = check_values(s, path, e);
+    if (!rc) rc = stw_open(&w, path, e);
     if (!rc && record) rc = stw_meta(w, "record", record, e);
     for (int k = 0; k < n && !rc; k++) {
         handle[k] = stw_declare(w, t[k].name, ST_F32, t[k].n_dims, t[k].shape, e);
@@ -130,8 +131,7 @@ int saefile_write(const struct sae *s, const char *folder, const char *site, con
                   const char *record, struct err *e) {
     char path[PATH_MAX];
     int rc = join(path, folder, "sae_weights.safetensors", e);
-    if (!rc) rc = check_values(s, path, e);
-    if (!rc) rc = weights_write(s, path, record, e);
+    if (!rc) rc = saefile_write_weights(s, path, record, e);
     return rc ? rc : cfg_write(s, folder, site, model, context, e);
 }
 

@@ -23,6 +23,9 @@
 int saefile_write(const struct sae *s, const char *folder, const char *site, const char *model, int context,
                   const char *record, struct err *e);
 
+/* The weights alone, to a file of that name: the same bytes as sae_weights.safetensors. The same errors. */
+int saefile_write_weights(const struct sae *s, const char *path, const char *record, struct err *e);
+
 /* Read such a folder (also one that SAELens wrote: apply_b_dec_to_input true is folded into b_enc; any float dtype; a
  * flat cfg.json from before SAELens 6 too). Checks every shape against cfg.json and refuses NaN and Inf by tensor name.
  * Negative thresholds become 0: with SAELens' ReLU that is the same function.

@@ -2,6 +2,7 @@
 #include "lib/sae/step.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/rng.h"
@@ -36,8 +37,8 @@ static size_t state_need(const struct step_config *c) {
 }
 
 static size_t scratch_need(const struct step_config *c, size_t cap) {
-    return 2 * arena_need(c->B * c->D, sizeof(float)) + arena_need(c->F, sizeof(float)) +
-           3 * arena_need(cap, sizeof(float)) + arena_need(c->D, sizeof(double)) +
+    return 2 * arena_need(c->B * c->D, sizeof(float)) + arena_need(c->D, sizeof(float)) +
+           arena_need(c->F, sizeof(float)) + 3 * arena_need(cap, sizeof(float)) + arena_need(c->D, sizeof(double)) +
            arena_need(c->B, sizeof(struct sae_row_sums)) + active_need(c->B, cap) + byfeature_need(c->F, cap);
 }
 
@@ -53,17 +54,38 @@ size_t trainer_bytes(const struct step_config *c, const struct sae_kernels *k) {
     return state_need(c) + scratch_need(c, cap) + dense_need(c) + k->scratch_bytes(c->B, c->D, c->F);
 }
 
+/* The decoder row that feature f starts with. */
+static void first_direction(const struct step_config *c, size_t f, float *w) {
+    double norm2 = 0;
+    for (size_t d = 0; d < c->D; d++) {
+        double u = 2 * rng_uniform(c->seed, 0x696e6974, f * c->D + d) - 1;
+        w[d] = (float)u, norm2 += u * u;
+    }
+    for (size_t d = 0; d < c->D; d++) w[d] = (float)((double)w[d] / sqrt(norm2));
+}
+
+int trainer_unturned(const struct step_config *c, const float *W_dec, double *share, struct err *e) {
+    float *first = mem_array(c->D, sizeof *first, "trainer: a first direction", e);
+    size_t n = 0;
+    if (!first) return ERR_MEMORY;
+    for (size_t f = 0; f < c->F; f++) {
+        double dot = 0, norm2 = 0;
+        const float *w = W_dec + f * c->D;
+        first_direction(c, f, first);
+        for (size_t d = 0; d < c->D; d++) dot += (double)w[d] * (double)first[d], norm2 += (double)w[d] * (double)w[d];
+        n += dot > 0.5 * sqrt(norm2);
+    }
+    free(first);
+    *share = (double)n / (double)c->F;
+    return 0;
+}
+
 static void initial_weights(struct trainer *tr) {
     const struct step_config *c = &tr->c;
 #pragma omp parallel for schedule(static)
     for (size_t f = 0; f < c->F; f++) {
-        double norm2 = 0;
         float *w = tr->p.W_dec + f * c->D;
-        for (size_t d = 0; d < c->D; d++) {
-            double u = 2 * rng_uniform(c->seed, 0x696e6974, f * c->D + d) - 1;
-            w[d] = (float)u, norm2 += u * u;
-        }
-        for (size_t d = 0; d < c->D; d++) w[d] = (float)((double)w[d] / sqrt(norm2));
+        first_direction(c, f, w);
         float *enc = tr->p.W_enc + f * c->D;
         for (size_t d = 0; d < c->D; d++)
             enc[d] = c->init == STEP_INIT_KAIMING
@@ -90,6 +112,7 @@ int trainer_init(struct trainer *tr, const struct step_config *c, const struct s
     tr->steps_idle = arena_take(&tr->state, c->F, sizeof(uint32_t));
     tr->xc = arena_take(&tr->scratch, c->B * c->D, sizeof(float));
     tr->G = arena_take(&tr->scratch, c->B * c->D, sizeof(float));
+    tr->mean = arena_take(&tr->scratch, c->D, sizeof(float));
     tr->low = arena_take(&tr->scratch, c->F, sizeof(float));
     tr->z = arena_take(&tr->scratch, cap, sizeof(float));
     tr->dpre = arena_take(&tr->scratch, cap, sizeof(float));
@@ -197,7 +220,12 @@ int trainer_step(struct trainer *tr, const void *x, const void *next, double lr,
                            .beta1 = (float)c->beta1,
                            .beta2 = (float)c->beta2,
                            .rest1 = (float)(1 - c->beta1),
-                           .rest2 = (float)(1 - c->beta2)};
+                           .rest2 = (float)(1 - c->beta2),
+                           .lazy = c->lazy,
+                           .pre_act = c->pre_act_loss,
+                           .pre_theta = rule.jump ? c->pre_act_loss : 0,
+                           .window = c->dead_window,
+                           .mean = tr->mean};
     const struct sae_kernels *k = tr->k;
     struct batch_totals sum;
     if (tr->ahead != x) send(tr, x);
@@ -208,6 +236,7 @@ int trainer_step(struct trainer *tr, const void *x, const void *next, double lr,
     else
         tr->ahead = NULL;
     k->centre(c->B, c->D, batch, tr->p.b_dec, tr->xc);
+    if (c->pre_act_loss > 0) k->mean(c->B, c->D, tr->xc, tr->mean);
     int rc = tr->last_entries > tr->active.cap ? ERR_RANGE : step_sparse(tr, batch, &rule, &o);
     r->dense = rc == ERR_RANGE;
     if (r->dense)

@@ -4,7 +4,7 @@
  *   loss = mean_b |x - x^|^2 + lambda * penalty        JumpReLU: mean_b |z_b|_0       ReLU: mean_b sum_f z_bf |W_dec[f]|
  * Gemma Scope (Lieberum et al. 2024, sections 2 and 3, appendix A); JumpReLU SAE (Rajamanoharan et al. 2024, eq. 9 to 12). Only the
  * encoder product is dense; the rest follows the active entries, unless so many are active that dense products are faster.
- * Tests: tests/test_step.c: a PyTorch run of 200 steps, finite differences, sparse against dense, ref against cpu. */
+ * Tests: tests/test_step.c: PyTorch runs of 200 steps, finite differences, sparse against dense, ref against cpu. */
 #ifndef SAEMILL_STEP_H
 #define SAEMILL_STEP_H
 
@@ -28,6 +28,9 @@ struct step_config {
     uint64_t seed;                 /* of the initial weights */
     enum step_init init;
     float theta_init;
+    bool lazy;          /* a parameter's moments wait, and it stays, while it has no gradient: adam.h */
+    float pre_act_loss; /* of the penalty on dead features, adam.h, which the losses of a step do not count; 0: none */
+    uint32_t dead_window; /* silent steps after which it pulls a feature */
 };
 
 /* All that training changes (what a checkpoint holds) and its scratch. */
@@ -41,9 +44,9 @@ struct trainer {
     size_t last_entries;  /* kept entries of the last step: decides sparse or dense */
     struct arena state, scratch;
     /* scratch */
-    float *xc, *G, *low, *z, *dpre, *dtheta; /* [B,D] [B,D] [F] [cap] [cap] [cap] */
-    float *pre, *act, *grad;                 /* dense path: [512,F] each, taken when first needed */
-    struct sae_arrays g;                     /* dense path: gradients */
+    float *xc, *G, *mean, *low, *z, *dpre, *dtheta; /* [B,D] [B,D] [D] [F] [cap] [cap] [cap] */
+    float *pre, *act, *grad;                        /* dense path: [512,F] each, taken when first needed */
+    struct sae_arrays g;                            /* dense path: gradients */
     uint32_t *fired, *near;
     double *gb_dec;
     struct sae_row_sums *sums;
@@ -85,6 +88,11 @@ int trainer_step(struct trainer *tr, const void *x, const void *next, double lr,
 
 /* How many features were silent for `window` steps or more. */
 size_t trainer_idle(const struct trainer *tr, uint32_t window);
+
+/* Share of the features that have not left their first direction: the cosine between W_dec[f], [F,D] on the host, and the row it
+ * started with is above 1/2. Random rows they are still, for the most part; explained variance, which lives on the frequent ones, does
+ * not tell. ERR_MEMORY. */
+int trainer_unturned(const struct step_config *c, const float *W_dec, double *share, struct err *e);
 
 /* Copy the parameters into *s (sae_init-ed with D, F): still in training form; fold with sae_fold. */
 void trainer_export(const struct trainer *tr, struct sae *s);

@@ -52,6 +52,12 @@ other_run() {
     fails 1 "belongs to another run" train $T/none --checkpoint $T/ckpt2 --seed 5
 }
 ok "a checkpoint of another run is refused" other_run
+differ() { ! cmp -s $T/$1/sae_weights.safetensors $T/$2/sae_weights.safetensors; }
+other_rules() {
+    train $T/pulled --pre-act-loss 1e-3 --dead-window 3 && train $T/lazy --pre-act-loss 1e-3 --dead-window 3 --optimizer lazy-adam &&
+        train $T/later --pre-act-loss 1e-3 && differ whole pulled && differ pulled lazy && differ pulled later
+}
+ok "the optimizer, the penalty and its window arrive" other_rules
 start_and_kill() { # start_and_kill FOLDER - leaves the newest state and the one before it
     { RUN=exec && train $T/half --checkpoint "$1" --checkpoint-every 0; } &
     pid=$!
@@ -82,6 +88,7 @@ damaged_both() {
 ok "no state that is whole: anew, the same bytes" damaged_both
 ok "an output folder that is not there" fails 1 "must exist" train $T/no/such/none
 ok "a value out of range" fails 2 "--dead-window 0: must be" train $T/none --dead-window 0
+ok "an optimizer that is not there" fails 2 "--optimizer" train $T/none --optimizer sgd
 ok "no guard of Adam's division: 0/0" fails 2 "--adam-eps 0: must be" train $T/none --adam-eps 0
 ok "more warm-up than steps" fails 2 "--lr-warmup 1000" $B/train --in $T/rows.safetensors --width 8 --steps 20 --lambda 1 --out $T/none
 ok "an unknown option" fails 2 "no such option" train $T/none --learning-rate 1

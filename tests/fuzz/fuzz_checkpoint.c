@@ -18,13 +18,14 @@ enum { D = 3, F = 4, B = 2, STEPS = 5, MOST = 1 << 16 };
 
 static struct trainer tr;
 static struct curve curve;
+static struct snapshots snapshots;
 static char folder[64], path[96], aside[96], target[40], *start, valid[MOST], bytes[MOST];
 static size_t n_valid;
 static int fd;
 
 static void clean(void) {
     outdir_remove(folder, NULL);
-    trainer_free(&tr), curve_free(&curve);
+    trainer_free(&tr), curve_free(&curve), snapshots_free(&snapshots);
     free(start);
 }
 
@@ -49,9 +50,10 @@ static void prepare(void) {
     snprintf(folder, sizeof folder, "build/tmp/fuzz_checkpoint.%ld", (long)getpid());
     snprintf(path, sizeof path, "%s/state.safetensors", folder);
     snprintf(aside, sizeof aside, "%s/damaged.safetensors", folder);
-    if (trainer_init(&tr, &c, sae_kernels_get("ref"), &e) || curve_init(&curve, STEPS, &e) || step(&e) || step(&e))
+    if (trainer_init(&tr, &c, sae_kernels_get("ref"), &e) || curve_init(&curve, STEPS, &e) ||
+        snapshots_init(&snapshots, 2, STEPS, &c, &e) || step(&e) || step(&e))
         abort();
-    if (checkpoint_write(&tr, &curve, folder, "r", &e)) abort();
+    if (checkpoint_write(&tr, &curve, &snapshots, folder, "r", &e)) abort();
     FILE *f = fopen(path, "rb");
     if (!f || !(n_valid = fread(valid, 1, MOST, f)) || fclose(f)) abort();
     fd = memfd_create("state", MFD_CLOEXEC);
@@ -68,7 +70,7 @@ static int read_state(size_t n, struct err said[3]) {
     unlink(aside); /* what was damaged has been put there */
     if (access(path, F_OK) && symlink(target, path)) abort();
     said[0] = (struct err){0};
-    int rc = checkpoint_read(&tr, &curve, folder, "r", said, said + 2);
+    int rc = checkpoint_read(&tr, &curve, &snapshots, folder, "r", said, said + 2);
     if (rc < 0) said[0] = said[2];
     return rc || !said[0].code ? rc : said[0].code;
 }

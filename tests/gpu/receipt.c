@@ -101,6 +101,7 @@ struct shape {
     double l0, epsilon;
     enum sae_arch arch;
     double beta1;
+    double pre_act; /* of the penalty on features silent in one batch, with lazy Adam; 0: neither */
 };
 
 static struct trainer *start(const struct sae_kernels *base, struct sae_kernels *k, const struct shape *s, bool dense) {
@@ -118,7 +119,9 @@ static struct trainer *start(const struct sae_kernels *base, struct sae_kernels 
                                   .beta2 = 0.999,
                                   .adam_eps = 1e-8,
                                   .seed = 3,
-                                  .theta_init = (float)quantile(s->l0 / (double)s->F, s->D)};
+                                  .theta_init = (float)quantile(s->l0 / (double)s->F, s->D),
+                                  .lazy = s->pre_act > 0,
+                                  .pre_act_loss = (float)s->pre_act};
     if (trainer_init(tr, &c, k, &e)) stop(&e);
     if (!dense) tr->last_entries = 0;
     return tr;
@@ -150,7 +153,8 @@ static void one_step(const char *backend, const char *against, const struct shap
     const size_t D = s->D, F = s->F;
     double worst = fmax(fabs(ra.loss_reconstruction / rb.loss_reconstruction - 1), fabs(ra.l0 / rb.l0 - 1));
     worst = fmax(worst, fmax(far(a->xc, b->xc, s->B * D), far(a->G, b->G, s->B * D)));
-    if (dense) worst = fmax(worst, fmax(far(a->g.W_enc, b->g.W_enc, F * D), far(a->g.b_enc, b->g.b_enc, F)));
+    if (dense && !s->pre_act)
+        worst = fmax(worst, fmax(far(a->g.W_enc, b->g.W_enc, F * D), far(a->g.b_enc, b->g.b_enc, F)));
     /* Second moments are squares of gradients: twice the relative error. The first step's weights move by lr times the sign of the
      * gradient, so those are compared through the moments, and as a whole. */
     double moments = fmax(far(a->v.W_enc, b->v.W_enc, F * D), far(a->v.W_dec, b->v.W_dec, F * D));
@@ -224,7 +228,7 @@ static void measures(const char *backend, size_t D, size_t F, size_t B, size_t p
 
 /* d loss / d parameter by central differences of the back end's own loss, for ReLU with lambda 0 where nothing jumps. */
 static void gradients(const char *backend) {
-    const struct shape s = {24, 96, 32, 30, 0.1, SAE_RELU, 0};
+    const struct shape s = {24, 96, 32, 30, 0.1, SAE_RELU, 0, 0};
     struct sae_kernels k;
     struct trainer *tr = start(table(backend), &k, &s, true);
     struct err e;
@@ -491,17 +495,21 @@ int main(int argc, char **argv) {
     table("cuda");
     cuda_describe(device);
     printf("%s; commit %s\n", device, argv[2 + quick]);
-    const struct shape odd = {33, 300, 57, 20, 0.1, SAE_JUMPRELU, 0}, odder = {7, 41, 3, 10, 0.1, SAE_RELU, 0.9};
-    const struct shape long_row = {8, 2500, 9, 40, 0.1, SAE_JUMPRELU, 0};
+    const struct shape odd = {33, 300, 57, 20, 0.1, SAE_JUMPRELU, 0, 0}, odder = {7, 41, 3, 10, 0.1, SAE_RELU, 0.9, 0};
+    const struct shape long_row = {8, 2500, 9, 40, 0.1, SAE_JUMPRELU, 0, 0};
     /* A block of the counting sort gets several rows. */
-    const struct shape many_rows = {33, 60, 300, 12, 0.1, SAE_JUMPRELU, 0};
-    const struct shape real = {3584, 16384, 96, 64, 0.002, SAE_JUMPRELU, 0},
-                       wide = {4096, 32768, 33, 64, 0.002, SAE_JUMPRELU, 0};
+    const struct shape many_rows = {33, 60, 300, 12, 0.1, SAE_JUMPRELU, 0, 0};
+    /* Of the features a third are silent in a batch. */
+    const struct shape rare = {33, 300, 57, 5, 0.1, SAE_JUMPRELU, 0, 4e-3};
+    const struct shape real = {3584, 16384, 96, 64, 0.002, SAE_JUMPRELU, 0, 0},
+                       wide = {4096, 32768, 33, 64, 0.002, SAE_JUMPRELU, 0, 0};
     for (int dense = 0; dense < 2; dense++) {
         one_step("cuda-f32", "ref", &odd, dense, 1e-4);
         one_step("cuda-f32", "ref", &odder, dense, 1e-4);
         one_step("cuda-tf32", "ref", &odd, dense, 0.1); /* operands cut to 11 bits may cross a few thresholds too */
         one_step("cuda", "ref", &odd, dense, 0.1); /* bf16: 2^-8 an operand; thresholds that are crossed add to it */
+        one_step("cuda-f32", "ref", &rare, dense, 1e-4);
+        one_step("cuda", "ref", &rare, dense, 0.1);
         if (!dense) one_step("cuda-f32", "ref", &long_row, dense, 1e-4);
         if (!quick) one_step("cuda-f32", "cpu", &real, dense, 1e-3);
         if (!quick) one_step("cuda", "cpu", &wide, dense, 0.1);
@@ -510,12 +518,13 @@ int main(int argc, char **argv) {
     if (!quick) measures("cuda", 3584, 16384, 200, 64);
     lm_checks(quick);
     gradients("cuda-f32");
-    const struct shape small = {256, 4096, 1024, 50, 0.02, SAE_JUMPRELU, 0};
+    const struct shape small = {256, 4096, 1024, 50, 0.02, SAE_JUMPRELU, 0, 0};
     training(quick ? &many_rows : &small, quick ? 6 : 200, "cuda-f32", 1e-2);
     training(quick ? &many_rows : &small, quick ? 6 : 200, "cuda", 5e-2);
+    training(&rare, 12, "cuda", 5e-2);
     if (!quick) {
-        const struct shape qwen = {3584, 16384, 4096, 64, 0.002, SAE_JUMPRELU, 0},
-                           llama = {4096, 32768, 4096, 64, 0.002, SAE_JUMPRELU, 0};
+        const struct shape qwen = {3584, 16384, 4096, 64, 0.002, SAE_JUMPRELU, 0, 0},
+                           llama = {4096, 32768, 4096, 64, 0.002, SAE_JUMPRELU, 0, 0};
         printf("copy on the device: %.0f GB/s, read and written\n", copy_rate());
         times(&qwen, 2.2);
         times(&llama, 5.0);
