@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/opt.h"
 #include "lib/base/outfile.h"
@@ -16,7 +17,7 @@
 
 struct settings {
     struct opt_list plots;
-    const char *figures, *shares, *seeds, *claims, *out;
+    const char *figures, *shares, *half, *seeds, *claims, *out;
 };
 
 struct run {
@@ -75,6 +76,8 @@ int main(int argc, char **argv) {
          false},
         {"shares", OPT_TEXT, &s.shares, "1/8,1/4,1/2,1", 0, 0, NULL, NULL,
          "shares of the training steps, rising to 1; 1/2 must be among them", false},
+        {"half", OPT_TEXT, &s.half, "snapshot", 0, 0, "snapshot|run", NULL,
+         "what the plots of 1/2 are of: a snapshot, or a run of its own with all schedules half as long", false},
         {"seeds", OPT_TEXT, &s.seeds, "0", 0, 0, NULL, NULL, "names of the seeds: 0,1,2", false},
         {"claims", OPT_INPUT, &s.claims, NULL, 0, 0, NULL, NULL,
          "claims.tsv: id, figure, section, claim, check, condition", false},
@@ -88,7 +91,7 @@ int main(int argc, char **argv) {
     if (!rc) rc = outfile_check(s.out, &e);
     if (!rc) rc = parse_words(&s, &r.of, &e);
     if (!rc) rc = tsv_read(s.claims, "id figure section claim check condition", &r.of.claims, &e);
-    r.of.claims_path = s.claims;
+    r.of.claims_path = s.claims, r.of.half_is_run = !rc && !strcmp(s.half, "run");
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 
     if (!rc) rc = converge_begin(&r.of, &r.doc, &e);

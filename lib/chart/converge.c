@@ -108,7 +108,8 @@ int converge_begin(const struct converge_of *of, json_t **out, struct err *e) {
                                                 field[CLAIM_FIGURE], "claim", field[CLAIM_TEXT], "moving", 0,
                                                 "outcomes", "values"));
     }
-    *out = json_pack("{s:o, s:o, s:o}", "shares", texts(&of->shares), "seeds", texts(&of->seeds), "claims", claims);
+    *out = json_pack("{s:o, s:o, s:b, s:o}", "shares", texts(&of->shares), "seeds", texts(&of->seeds), "half_is_run",
+                     of->half_is_run, "claims", claims);
     if (!*out) return err_set(e, ERR_MEMORY, "no memory for the values of claims");
     if (json_array_size(claims)) return 0;
     return err_set(e, ERR_FORMAT, "%s: no claim is about one of the figures", of->claims_path);
@@ -323,6 +324,7 @@ int converge_read(const json_t *doc, const char *path, struct converge *c, struc
     if (!rc) rc = read_texts(doc, path, "seeds", &seeds, &c->S, e);
     if (!rc) rc = jsonfile_array(doc, path, "claims", &claims, e);
     if (rc) return rc;
+    c->half_is_run = json_is_true(json_object_get(doc, "half_is_run"));
     c->shares = shares, c->n_claims = json_array_size(claims);
     for (size_t i = 0; i < c->n_claims; i++)
         n_values += json_array_size(json_object_get(json_array_get(claims, i), "values"));
@@ -346,5 +348,6 @@ void converge_free(struct converge *c) {
 }
 
 const char *converge_share(const struct converge *c, size_t h) {
-    return h + 1 == c->H ? "end" : json_string_value(json_array_get(c->shares, h));
+    const char *share = json_string_value(json_array_get(c->shares, h));
+    return h + 1 == c->H ? "end" : c->half_is_run && !strcmp(share, "1/2") ? "1/2 run" : share;
 }

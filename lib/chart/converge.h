@@ -49,6 +49,7 @@ struct converge_rest converge_rest(const double *x, size_t S, size_t H, size_t h
 struct converge_of {
     struct opt_list shares, seeds, figures; /* words: "1/8" "1/4" "1/2" "1"; any; "fig2" "fig3" */
     size_t half;                            /* index of 1/2 among the shares */
+    bool half_is_run;                       /* at 1/2 stands a run of its own, half as long, and not a snapshot */
     struct tsv claims;                      /* id figure section claim check condition */
     const char *claims_path;                /* for messages */
 };
@@ -96,6 +97,7 @@ struct converge_claim {
 
 struct converge {
     size_t S, H, n_claims;
+    bool half_is_run;
     const json_t *shares;         /* texts; see converge_share */
     struct converge_claim *claim; /* [n_claims] */
     struct converge_value *value; /* of all claims, one behind the other */
@@ -107,7 +109,7 @@ struct converge {
 int converge_read(const json_t *doc, const char *path, struct converge *c, struct err *e);
 void converge_free(struct converge *c);
 
-/* The share in words: "1/8", and "end" for the last. */
+/* The share in words: "1/8", "1/2 run" where that is one of its own, and "end" for the last. */
 const char *converge_share(const struct converge *c, size_t h);
 
 #endif
