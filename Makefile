@@ -46,6 +46,7 @@ include mk/pipeline.mk
 include $(PARAMS)/defaults.mk
 include $(PARAMS)/$(PAPER)/$(SCALE).mk
 include paper/$(PAPER)/figures.mk
+include mk/training.mk
 include mk/study.mk
 include mk/names.mk
 

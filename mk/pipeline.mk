@@ -4,7 +4,8 @@ use.tokenize  := split max-tokens-per-group
 use.collect   := sites context dtype bos backend
 use.normalise := site norm seed
 use.train     := arch init width lambda lr steps batch epsilon theta-init lr-warmup lr-decay lambda-warmup beta1 beta2 adam-eps \
-                 dead-window seed backend
+                 optimizer pre-act-loss dead-window snapshots seed backend
+use.snapshot := at
 use.evaluate  := site backend
 use.cooccur   := site chunk-tokens chunks-per-group chunk-documents backend
 use.cluster   := affinity k min-count seed
@@ -17,6 +18,7 @@ use.ablate      := site rows noise shown seed backend
 use.walk        := site walks walk-steps step-size directions seed backend
 use.effect      := site context max-tokens
 use.plot      := kind labels title left-out smooth target-l0 target-ev
+use.converge  :=
 use.page      := title
 
 in.tokenize  := model=MODEL corpus=CORPUS
@@ -50,12 +52,18 @@ ext.specificity := .json
 ext.ablate      := .json
 ext.walk        := .json
 ext.effect      := .json
+ext.converge  := .json
 ext.page      := .html
 
 threads := $(if $(THREADS),--threads $(THREADS))
+# Small SAEs train faster side by side, a core or a few each, than one after the other on all cores. In params/:
+# SLOTS := $(call at-once,3), so many stages at a time, or as many as there are cores; one where a GPU computes.
+cores    := $(shell nproc 2>/dev/null || echo 1)
+at-once   = $(if $(filter cpu,$(backend)),$(shell echo $$(($(cores) < $1 ? $(cores) : $1))),1)
+side-by-side = $(if $(filter-out 1,$(SLOTS)),--threads $(shell echo $$(($(cores) > $(SLOTS) ? $(cores) / $(SLOTS) : 1))))
 aside.collect   := $(threads)
 aside.normalise := $(threads)
-aside.train     := --checkpoint @W/checkpoint $(threads)
+aside.train      = --checkpoint @W/checkpoint $(or $(threads),$(side-by-side))
 aside.evaluate  := $(threads)
 aside.cooccur   := $(threads)
 aside.cluster   := $(threads)
@@ -70,12 +78,14 @@ aside.effect      := $(threads)
 aside.plot      := --lineage @L
 
 # Raw inputs. A corpus folder gives a document its language, so there the name counts, not only the content.
-raws := MODEL CORPUS SENTENCES CLAIMS CAPTIONS FIGURES
+raws := MODEL CORPUS SENTENCES CLAIMS CAPTIONS REPORTED FIGURES
 raw.MODEL    = $(foreach m,$(MODEL),$(call there,MODEL,$m))
 watch.MODEL  = $(call in-folder,MODEL,$(MODEL),%.json %.safetensors)
 raw.CORPUS   = $(sort $(foreach c,$(CORPUS),$(or $(call in-folder,CORPUS,$c,%.txt %.jsonl %.zst %.gz),$(call there,CORPUS,$c))))
 watch.CORPUS = $(raw.CORPUS)
 names.CORPUS := yes
+raw.CLAIMS      = paper/$(PAPER)/claims.tsv
+watch.CLAIMS    = $(raw.CLAIMS)
 raw.SENTENCES   = $(foreach s,$(SENTENCES),$(call there,SENTENCES,$s))
 watch.SENTENCES = $(SENTENCES)
 
@@ -102,6 +112,10 @@ sae   = $(call run,$(strip $1),$2,$(sae-instances),$3)$(eval runs += $(strip $1)
 looked-at = $(call run,$(strip $1),$2,$(sae-trained) $(looks),$3)$(eval runs += $(strip $1))
 trial = $(call run,$(strip $1),$2,$(sae-trained),$3)$(eval trials += $(strip $1))
 trials :=
+
+# Of some runs: those of a width, and the labels of their points in a figure with a line for each width.
+of-width     = $(foreach t,$2,$(if $(filter $1,$($t.width)),$t))
+width-labels = $(subst $(space),|,$(strip $(foreach t,$1,F=$($t.width))))
 
 # $(call figure,NAME, key=value …, option=run/instance+run/instance …): drawn by plot, copied to figures/.
 # extra-figure: the same, but not among those that `make figures` draws.

@@ -9,8 +9,8 @@
 #   ext.<program>   suffix of its artifact; none for a folder
 #   fixed.<program> words added as they are          aside.<program>  the same, outside the key (threads, checkpoints)
 #
-# The value of a parameter: from make's command line, else <run>.<instance>.<p>, <run>.<p>, <instance>.<p>, <p>. An empty
-# value leaves the option out. Environment variables do not count. Errors cite the line that declares the run.
+# The value of a parameter: from make's command line, else <run>.<instance>.<p>, <run>.<p>, the same of the run that it is a
+# twin of (training.mk), <instance>.<p>, <p>. An empty value leaves the option out. Environment variables do not count. Errors cite the line that declares the run.
 
 here  := $(RESULTS)/$(SCALE)/$(PAPER)
 store := $(RESULTS)/store
@@ -35,7 +35,7 @@ variant  = $(word 2,$(subst ., ,$1))
 target   = $(here)/$1/$2$(ext.$(call program,$2))
 known    = $(if $(filter-out undefined default environment,$(firstword $(origin $1))),$1)
 is-cmd   = $(filter command,$(firstword $(origin $1)))
-name-of  = $(firstword $(if $(is-cmd),$1) $(foreach v,$2.$3.$1 $2.$1 $3.$1 $1,$(call known,$v)))
+name-of  = $(firstword $(if $(is-cmd),$1) $(foreach v,$2.$3.$1 $2.$1 $(twin-of.$2).$3.$1 $(twin-of.$2).$1 $3.$1 $1,$(call known,$v)))
 
 # A value as one word of the shell; values with a quote, $ or # are refused.
 odd      = $(strip $(foreach c,' " $$ \# ` \,$(findstring $c,$1)))
@@ -51,8 +51,9 @@ shell-of = $(if $(value-of),--$1 $(call quoted,$(value-of)))
 # $1 run, $2 instance, $3 one source: its paths. Raw sources whose name counts are marked by names.<RAW>.
 raw-of    = $(foreach f,$(or $(raw.$3),$(error $1: nothing is given for $3 (stage $2): say make $3=…)),$(call plain,$3,$f))
 is-raw    = $(filter $3,$(raws))
-other-run = $(call target,$(firstword $(subst /, ,$1)),$(word 2,$(subst /, ,$1)))
-source-of = $(if $(is-raw),$(raw-of),$(if $(findstring /,$3),$(call other-run,$3),$(call target,$1,$3)))
+other-run = $(call made-by,$(firstword $(subst /, ,$1)),$(word 2,$(subst /, ,$1)))
+made-by   = $(call target,$1,$(or $(instead.$1.$2),$2))
+source-of = $(if $(is-raw),$(raw-of),$(if $(findstring /,$3),$(call other-run,$3),$(call made-by,$1,$3)))
 mark-of   = $(if $(names.$1),:,.)
 
 # What is to be seen of a raw source without reading it: name, size, inode, dates of its files. Dates alone do not tell: mv, cp -p,
@@ -62,7 +63,7 @@ seen      = $(if $1,$(shell LC_ALL=C stat -L --printf '%n %s %i %.9Y %.9Z\n' $(f
 
 # Collects paths in `ins`, what make has to watch in `needs`, artifacts among them in `from`, what is to be seen of raw sources in
 # `states`; answers "--option @1. @2. …".
-inputs-of = $(firstword $(foreach v,in.$1.$2 in.$2 in.$(call program,$2),$(call known,$v)))
+inputs-of = $(firstword $(foreach v,in.$1.$2 in.$(twin-of.$1).$2 in.$2 in.$(call program,$2),$(call known,$v)))
 one-source = $(foreach f,$(source-of),$(eval ins += $f)@$(words $(ins))$(call mark-of,$3))\
              $(eval needs += $(if $(is-raw),$(watch.$3),$(source-of)))\
              $(eval from += $(if $(is-raw),$(artifacts.$3),$(source-of)))\

@@ -6,15 +6,16 @@ index := $(drawings)/index.html
 front := $(FIGURES)/$(SCALE)/index.html
 
 # The page: an instance like any other, and a copy of it in figures/.
-raw.CLAIMS     := paper/$(PAPER)/claims.tsv
 raw.CAPTIONS   := paper/$(PAPER)/captions.tsv
 raw.FIGURES    := $(filter %.json,$(drawn))
-watch.CLAIMS   := $(raw.CLAIMS)
 watch.CAPTIONS := $(raw.CAPTIONS)
 watch.FIGURES  := $(drawn)
 names.FIGURES  := yes
 artifacts.FIGURES := $(foreach f,$(figs),$(call target,$f,plot))
-in.page        := figures=FIGURES claims=CLAIMS captions=CAPTIONS
+raw.REPORTED   := paper/$(PAPER)/reported.tsv
+watch.REPORTED := $(raw.REPORTED)
+in.page        := figures=FIGURES claims=CLAIMS captions=CAPTIONS $(if $(followed),convergence=claims/converge) \
+                  $(if $(wildcard $(raw.REPORTED)),reported=REPORTED)
 fixed.page     := --scale $(SCALE) --from $(drawings)
 $(call run,index,,page)
 $(index): $(call target,index,page) $(if $(filter $(index),$(edited)),edited)

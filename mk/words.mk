@@ -17,9 +17,9 @@ same = $(and $(findstring x$1x,x$2x),$(findstring x$2x,x$1x))
 shell-word = '$(subst ','\'',$1)'
 
 # The settings, by what their values may be. The parameters of stages are not here: pipeline.mk declares them.
-choices  := SCALE PAPER
+choices  := SCALE PAPER HALF
 paths    := MODEL CORPUS SENTENCES RESULTS FIGURES PARAMS STAGE_BIN RECEIPT B
-numbers  := THREADS SLOTS N FUZZ_SECONDS TEST_SECONDS SEED
+numbers  := THREADS SLOTS SEEDS N FUZZ_SECONDS TEST_SECONDS SEED
 switches := T DEEP WIP V
 commands := CC NVCC CUDA_ARCH PYTHON FUZZ_CC STD OPT KERNEL_OPT WARN CFLAGS MORE_CFLAGS CPPFLAGS LDFLAGS MORE_LDFLAGS LIBS \
             NVCCFLAGS CUDA_LIBS CUDA_CODE CLANG SHELL

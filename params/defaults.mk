@@ -8,6 +8,7 @@ backend         := cpu           # which kernels compute; ref is the slow defini
 
 # normalise
 norm            := unit          # mean squared norm of the rows becomes 1: AIAA 3.3, GS
+snapshots       := 3             # SAEs kept from 1/2, 1/4 and 1/8 of the steps, for the claims against training
 seed            := 0             # of every random choice: permutation, first weights, k-means, permutation null
 
 # train
@@ -23,7 +24,9 @@ lambda-warmup   := 10000         # steps, linear from 0: GS
 beta1           := 0             # Adam: GS
 beta2           := 0.999         # Adam: GS
 adam-eps        := 1e-8          # Adam: GS
-dead-window     := 200           # steps without firing before a feature is counted as dead in the curve; counting only
+optimizer       := adam          # GS; lazy-adam: rows of silent features rest, second moments too
+pre-act-loss    := 0             # coefficient of the penalty that pulls dead features back: GS has none
+dead-window     := 200           # steps without firing before a feature is dead: counted in the curve, pulled by pre-act-loss
 
 # cooccur, cluster, lobes
 chunk-tokens     := 256          # tokens: AIAA 4.2

@@ -22,6 +22,21 @@ $(call figure,eigen, kind=eigen, in=$(call of,cluster.phi))
 $(call figure,frequency, kind=frequency, in=$(call of,evaluate))
 
 # The choice of lambda: the runs, and the trials declared beside them (make sweep).
-$(if $(trials),$(call extra-figure,sweep, kind=sweep, in=$(call of,evaluate,$(runs) $(trials))))
+ifneq ($(trials),)
+$(call extra-figure,sweep, kind=sweep, in=$(call of,evaluate,$(call of-width,$($(main).width),$(runs) $(trials))))
+# Is the dictionary trained well enough to make use of its width? A line for each, at the site of the main run.
+of-main-site := $(foreach t,$(runs) $(trials),$(if $(filter $($(main).site),$($t.site)),$t))
+widths.labels := $(call width-labels,$(of-main-site))
+$(call extra-figure,widths, kind=sweep, in=$(call of,evaluate,$(of-main-site)))
+endif
+
+# Those with claims, drawn for less training and other seeds as well (mk/training.mk).
+followed := fig2 fig3 fig3-layers fig4
+
+# The map as training goes on.
+moments := $(main)-eighth $(main)-quarter $(main)-half $(main)
+$(foreach t,$(moments),$(eval also.$t := tsne))
+fig3-training.labels := 1/8 of the steps|1/4|1/2|all
+$(call figure,fig3-training, kind=lobes-scatter, map=$(call of,tsne,$(moments)) lobes=$(call of,lobes.phi,$(moments)) cluster=$(call of,cluster.phi,$(moments)))
 
 index.title := AIAA 5047: language lobes in the features of sparse autoencoders

@@ -12,10 +12,17 @@ $(call figure,effect, kind=effect, in=$(main)/effect)
 fig10.labels := any direction|along features
 $(call figure,fig10, kind=walk, in=$(main)/walk.isotropic+$(main)/walk.features)
 
+# Those with claims, drawn for less training and other seeds as well (mk/training.mk).
+followed := fig5 fig6 agreement fig7 fig8 fig9 fig10 effect
+
 # How often features fire; and the page's heading.
 $(call figure,frequency, kind=frequency, in=$(main)/evaluate)
 index.title := Baig and Mak: sparse autoencoders and random walks in latent space
 
-# The choice of lambda: the run, and the trials declared beside it (make sweep).
-of = $(subst $(space),+,$(strip $(addsuffix /$1,$2)))
-$(if $(trials),$(call extra-figure,sweep, kind=sweep, in=$(call of,evaluate,$(runs) $(trials))))
+# The choice of lambda: the run, and the trials declared beside it (make sweep). And whether the dictionary makes use of its width.
+ifneq ($(trials),)
+of = $(subst $(space),+,$(strip $(addsuffix /evaluate,$1)))
+$(call extra-figure,sweep, kind=sweep, in=$(call of,$(call of-width,$($(main).width),$(runs) $(trials))))
+widths.labels := $(call width-labels,$(runs) $(trials))
+$(call extra-figure,widths, kind=sweep, in=$(call of,$(runs) $(trials)))
+endif

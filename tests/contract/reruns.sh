@@ -42,7 +42,7 @@ mk -n drawn -B 2>/dev/null | grep -o -- '--target [^ ]*' | cut -d' ' -f2 | sort 
 of() { grep -c "/$1[^/]*\$" $T/wanted; } # of STAGE - how many targets of it the figures need
 
 # ---- a first build, and then nothing ----
-first_build() { mk figures && ran "$(of cluster) cluster 2 collect 3 cooccur 3 evaluate $(of lobes) lobes 3 normalise 1 page $(of plot) plot 2 tokenize 3 train 3 tsne 1 umap"; }
+first_build() { mk figures && ran "$(of cluster) cluster 2 collect 1 converge 12 cooccur 3 evaluate $(of lobes) lobes 3 normalise 1 page $(of plot) plot 9 snapshot 2 tokenize 3 train $(of tsne) tsne 1 umap"; }
 ok 'first build: every distinct piece of work once, shared by the runs' first_build
 nothing() { mk figures "$@" && ran '' && mk -q drawn "$@"; }
 ok 'second build: nothing executes, make -q agrees' nothing
@@ -67,20 +67,21 @@ row_of_run() { closure lambda L3R-tiny | comm -12 - $T/wanted >$T/expected; list
 ok 'matrix: lambda of one run' row_of_run
 stages_of() { listed $1=ZZZ | sed 's|.*/||; s/\..*//' | sort -u | tr '\n' ' '; }
 written() { [ "$(stages_of $1)" = "$2 " ] || { stages_of $1; return 1; }; }
-ok 'written down: perplexity' written perplexity 'page plot tsne'
-ok 'written down: k' written k 'cluster lobes page plot'
-ok 'written down: permutations' written permutations 'lobes page plot'
-ok 'written down: lambda' written lambda 'cluster cooccur evaluate lobes page plot train tsne umap'
-ok 'written down: context' written context 'cluster collect cooccur evaluate lobes normalise page plot train tsne umap'
+ok 'written down: perplexity' written perplexity 'converge page plot tsne'
+ok 'written down: k' written k 'cluster converge lobes page plot'
+ok 'written down: permutations' written permutations 'converge lobes page plot'
+ok 'written down: lambda' written lambda 'cluster converge cooccur evaluate lobes page plot snapshot train tsne umap'
+ok 'written down: context' written context 'cluster collect converge cooccur evaluate lobes normalise page plot snapshot train tsne umap'
+ok 'written down: snapshots' written snapshots 'cluster converge cooccur evaluate lobes page plot snapshot train tsne umap'
 outside() { [ -z "$(listed THREADS=3 LAUNCH.train=nice SLOTS=4)" ] && [ -z "$(perplexity=77 listed)" ]; }
 ok 'threads, launcher, slots and the environment rerun nothing' outside
 
 # ---- edits, reverts, equal results ----
-edits="1 page $(closure perplexity | comm -12 - $T/wanted | grep -c '/plot$') plot 3 tsne"
+edits="1 converge 1 page $(closure perplexity | comm -12 - $T/wanted | grep -c '/plot$') plot $(of tsne) tsne"
 edit() { mk figures perplexity=50 && ran "$edits" && grep -q 'perplexity 50' $(mk contract | awk '/L6R-tiny tsne/{print $1}'); }
 ok 'one perplexity edit runs t-SNE, its plots and the page' edit
 ok 'putting it back executes nothing' nothing
-plan_edit() { says '0 restored, 3 must run now, ' mk plan perplexity=51 && ran '' && says '0 restored, 0 must run now' mk plan; }
+plan_edit() { says "0 restored, $(of tsne) must run now, " mk plan perplexity=51 && ran '' && says '0 restored, 0 must run now' mk plan; }
 ok 'plan of an edit: what must run, what waits; nothing is touched' plan_edit
 plan_restore() { says " restored, 0 must run now, 0 wait" mk plan perplexity=50 && ran '' && mk figures && ran ''; }
 ok 'plan of a known value: restored' plan_restore
@@ -92,7 +93,7 @@ restored() { rm -rf $T/results/tiny && mk figures && ran ''; }
 ok 'results/ removed: all restored from the store' restored
 blob() { rm -rf $T/results/store/cas/* && mk $H/L6R-tiny/tsne.json && [ -s $H/L6R-tiny/tsne.json ] && mk figures; }
 ok 'artifacts removed: dangling links are remade, not believed' blob
-program() { rm -f $T/ran.log; echo '# another program' >>$T/bin/tsne && mk figures && ran '3 tsne'; }
+program() { rm -f $T/ran.log; echo '# another program' >>$T/bin/tsne && mk figures && ran "$(of tsne) tsne"; }
 ok 'a changed program reruns its stage, equal results cut off the rest' program
 touched() { touch $T/bin/tsne $H/../../store && mk figures && ran ''; }
 ok 'a program with a new date and the same code executes nothing' touched

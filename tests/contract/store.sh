@@ -22,7 +22,7 @@ says() { # says TEXT COMMAND… - whatever its exit status
 echo '{}' >$T/model/config.json
 echo zwei >$T/corpus/zh/a.txt
 echo two >$T/corpus/en/a.txt
-for p in tokenize collect normalise train evaluate cooccur cluster lobes tsne umap plot page; do
+for p in tokenize collect normalise train snapshot evaluate cooccur cluster lobes tsne umap plot converge page; do
     cp tests/contract/toy.inc $T/bin/$p && chmod +x $T/bin/$p
 done
 ok 'a first build' mk figures
@@ -70,7 +70,7 @@ damage() { chmod 644 $1 && printf '#' | dd of=$1 conv=notrunc status=none; }
 touched() {
     damage $(blob L6R-tiny/tsne.json)
     says 'DAMAGED' mk audit && says 'DAMAGED' mk figures && says 'hint: make heal' mk audit && says 'HEALED' mk heal &&
-        mk figures && ran "$(ls -d $H/*/plot | xargs -n1 dirname | xargs -n1 basename | grep -cE 'fig3$|fig3-layers|^fig4') plot 1 tsne" && quiet
+        mk figures && ran '1 converge 1 page 6 plot 1 tsne' && quiet
 }
 ok 'a changed artifact: audit and figures name it, heal and figures mend it and what came of it' touched
 silent() { # a bit that changed by itself: no date tells
@@ -117,7 +117,7 @@ ok 'a copy of a result in its place gives way' copied
 planted() { # a link in a working folder, to be written through
     mkdir -p $T/victim && echo mine >$T/victim/file && echo 4 >$T/fail.tsne
     mk -k drawn perplexity=41 >$T/out 2>&1
-    w=$(sed -n 's/.*L6R-tiny.*working folder is kept: //p' $T/out) && rm -f $T/fail.tsne && ln -s ../../../../victim/file $w/out.json.saemill-part && ls -l $w &&
+    w=$(sed -n 's/.*L6R-tiny.*working folder is kept: //p' $T/out | head -1) && rm -f $T/fail.tsne && ln -s ../../../../victim/file $w/out.json.saemill-part && ls -l $w &&
         says 'not followed' mk drawn perplexity=41 && rm -r $w && ln -s ../../../victim $w && says 'not used' mk drawn perplexity=41 &&
         [ "$(cat $T/victim/file)" = mine ] && [ "$(ls $T/victim)" = file ] && rm $w && mk gc WIP=1 && mk figures && rm -f $T/ran.log && quiet
 }

@@ -24,13 +24,13 @@ drawn() {
 ok 'text to figures 5 to 10, and the pages; every claim is measured' drawn
 again() { build && executed ''; }
 ok 'again: nothing executes' again
-walk() { build step-size=0.2 && executed 'page plot walk '; }
+walk() { build step-size=0.2 && executed 'converge page plot walk '; }
 ok 'a step size: the walks, their figure, the page' walk
-feature() { build feature=3 && executed 'ablate neighbours page plot specificity '; }
+feature() { build feature=3 && executed 'ablate converge neighbours page plot specificity '; }
 ok 'another feature: what looks at it, and not the training' feature
 back() { build && executed ''; }
 ok 'put back: nothing executes' back
 ok 'every declared option is one of its program' options_exist 11
-threads() { mk recheck N=99 THREADS=3 >$T/log 2>&1 || { cat $T/log; return 1; } }
+threads() { mk recheck N=999 THREADS=3 >$T/log 2>&1 || { cat $T/log; return 1; } }
 ok 'every stage again with 3 threads: the same bytes' threads
 echo "1..$n"

@@ -14,7 +14,7 @@ executed() { # the stages that ran in the log of the last make are these
 }
 build() { mk figures "$@" >$T/log 2>&1 || { cat $T/log; return 1; }; }
 
-first() { build && executed 'cluster collect cooccur evaluate lobes normalise page plot tokenize train tsne umap '; }
+first() { build && executed 'cluster collect converge cooccur evaluate lobes normalise page plot snapshot tokenize train tsne umap '; }
 ok 'text to figures' first
 drawn() {
     for f in fig2 fig3 fig4; do
@@ -35,11 +35,11 @@ second() {
 }
 ok 'again: nothing executes' second
 cp $F/aiaa5047/fig3.json $T/fig3.json
-edit() { build perplexity=12 && executed 'page plot tsne ' && ! cmp -s $F/aiaa5047/fig3.json $T/fig3.json; }
+edit() { build perplexity=12 && executed 'converge page plot tsne ' && ! cmp -s $F/aiaa5047/fig3.json $T/fig3.json; }
 ok 'a perplexity edit: t-SNE, its plots, the page' edit
 back() { build && executed '' && cmp $F/aiaa5047/fig3.json $T/fig3.json; }
 ok 'put back: nothing executes, the same bytes' back
-threads() { mk recheck N=99 THREADS=3 >$T/log 2>&1 || { cat $T/log; return 1; } && [ "$(grep -c '^SAME' $T/log)" = "$(find $T/results/tiny -name '*.rec' | wc -l)" ]; }
+threads() { mk recheck N=999 THREADS=3 >$T/log 2>&1 || { cat $T/log; return 1; } && [ "$(grep -c '^SAME' $T/log)" = "$(find $T/results/tiny -name '*.rec' | wc -l)" ]; }
 ok 'every stage again with 3 threads: the same bytes' threads
 kill_train() { # SIGKILL to every process of a build in the middle of training
     setsid sh -c 'echo $$ >'$T'/group; exec make --no-print-directory PAPER=aiaa5047 SCALE=tiny RESULTS='$T'/results FIGURES='$T'/figures drawn steps=200000' >$T/log 2>&1 &
