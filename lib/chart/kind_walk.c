@@ -126,6 +126,7 @@ static int add_file(const struct kind_args *args, size_t i, struct chart *c, jso
         chart_panel_note(&c->panel[PATH], "One walk (%s); the plane holds %.0f %% of its variance.", label,
                          100 * share);
     if (!rc) json_object_set_new(o, "directions", json_string(directions));
+    if (!rc) json_object_set_new(o, "label", json_string(label));
     if (!rc) json_array_append(json_object_get(c->statistics, "walks"), o);
     if (!rc) rc = kind_origin(inputs, "in", label, file, e);
     json_decref(o);
