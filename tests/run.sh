@@ -12,7 +12,7 @@ for t in "$@"; do
     log=$LOGS/$name.log
     case $t in *.sh) set -- sh "$t" ;; *) set -- "./${t#./}" ;; esac
     start=$(date +%s%N)
-    CMOCKA_MESSAGE_OUTPUT=tap timeout -k 5 "${TEST_SECONDS:-170}" "$@" >"$log" 2>&1
+    CMOCKA_MESSAGE_OUTPUT=tap timeout -k 5 "${TEST_SECONDS:-240}" "$@" >"$log" 2>&1
     rc=$?
     ms=$((($(date +%s%N) - start) / 1000000))
     s=$(grep -Eic '^(not )?ok .*# *skip' "$log")
@@ -22,7 +22,7 @@ for t in "$@"; do
         s=$((s ? s : 1))
     elif [ $rc != 0 ] && [ "$f" = 0 ]; then
         f=1
-        [ $rc = 124 ] && echo "run.sh: stopped after ${TEST_SECONDS:-170} s" >>"$log"
+        [ $rc = 124 ] && echo "run.sh: stopped after ${TEST_SECONDS:-240} s" >>"$log"
         echo "run.sh: exit status $rc" >>"$log"
     elif [ $rc = 0 ] && [ $((p + f + s)) = 0 ]; then
         p=1
