@@ -349,5 +349,5 @@ void converge_free(struct converge *c) {
 
 const char *converge_share(const struct converge *c, size_t h) {
     const char *share = json_string_value(json_array_get(c->shares, h));
-    return h + 1 == c->H ? "end" : c->half_is_run && !strcmp(share, "1/2") ? "1/2 run" : share;
+    return h + 1 == c->H ? "end" : c->half_is_run && !strcmp(share, "1/2") ? "1/2*" : share;
 }

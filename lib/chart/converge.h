@@ -109,7 +109,7 @@ struct converge {
 int converge_read(const json_t *doc, const char *path, struct converge *c, struct err *e);
 void converge_free(struct converge *c);
 
-/* The share in words: "1/8", "1/2 run" where that is one of its own, and "end" for the last. */
+/* The share in words: "1/8", "1/2*" where that is one of its own, and "end" for the last. */
 const char *converge_share(const struct converge *c, size_t h);
 
 #endif

@@ -163,7 +163,7 @@ static void notes(struct chart *c, const struct converge *v) {
         chart_note(c, "One seed: the spread between runs is not known.");
     chart_note(c, "Dashed: the claim's bound. Shaded: where it holds.");
     if (v->half_is_run)
-        chart_note(c, "1/2 run: runs of their own with half the steps, and all schedules half as long.");
+        chart_note(c, "1/2*: runs of their own with half the steps, and all schedules half as long.");
     chart_note(c,
                "Snapshots come from one run with its schedules as they are: before the end the learning rate has not "
                "fallen and lambda may not be up; only the end is a trained SAE.");

@@ -1,17 +1,10 @@
 #!/bin/sh
 # snapshot.sh - SAEs from the way: kept by train through kills, taken out by snapshot, read like any other.
 T=build/tmp/cli_snapshot
-B=build/bin
-M=inputs/models/qwen2-8l-zh-en
 RUN=
 rm -rf $T && mkdir -p $T || exit 1
 . tests/tap.sh
-rows() {
-    $B/tokenize --model $M --corpus inputs/corpus/zh/debmake-doc.jsonl.zst inputs/corpus/en/debmake-doc.jsonl.zst \
-        --max-tokens-per-group 3000 --out $T/tok.safetensors &&
-        $B/collect --tokens $T/tok.safetensors --model $M --sites L0R --context 64 --out $T/acts.safetensors &&
-        $B/normalise --in $T/acts.safetensors --site L0R --norm unit --seed 0 --out $T/rows.safetensors
-}
+. tests/cli/rows.inc
 train() { # train OUT OPTION…
     out=$1
     shift
