@@ -1,7 +1,7 @@
 # build.mk - C and CUDA sources to objects, one archive, programs and tests. It links what exists; nothing is listed by hand.
 
-lib_src   := $(sort $(wildcard lib/*.c lib/*/*.c kernels/*.c))
-cuda_src  := $(if $(NVCC),$(sort $(wildcard kernels/*.cu)))
+lib_src   := $(sort $(wildcard lib/*.c lib/*/*.c kernels/*/*.c))
+cuda_src  := $(if $(NVCC),$(sort $(wildcard kernels/*/*.cu)))
 stage_src := $(sort $(wildcard stages/*.c))
 test_src  := $(sort $(wildcard tests/test_*.c))
 bench_src := $(sort $(wildcard tests/bench/*.c))
@@ -13,8 +13,8 @@ tests    := $(patsubst tests/%.c,$(B)/test/%,$(test_src)) $(addprefix $(B)/test/
 benches  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(bench_src))
 fuzz_src  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 # The GPU's kernels as C, each thread of a launch run on the CPU: tests/cuda/emulate.h.
-emulated_obj := $(patsubst kernels/%.cu,$(B)/emulated/%.o,$(filter-out kernels/cuda_device.cu kernels/gemm_cuda.cu,$(wildcard kernels/*.cu))) \
-                $(patsubst tests/cuda/%.c,$(B)/emulated/%.o,$(wildcard tests/cuda/*.c)) $(B)/emulated/cuda_table.o
+emulated_obj := $(patsubst kernels/%.cu,$(B)/emulated/%.o,$(filter-out kernels/base/cuda_device.cu kernels/base/gemm_cuda.cu,$(wildcard kernels/*/*.cu))) \
+                $(patsubst tests/cuda/%.c,$(B)/emulated/%.o,$(wildcard tests/cuda/*.c)) $(B)/emulated/base/cuda_table.o
 emulated     := $(filter %_emulated,$(tests))
 
 all_obj  := $(lib_obj) $(call obj,$(stage_src) $(test_src) $(bench_src) $(fuzz_src))

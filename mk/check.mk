@@ -64,4 +64,4 @@ bench: $(benches) ## time kernels and stages: seconds beside goals and peers; PY
 	@$(B)/bench/bench_analysis $(B)/bench/data
 
 format: ## clang-format every C file in place
-	clang-format -i $(wildcard lib/*/*.[ch] kernels/*.[ch] kernels/*.cu kernels/lab/* stages/*.[ch] tests/*.[ch] tests/*/*.[ch])
+	clang-format -i $(wildcard lib/*/*.[ch] kernels/*/*.[ch] kernels/*/*.cu stages/*.[ch] tests/*.[ch] tests/*/*.[ch])

@@ -1,8 +1,8 @@
 # gpu.mk - what a GPU says: one command that needs gcc, make and nvcc and nothing else.
 
-receipt_src := $(wildcard kernels/*.c) $(addprefix lib/base/,arena.c clock.c err.c rng.c) $(addprefix lib/sae/,step.c schedule.c) \
+receipt_src := $(wildcard kernels/*/*.c) $(addprefix lib/base/,arena.c clock.c progress.c err.c rng.c) $(addprefix lib/sae/,trainer.c schedule.c) \
                lib/lm/forward.c $(wildcard tests/gpu/*.c)
-receipt_obj := $(patsubst %.c,$(B)/receipt/%.o,$(receipt_src)) $(patsubst %.cu,$(B)/receipt/%.o,$(wildcard kernels/*.cu))
+receipt_obj := $(patsubst %.c,$(B)/receipt/%.o,$(receipt_src)) $(patsubst %.cu,$(B)/receipt/%.o,$(wildcard kernels/*/*.cu))
 RECEIPT     := receipt.json
 
 .PHONY: gpu-receipt
@@ -33,13 +33,13 @@ $(B)/test/receipt_emulated: $(B)/obj/tests/gpu/receipt.o $(B)/obj/tests/gpu/rece
 	$(call whole,$(linker) $(execstack) $(filter %.o,$^) $(archive) $(LIBS) -o $(part))
 
 # The laboratory: versions of single kernels, checked and timed. CI compiles it where nvcc is.
-lab := $(if $(NVCC),$(patsubst kernels/lab/%.cu,$(B)/lab/%,$(sort $(wildcard kernels/lab/*.cu))))
+lab := $(if $(NVCC),$(patsubst tests/lab/%.cu,$(B)/lab/%,$(sort $(wildcard tests/lab/*.cu))))
 .PHONY: gpu-lab
 gpu-lab: $(lab) ## on a machine with a GPU: versions of single kernels from plain to fast, checked and timed
 	@$(if $(lab),for p in $(lab); do echo "$${p##*/}"; $$p || exit; done,echo 'gpu-lab: no nvcc: install the CUDA toolkit'; exit 77)
 .PHONY: gpu-programs
 gpu-programs: $(if $(NVCC),$(B)/gpu-receipt $(lab)) ## compile and link what needs a GPU to run; nothing without nvcc
-$(B)/lab/%: kernels/lab/%.cu kernels/lab/lab.h
+$(B)/lab/%: tests/lab/%.cu tests/lab/lab.h
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
 	$(call compile,$(NVCC) -O3 -std=c++17 -I. $(CUDA_CODE))

@@ -25,7 +25,7 @@ CPPFLAGS := -I. -I/usr/include/cairo
 CFLAGS = $(STD) $(OPT) $(LEVEL) $(WARN) $(MORE_CFLAGS)
 # No build id and no run path: a program's loadable bytes depend on its code alone, so they can serve as its identity.
 LDFLAGS = -Wl,--build-id=none -Wl,--as-needed $(MORE_LDFLAGS)
-# CUDA's runtime goes in whole; cuBLAS is loaded by a run that asks for the GPU (kernels/gemm_cuda.cu).
+# CUDA's runtime goes in whole; cuBLAS is loaded by a run that asks for the GPU (kernels/base/gemm_cuda.cu).
 CUDA_LIBS := $(if $(NVCC),-L$(patsubst %/,%,$(dir $(NVCC)))/../lib64 -lcudart_static -lstdc++ -ldl -lrt)
 LIBS  := -llapacke -lopenblas -larpack -lfftw3f -lcairo -lpng -ljansson -lzstd -lz -lpcre2-8 -lutf8proc -lxxhash $(CUDA_LIBS) -lpthread -lm
 # Code for the A100 and the H100/H200, and PTX for what comes after. CUDA_ARCH=89 for one other card.

@@ -10,7 +10,7 @@
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
-#include "lib/sae/ablate.h"
+#include "lib/sae/ablation.h"
 #include "lib/sae/asked.h"
 #include "lib/sae/latents.h"
 #include "lib/sae/saefile.h"
@@ -30,12 +30,12 @@ struct best {
 
 struct run {
     struct sae sae;
-    struct st *file;
+    struct safetensors *file;
     struct latents in;
     struct best *best; /* [rows] most active first */
     size_t R, fires;
     double mean; /* activation of the feature where it fires */
-    struct ablate_base base;
+    struct ablation_base base;
     struct ablation how[2];
     uint32_t *shown; /* [n_shown] features that change most, by the clamp */
     size_t n_shown;
@@ -160,11 +160,11 @@ static int write_all(const struct settings *s, const struct run *r, struct err *
 }
 
 static void run_free(struct run *r) {
-    ablate_base_free(&r->base);
+    ablation_base_free(&r->base);
     for (int i = 0; i < 2; i++) ablation_free(&r->how[i]);
     latents_close(&r->in);
     sae_free(&r->sae);
-    st_close(r->file);
+    safetensors_close(r->file);
     free(r->best), free(r->shown), free(r->record);
 }
 
@@ -197,17 +197,17 @@ int main(int argc, char **argv) {
     size_t asked = 0;
     if (!rc) rc = asked_feature(PROG, s.feature, s.feature_of, r.sae.F, &asked, &e);
     s.feature = (int64_t)asked;
-    if (!rc) rc = st_open(&r.file, s.data, &e);
+    if (!rc) rc = safetensors_open(&r.file, s.data, &e);
     if (!rc) rc = latents_open(&r.in, &r.sae, r.file, s.data, s.site, s.backend, &e);
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 
     if (!rc) rc = find_rows(&s, &r, &e);
     if (!rc) rc = gather(&r, &e);
 
-    if (!rc) rc = ablate_start(&r.in.encoder, r.R, &r.base, &e);
+    if (!rc) rc = ablation_start(&r.in.encoder, r.R, &r.base, &e);
     for (int how = 0; !rc && how < 2; how++)
-        rc = ablate_feature(&r.in.encoder, &r.base, (size_t)s.feature, (enum ablate_how)how, s.noise * r.mean,
-                            (uint64_t)s.seed, &r.how[how], &e);
+        rc = ablation_feature(&r.in.encoder, &r.base, (size_t)s.feature, (enum ablate_how)how, s.noise * r.mean,
+                              (uint64_t)s.seed, &r.how[how], &e);
     if (!rc) rc = choose_shown(&s, &r, &e);
 
     if (!rc) rc = write_all(&s, &r, &e);

@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include "lib/base/opt.h"
-#include "lib/base/progid.h"
-#include "lib/base/quarantine.h"
-#include "lib/base/receipt.h"
+#include "lib/store/progid.h"
+#include "lib/store/quarantine.h"
+#include "lib/store/record.h"
 #include "lib/base/stage.h"
-#include "lib/base/store.h"
+#include "lib/store/store.h"
 
 static const char prog[] = "audit";
 static const char purpose[] =
@@ -112,10 +112,10 @@ static int damaged(struct audit *a, const char *what, const char *hex, const str
 
 static int unreadable(struct audit *a, const char *path, struct err *e) {
     char cmd[PATH_MAX];
-    struct receipt r;
+    struct record r;
     struct err why = {0};
-    receipt_read(path, &r, &why);
-    receipt_free(&r);
+    record_read(path, &r, &why);
+    record_free(&r);
     bad(a, "DAMAGED", path, why.text, "");
     a->n_damaged++;
     if (!a->heal) return 0;
@@ -161,7 +161,7 @@ static int check_target(struct audit *a, const char *target, const char *out, st
     return 0;
 }
 
-static int check_receipt(const char *path, const struct receipt *r, void *ctx, struct err *e) {
+static int check_receipt(const char *path, const struct record *r, void *ctx, struct err *e) {
     struct audit *a = ctx;
     char target[PATH_MAX], now[HASH_HEX];
     struct err why;
@@ -193,7 +193,7 @@ static int seen_before(struct audit *a, const char *target, struct err *e) {
 
 static int follow(struct audit *a, const char *target, struct err *e) {
     char rec[PATH_MAX];
-    struct receipt r;
+    struct record r;
     struct stat s;
     int rc = seen_before(a, target, e);
     if (rc) return rc < 0 ? rc : 0;
@@ -203,11 +203,11 @@ static int follow(struct audit *a, const char *target, struct err *e) {
         bad(a, "MISSING", target, "it has no receipt", "");
         return 0;
     }
-    rc = check_receipt(rec, receipt_read(rec, &r, NULL) ? NULL : &r, a, e);
+    rc = check_receipt(rec, record_read(rec, &r, NULL) ? NULL : &r, a, e);
     for (size_t i = 0; !rc && i < r.n_in; i++)
         if (snprintf(rec, sizeof rec, "%s.rec", r.in[i].path) < (int)sizeof rec && !stat(rec, &s))
             rc = follow(a, r.in[i].path, e);
-    receipt_free(&r);
+    record_free(&r);
     return rc;
 }
 
@@ -262,7 +262,7 @@ int main(int argc, char **argv) {
     if (rc == 1) return STAGE_OK;
     if (!rc) rc = store_open(&a.store, a.store_root, a.heal ? STORE_RUN : STORE_LOOK, &e);
     if (!rc && a.deep) rc = check_store(&a, &e); /* first: what heals what is damaged leaves links to nothing */
-    for (size_t i = 0; !rc && i < a.results.n; i++) rc = receipt_walk(a.results.item[i], check_receipt, &a, &e);
+    for (size_t i = 0; !rc && i < a.results.n; i++) rc = record_walk(a.results.item[i], check_receipt, &a, &e);
     for (size_t i = 0; !rc && i < a.targets.n; i++) rc = follow(&a, a.targets.item[i], &e);
     for (size_t i = 0; !rc && i < a.changed.n; i++)
         bad(&a, "STALE", a.changed.item[i], "its command is no longer the recorded one", "");

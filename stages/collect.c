@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/sae_kernels.h"
+#include "kernels/sae/sae_kernels.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
+#include "lib/base/progress.h"
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/lm/rows.h"
@@ -142,21 +143,21 @@ static int allocate(struct run *r, struct err *e) {
 }
 
 static int compute_and_write(struct run *r, struct err *e) {
-    struct st_writer *w = NULL;
+    struct stwriter *w = NULL;
     struct progress progress;
     char name[128];
-    int rc = stw_open(&w, r->a.out, e);
+    int rc = stwriter_open(&w, r->a.out, e);
     if (rc) return rc;
     snprintf(name, sizeof name, "%s, %zu layers, width %zu", r->m.c.architecture, r->m.c.L, r->m.c.D);
     progress_start(&progress, "collect", "tok", r->plan.n_tokens);
     r->job.progress = &progress;
-    if ((rc = stw_meta(w, "record", r->record, e)) || (rc = stw_meta(w, "groups", r->t.groups, e)) ||
-        (rc = stw_meta(w, "model", name, e)) || (rc = rows_collect(&r->job, w, e))) {
-        stw_abort(w);
+    if ((rc = stwriter_meta(w, "record", r->record, e)) || (rc = stwriter_meta(w, "groups", r->t.groups, e)) ||
+        (rc = stwriter_meta(w, "model", name, e)) || (rc = rows_collect(&r->job, w, e))) {
+        stwriter_abort(w);
         return rc;
     }
     progress_end(&progress, r->plan.n_tokens, "");
-    return stw_commit(w, e);
+    return stwriter_commit(w, e);
 }
 
 static double flops(const struct run *r) {

@@ -1,5 +1,5 @@
 /* converge.c - the figures of a study at several shares of its training and for several seeds: the values behind the claims,
- * and which of them still move when training ends. The rule is in lib/chart/converge.h; here is only the reading.
+ * and which of them still move when training ends. The rule is in lib/page/convergence.h; here is only the reading.
  *
  * Plots are read one after the other: a figure of training curves has millions of points, of which a claim wants three. */
 #include <limits.h>
@@ -10,7 +10,7 @@
 #include "lib/base/opt.h"
 #include "lib/base/outfile.h"
 #include "lib/base/stage.h"
-#include "lib/chart/converge.h"
+#include "lib/page/convergence.h"
 #include "lib/file/jsonfile.h"
 
 #define PROG "converge"
@@ -28,10 +28,10 @@ struct run {
 };
 
 static int parse_words(const struct settings *s, struct converge_of *of, struct err *e) {
-    int rc = converge_words(s->figures, "--figures", &of->figures, e);
-    if (!rc) rc = converge_words(s->shares, "--shares", &of->shares, e);
-    if (!rc) rc = converge_words(s->seeds, "--seeds", &of->seeds, e);
-    if (!rc) rc = converge_shares(&of->shares, &of->half, e);
+    int rc = convergence_words(s->figures, "--figures", &of->figures, e);
+    if (!rc) rc = convergence_words(s->shares, "--shares", &of->shares, e);
+    if (!rc) rc = convergence_words(s->seeds, "--seeds", &of->seeds, e);
+    if (!rc) rc = convergence_shares(&of->shares, &of->half, e);
     const size_t G = of->figures.n, H = of->shares.n, S = of->seeds.n;
     if (rc || s->plots.n == G * H * S) return rc;
     err_set(e, ERR_USAGE, "--plots: want %zu figures x %zu shares x %zu seeds = %zu plot folders, got %zu", G, H, S,
@@ -47,7 +47,7 @@ static int add_plots(const struct settings *s, struct run *r, struct err *e) {
         if (snprintf(path, sizeof path, "%s/plot.json", s->plots.item[i]) >= (int)sizeof path)
             return err_set(e, ERR_IO, "%s: path too long", s->plots.item[i]);
         rc = jsonfile_read(path, &plot, e);
-        if (!rc) rc = converge_add(&r->of, i, path, plot, r->doc, e);
+        if (!rc) rc = convergence_add(&r->of, i, path, plot, r->doc, e);
         json_decref(plot);
     }
     return rc;
@@ -94,9 +94,9 @@ int main(int argc, char **argv) {
     r.of.claims_path = s.claims, r.of.half_is_run = !rc && !strcmp(s.half, "run");
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 
-    if (!rc) rc = converge_begin(&r.of, &r.doc, &e);
+    if (!rc) rc = convergence_begin(&r.of, &r.doc, &e);
     if (!rc) rc = add_plots(&s, &r, &e);
-    if (!rc) rc = converge_end(&r.of, r.doc, &r.n_moving, &e);
+    if (!rc) rc = convergence_end(&r.of, r.doc, &r.n_moving, &e);
 
     if (!rc) rc = output(&s, &r, &e);
     if (!rc)

@@ -1,14 +1,14 @@
 /* cooccur.c - which features of an SAE fire in which chunks of held-out text: a bit matrix, chunks x features.
  *
- * Chunks: lib/analysis/cooccur.h. The artifact: lib/analysis/firing.h. Only the rows that lie in a chunk are encoded. */
+ * Chunks: lib/analysis/chunks.h. The artifact: lib/analysis/firing.h. Only the rows that lie in a chunk are encoded. */
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/analysis/cooccur.h"
+#include "lib/analysis/chunks.h"
 #include "lib/base/arena.h"
-#include "lib/base/clock.h"
+#include "lib/base/progress.h"
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
@@ -28,14 +28,14 @@ struct settings {
 
 struct run {
     struct sae sae;
-    struct st *file;
-    const struct st_tensor *rows;
+    struct safetensors *file;
+    const struct safetensors_tensor *rows;
     int32_t *group, *doc; /* [N] */
     json_t *names;
     const char **name;  /* [G] */
     const char *groups; /* metadata of the file */
     size_t N, G;
-    struct cooccur_plan plan;
+    struct chunks_plan plan;
     struct firing firing;
     struct encoder encoder;
     int32_t chunk[BATCH];
@@ -45,7 +45,7 @@ struct run {
 /* --- inputs --- */
 
 static int groups_find(const struct settings *s, struct run *r, struct err *e) {
-    r->groups = st_meta(r->file, "groups");
+    r->groups = safetensors_meta(r->file, "groups");
     r->names = r->groups ? json_loads(r->groups, 0, NULL) : NULL;
     r->G = json_is_array(r->names) ? json_array_size(r->names) : 0;
     if (!r->G)
@@ -62,8 +62,8 @@ static int groups_find(const struct settings *s, struct run *r, struct err *e) {
 
 static int column(const struct run *r, const char *name, int32_t **out, struct err *e) {
     const int64_t shape[] = {(int64_t)r->N};
-    const struct st_tensor *t;
-    int rc = st_get(r->file, name, ST_I32, 1, shape, &t, e);
+    const struct safetensors_tensor *t;
+    int rc = safetensors_get(r->file, name, ST_I32, 1, shape, &t, e);
     if (rc) return rc;
     *out = mem_array(r->N, sizeof **out, "cooccur: rows", e);
     if (!*out) return ERR_MEMORY;
@@ -73,15 +73,16 @@ static int column(const struct run *r, const char *name, int32_t **out, struct e
 
 static int check(const struct settings *s, struct run *r, struct err *e) {
     const int64_t shape[] = {ST_ANY, (int64_t)r->sae.D};
-    int rc = st_get(r->file, s->site, -1, 2, shape, &r->rows, e);
+    int rc = safetensors_get(r->file, s->site, -1, 2, shape, &r->rows, e);
     if (rc) {
         if (e->code == ERR_SHAPE)
             err_hint(e, "the SAE in %s is %zu wide: give the site it was trained on", s->sae, r->sae.D);
         return rc;
     }
-    enum st_dtype type = r->rows->dtype;
+    enum safetensors_dtype type = r->rows->dtype;
     if (type != ST_BF16 && type != ST_F16 && type != ST_F32)
-        return err_set(e, ERR_SHAPE, "%s: %s: want BF16, F16 or F32, got %s", s->data, s->site, st_dtype_name(type));
+        return err_set(e, ERR_SHAPE, "%s: %s: want BF16, F16 or F32, got %s", s->data, s->site,
+                       safetensors_dtype_name(type));
     r->N = (size_t)r->rows->shape[0];
     rc = groups_find(s, r, e);
     if (!rc) rc = column(r, "row_group", &r->group, e);
@@ -89,8 +90,8 @@ static int check(const struct settings *s, struct run *r, struct err *e) {
     if (rc) return rc;
     const struct cooccur_rows rows = {r->N, r->group, r->doc, r->G};
     struct err why = {0};
-    rc = cooccur_plan(&rows, (size_t)s->tokens, (size_t)s->per_group, !strcmp(s->documents, "within"), r->name,
-                      &r->plan, &why);
+    rc = chunks_plan(&rows, (size_t)s->tokens, (size_t)s->per_group, !strcmp(s->documents, "within"), r->name, &r->plan,
+                     &why);
     if (rc) {
         err_set(e, rc, "%s: %s", s->data, why.text);
         if (why.hint[0]) err_hint(e, "%s", why.hint);
@@ -110,7 +111,7 @@ static int allocate(const struct settings *s, struct run *r, struct err *e) {
 
 static int row_load(const struct settings *s, struct run *r, size_t row, float *x, struct err *e) {
     size_t D = r->sae.D;
-    int rc = st_to_f32(r->rows, row * D, D, x, e);
+    int rc = safetensors_to_f32(r->rows, row * D, D, x, e);
     for (size_t d = 0; !rc && d < D; d++)
         if (!isfinite(x[d])) {
             rc = err_set(e, ERR_NUMERIC, "%s: %s: row %zu: want finite numbers, got NaN or Inf", s->data, s->site, row);
@@ -131,7 +132,7 @@ static int fire(const struct settings *s, struct run *r, struct err *e) {
         }
         if (rc || !(B == BATCH || (i + 1 == r->N && B))) continue;
         rc = encoder_run(&r->encoder, B, e);
-        if (!rc) cooccur_mark(&r->encoder.active, B, r->chunk, &r->firing);
+        if (!rc) chunks_mark(&r->encoder.active, B, r->chunk, &r->firing);
         done += B, B = 0;
         progress_show(&p, done, "");
     }
@@ -143,10 +144,10 @@ static int fire(const struct settings *s, struct run *r, struct err *e) {
 static void run_free(struct run *r) {
     encoder_close(&r->encoder);
     firing_free(&r->firing);
-    cooccur_plan_free(&r->plan);
+    chunks_plan_free(&r->plan);
     free(r->group), free(r->doc), free(r->name), free(r->record);
     json_decref(r->names);
-    st_close(r->file);
+    safetensors_close(r->file);
     sae_free(&r->sae);
 }
 
@@ -174,7 +175,7 @@ int main(int argc, char **argv) {
     if (!rc && s.threads) omp_set_num_threads((int)s.threads);
 
     if (!rc) rc = saefile_read(&r.sae, s.sae, &e);
-    if (!rc) rc = st_open(&r.file, s.data, &e);
+    if (!rc) rc = safetensors_open(&r.file, s.data, &e);
     if (!rc) rc = check(&s, &r, &e);
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 

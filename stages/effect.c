@@ -15,6 +15,7 @@
 #include "lib/analysis/ranks.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
+#include "lib/base/progress.h"
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"

@@ -13,6 +13,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
+#include "lib/base/progress.h"
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
@@ -33,7 +34,7 @@ struct settings {
 
 struct run {
     struct sae sae;
-    struct st *file;
+    struct safetensors *file;
     int32_t *group;         /* [N] group of each row; NULL where the file has none */
     json_t *groups, *train; /* names; the SAE's training record; NULL where there is none */
     size_t n_groups;
@@ -51,12 +52,12 @@ struct run {
 /* --- inputs --- */
 
 static int groups_find(const struct settings *s, struct run *r, struct err *e) {
-    const char *names = st_meta(r->file, "groups");
+    const char *names = safetensors_meta(r->file, "groups");
     const int64_t shape[] = {(int64_t)r->in.N};
-    const struct st_tensor *t;
+    const struct safetensors_tensor *t;
     r->n_groups = 1;
-    if (!names || !st_find(r->file, "row_group")) return 0;
-    int rc = st_get(r->file, "row_group", ST_I32, 1, shape, &t, e);
+    if (!names || !safetensors_find(r->file, "row_group")) return 0;
+    int rc = safetensors_get(r->file, "row_group", ST_I32, 1, shape, &t, e);
     if (rc) return rc;
     r->groups = json_loads(names, 0, NULL);
     if (!json_is_array(r->groups) || !json_array_size(r->groups))
@@ -271,7 +272,7 @@ static void run_free(struct run *r) {
     json_decref(r->train);
     free(r->group);
     free(r->record);
-    st_close(r->file);
+    safetensors_close(r->file);
     sae_free(&r->sae);
 }
 
@@ -295,7 +296,7 @@ int main(int argc, char **argv) {
 
     double start_s = clock_s();
     if (!rc) rc = saefile_read(&r.sae, s.sae, &e);
-    if (!rc) rc = st_open(&r.file, s.data, &e);
+    if (!rc) rc = safetensors_open(&r.file, s.data, &e);
     if (!rc) rc = check(&s, &r, &e);
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 

@@ -14,9 +14,9 @@
 
 #include "lib/base/opt.h"
 #include "lib/base/outdir.h"
-#include "lib/base/receipt.h"
+#include "lib/store/record.h"
 #include "lib/base/stage.h"
-#include "lib/base/store.h"
+#include "lib/store/store.h"
 
 static const char prog[] = "gc";
 static const char purpose[] = "free the entries of a store that no receipt reaches";
@@ -51,7 +51,7 @@ static void table(struct gc *g, struct opt t[N_OPTIONS]) {
 static int by_hex(const void *a, const void *b) { return memcmp(a, b, HASH_HEX); }
 
 /* The artifact of a receipt is alive; of one that cannot be read, the artifact that its target links to. */
-static int note(const char *path, const struct receipt *r, void *ctx, struct err *e) {
+static int note(const char *path, const struct record *r, void *ctx, struct err *e) {
     struct gc *g = ctx;
     char target[PATH_MAX], linked[HASH_HEX];
     snprintf(target, sizeof target, "%.*s", (int)(strlen(path) - strlen(".rec")), path);
@@ -94,11 +94,11 @@ static bool cas_is_live(const struct gc *g, const char *path, const char *name) 
 
 /* A key is worth keeping while its result is. */
 static bool ac_is_live(const struct gc *g, const char *path, const char *name) {
-    struct receipt r;
+    struct record r;
     (void)name;
-    if (receipt_read(path, &r, NULL)) return false;
+    if (record_read(path, &r, NULL)) return false;
     bool live = is_live(g, r.out);
-    receipt_free(&r);
+    record_free(&r);
     return live;
 }
 
@@ -221,7 +221,7 @@ int main(int argc, char **argv) {
         return STAGE_OK;
     }
     if (!rc) rc = store_open(&g.store, g.store_root, STORE_ALONE, &e);
-    for (size_t i = 0; !rc && i < g.results.n; i++) rc = receipt_walk(g.results.item[i], note, &g, &e);
+    for (size_t i = 0; !rc && i < g.results.n; i++) rc = record_walk(g.results.item[i], note, &g, &e);
     if (!rc && g.n_live) qsort(g.live, g.n_live, sizeof *g.live, by_hex);
     /* Keys before artifacts: a kill in between leaves artifacts that the next gc frees, never a key without its
      * artifact. */

@@ -1,6 +1,6 @@
 /* lobes.c - what the clusters of features do: which groups of text they fire on, and whether their directions agree.
  *
- * Definitions: lib/analysis/lobes.h. Every statistic stands against a permutation null, so that a clear picture is a number. */
+ * Definitions: lib/analysis/lobe.h. Every statistic stands against a permutation null, so that a clear picture is a number. */
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "lib/analysis/clusterfile.h"
-#include "lib/analysis/lobes.h"
+#include "lib/analysis/lobe.h"
 #include "lib/base/arena.h"
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
@@ -61,10 +61,10 @@ static int allocate(struct run *r, struct err *e) {
 static int compute(const struct settings *s, struct run *r, struct err *e) {
     const struct firing *m = &r->firing;
     for (size_t c = 0; c < m->chunks; c++) r->chunks[m->group[c]]++;
-    int rc = lobes_winners(m, r->label, r->k, r->winner, r->histogram, &r->ties, e);
+    int rc = lobe_winners(m, r->label, r->k, r->winner, r->histogram, &r->ties, e);
     if (rc) return rc;
-    r->group_ties = lobes_groups(r->histogram, r->k, r->G, r->chunks, r->lobe_group);
-    if ((rc = lobes_preferred(m, r->label, r->preferred, &r->preferred_ties, e))) return rc;
+    r->group_ties = lobe_groups(r->histogram, r->k, r->G, r->chunks, r->lobe_group);
+    if ((rc = lobe_preferred(m, r->label, r->preferred, &r->preferred_ties, e))) return rc;
     const struct lobes_input in = {m,
                                    r->label,
                                    r->winner,
@@ -76,7 +76,7 @@ static int compute(const struct settings *s, struct run *r, struct err *e) {
                                    (uint64_t)s->seed,
                                    !strcmp(s->angular, "yes"),
                                    (size_t)s->draws};
-    return lobes_statistics(&in, &r->stats, e);
+    return lobe_statistics(&in, &r->stats, e);
 }
 
 /* --- output --- */

@@ -23,11 +23,11 @@
 #include "lib/base/clock.h"
 #include "lib/base/opt.h"
 #include "lib/base/outdir.h"
-#include "lib/base/progid.h"
-#include "lib/base/quarantine.h"
-#include "lib/base/receipt.h"
+#include "lib/store/progid.h"
+#include "lib/store/quarantine.h"
+#include "lib/store/record.h"
 #include "lib/base/stage.h"
-#include "lib/base/store.h"
+#include "lib/store/store.h"
 
 static const char prog[] = "memo";
 static const char purpose[] =
@@ -91,8 +91,8 @@ static void table(struct args *a, struct opt t[N_OPTIONS]) {
 struct job {
     struct args a;
     struct store store;
-    struct receipt now; /* the run as asked for; out is filled when it is known */
-    char **aside;       /* words outside the key */
+    struct record now; /* the run as asked for; out is filled when it is known */
+    char **aside;      /* words outside the key */
     size_t n_aside;
     char (*state)[HASH_HEX]; /* of every input, before the run */
     char *lineage;           /* text, when some word is @L */
@@ -119,15 +119,14 @@ static int uses(const struct job *j, const char *placeholder) {
 }
 
 static int hash_inputs(struct job *j, struct err *e) {
-    struct receipt *r = &j->now;
+    struct record *r = &j->now;
     r->n_in = j->a.in.n;
     r->in = calloc(r->n_in + 1, sizeof *r->in);
     j->state = calloc(r->n_in + 1, sizeof *j->state);
     if (!r->in || !j->state) return err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
     for (size_t i = 0; i < r->n_in; i++) {
         r->in[i].path = j->a.in.item[i];
-        if (!receipt_word_ok(r->in[i].path))
-            return err_set(e, ERR_USAGE, "%s: a path with a newline in it", j->a.label);
+        if (!record_word_ok(r->in[i].path)) return err_set(e, ERR_USAGE, "%s: a path with a newline in it", j->a.label);
         int rc = store_hash_input(&j->store, r->in[i].path, r->in[i].hash, j->state[i], e);
         if (rc) return rc;
     }
@@ -135,7 +134,7 @@ static int hash_inputs(struct job *j, struct err *e) {
 }
 
 static int make_key(struct job *j, struct err *e) {
-    struct receipt *r = &j->now;
+    struct record *r = &j->now;
     char *text = NULL, hex[HASH_HEX];
     size_t n = 0;
     FILE *f = open_memstream(&text, &n);
@@ -145,7 +144,7 @@ static int make_key(struct job *j, struct err *e) {
     for (size_t i = 0; i < r->n_arg; i++) {
         size_t k = input_of(r->arg[i], r->n_in);
         fprintf(f, "arg %s\n", r->arg[i]);
-        if (k && strchr(r->arg[i], ':')) fprintf(f, "name %s\n", receipt_short_name(r->in[k - 1].path));
+        if (k && strchr(r->arg[i], ':')) fprintf(f, "name %s\n", record_short_name(r->in[k - 1].path));
     }
     if (j->lineage) {
         hash_bytes(j->lineage, strlen(j->lineage), hex);
@@ -162,11 +161,11 @@ static int make_key(struct job *j, struct err *e) {
 static long long read_ms(const struct job *j) {
     char path[PATH_MAX];
     long long ms = -1;
-    struct receipt old;
+    struct record old;
     snprintf(path, sizeof path, "%s.rec", j->a.target);
-    if (!receipt_read(path, &old, NULL)) {
+    if (!record_read(path, &old, NULL)) {
         ms = old.ms;
-        receipt_free(&old);
+        record_free(&old);
         return ms;
     }
     store_path(&j->store, "times", j->now.stage, path);
@@ -191,10 +190,10 @@ static void put_aside(const struct job *j, const char *hex, const struct err *wh
 /* The result of this key, if it is stored and whole: 1, with out and ms filled. */
 static int stored(struct job *j) {
     char path[PATH_MAX];
-    struct receipt old;
+    struct record old;
     struct err why;
     store_path(&j->store, "ac", j->now.key, path);
-    if (receipt_read(path, &old, NULL)) return 0;
+    if (record_read(path, &old, NULL)) return 0;
     int hit = store_has(&j->store, old.out);
     if (hit && store_verify(&j->store, old.out, false, &why)) {
         if (why.code == ERR_FORMAT && !strcmp(j->a.mode, "run")) put_aside(j, old.out, &why);
@@ -204,7 +203,7 @@ static int stored(struct job *j) {
         memcpy(j->now.out, old.out, HASH_HEX);
         j->now.ms = old.ms;
     }
-    receipt_free(&old);
+    record_free(&old);
     return hit;
 }
 
@@ -245,11 +244,11 @@ static char *command_text(const struct job *j) {
  * what somebody else put there stays, and store_link says so. */
 static int make_room(const struct job *j, const char *rec, struct err *e) {
     struct stat st;
-    struct receipt old;
+    struct record old;
     char is[HASH_HEX];
-    if (lstat(j->a.target, &st) || S_ISLNK(st.st_mode) || receipt_read(rec, &old, NULL)) return 0;
+    if (lstat(j->a.target, &st) || S_ISLNK(st.st_mode) || record_read(rec, &old, NULL)) return 0;
     bool ours = !hash_content(j->a.target, is, NULL) && !strcmp(is, old.out);
-    receipt_free(&old);
+    record_free(&old);
     return ours ? outdir_remove(j->a.target, e) : 0;
 }
 
@@ -264,7 +263,7 @@ static int publish(struct job *j, struct err *e) {
     int rc = unlink(cmd) && errno != ENOENT && errno != ENOTDIR ? err_errno(e, "%s: cannot remove", cmd) : 0;
     if (!rc) rc = make_room(j, rec, e);
     if (!rc) rc = store_link(&j->store, j->now.out, j->a.target, e);
-    char *text = receipt_text(&j->now), *command = command_text(j);
+    char *text = record_text(&j->now), *command = command_text(j);
     if (!rc && (!text || !command)) rc = err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
     if (!rc) rc = outfile_text(rec, text, strlen(text), e);
     if (!rc && *j->a.state) rc = outfile_text(raw, j->a.state, strlen(j->a.state), e);
@@ -276,7 +275,7 @@ static int publish(struct job *j, struct err *e) {
 
 static int remember(struct job *j, struct err *e) {
     char path[PATH_MAX], ms[32];
-    char *text = receipt_text(&j->now);
+    char *text = record_text(&j->now);
     if (!text) return err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
     store_path(&j->store, "ac", j->now.key, path);
     int rc = outfile_text(path, text, strlen(text), e);
@@ -526,12 +525,12 @@ static int check(struct job *j, struct err *e) {
 /* ---- why ---- */
 
 /* The words of an option: from arg[i], "--name", up to the next one. */
-static size_t group_end(const struct receipt *r, size_t i) {
+static size_t group_end(const struct record *r, size_t i) {
     for (i++; i < r->n_arg && strncmp(r->arg[i], "--", 2); i++) continue;
     return i;
 }
 
-static void put_group(const char *sign, const struct receipt *r, size_t i) {
+static void put_group(const char *sign, const struct record *r, size_t i) {
     printf("  %s", sign);
     for (size_t end = group_end(r, i); i < end; i++) {
         size_t k = input_of(r->arg[i], r->n_in);
@@ -540,7 +539,7 @@ static void put_group(const char *sign, const struct receipt *r, size_t i) {
     putchar('\n');
 }
 
-static int same_group(const struct receipt *a, size_t i, const struct receipt *b, size_t k) {
+static int same_group(const struct record *a, size_t i, const struct record *b, size_t k) {
     size_t n = group_end(a, i) - i;
     if (n != group_end(b, k) - k) return 0;
     for (size_t w = 0; w < n; w++) {
@@ -551,7 +550,7 @@ static int same_group(const struct receipt *a, size_t i, const struct receipt *b
 }
 
 /* Options of a that b does not have in just these words. */
-static int put_missing(const char *sign, const struct receipt *a, const struct receipt *b) {
+static int put_missing(const char *sign, const struct record *a, const struct record *b) {
     int n = 0;
     for (size_t i = 0; i < a->n_arg; i = group_end(a, i)) {
         int found = 0;
@@ -561,7 +560,7 @@ static int put_missing(const char *sign, const struct receipt *a, const struct r
     return n;
 }
 
-static int put_inputs(const struct receipt *old, const struct receipt *now) {
+static int put_inputs(const struct record *old, const struct record *now) {
     int n = 0;
     for (size_t i = 0; i < now->n_in; i++)
         for (size_t k = 0; k < old->n_in; k++)
@@ -575,14 +574,14 @@ static int put_inputs(const struct receipt *old, const struct receipt *now) {
 
 static int why(struct job *j) {
     char path[PATH_MAX], hex[HASH_HEX];
-    struct receipt old;
+    struct record old;
     int hit = stored(j), n = 0;
     printf("%s  (%s)\n", j->a.target, j->a.label);
     snprintf(path, sizeof path, "%s.rec", j->a.target);
     struct stat st;
     if (stat(path, &st))
         printf("  never made\n");
-    else if (receipt_read(path, &old, NULL))
+    else if (record_read(path, &old, NULL))
         printf("  its receipt cannot be read\n");
     else {
         n = put_missing("<", &old, &j->now) + put_missing(">", &j->now, &old) + put_inputs(&old, &j->now);
@@ -592,7 +591,7 @@ static int why(struct job *j) {
         }
         bool same = !n && !strcmp(old.key, j->now.key) && store_linked(j->a.target, hex) && !strcmp(hex, old.out) &&
                     store_has(&j->store, hex);
-        receipt_free(&old);
+        record_free(&old);
         if (same) {
             printf("  nothing changed\n");
             return STAGE_OK;
@@ -618,7 +617,7 @@ static int take_command(struct job *j, int argc, char **argv, int *own, struct e
         err_set(e, ERR_USAGE, "%s: no program: … -- PROGRAM WORD…", prog);
         return err_hint(e, "%s --help lists every option", prog);
     }
-    struct receipt *r = &j->now;
+    struct record *r = &j->now;
     r->program = argv[first + 1];
     const char *slash = strrchr(r->program, '/');
     r->stage = slash ? slash + 1 : r->program;
@@ -627,7 +626,7 @@ static int take_command(struct job *j, int argc, char **argv, int *own, struct e
     if (!r->arg) return err_set(e, ERR_MEMORY, "%s: no memory", prog);
     for (size_t i = 0; i < r->n_arg; i++) {
         r->arg[i] = argv[first + 2 + (int)i];
-        if (!receipt_word_ok(r->arg[i])) return err_set(e, ERR_USAGE, "%s: a word with a newline in it", prog);
+        if (!record_word_ok(r->arg[i])) return err_set(e, ERR_USAGE, "%s: a word with a newline in it", prog);
     }
     j->aside = argv + second + 1;
     j->n_aside = second + 1 < argc ? (size_t)(argc - second - 1) : 0;
@@ -637,7 +636,7 @@ static int take_command(struct job *j, int argc, char **argv, int *own, struct e
 /* A receipt on the way here that cannot be read: without its .cmd its target is out of date, and make puts it right. */
 static int lineage(struct job *j, struct err *e) {
     char bad[PATH_MAX];
-    int rc = receipt_lineage(&j->now, &j->lineage, bad, e);
+    int rc = record_lineage(&j->now, &j->lineage, bad, e);
     size_t n = strlen(bad);
     if (!n) return rc;
     memcpy(bad + n - 3, "cmd", 3);
@@ -676,7 +675,7 @@ int main(int argc, char **argv) {
                                              : check(&j, &e);
     store_close(&j.store);
     opt_free(t, N_OPTIONS);
-    receipt_free(&j.now);
+    record_free(&j.now);
     free(j.state);
     free(j.lineage);
     return stage_close_stdout(prog, status);

@@ -13,6 +13,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
+#include "lib/base/progress.h"
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
@@ -30,8 +31,8 @@ struct settings {
 };
 
 struct run {
-    struct st *in;
-    const struct st_tensor *site;
+    struct safetensors *in;
+    const struct safetensors_tensor *site;
     size_t N, D, row_bytes;
     struct shuffle_plan plan;
     struct rownorms norms;
@@ -43,14 +44,14 @@ struct run {
 
 static int check(const struct settings *s, struct run *r, struct err *e) {
     const int64_t any[] = {ST_ANY, ST_ANY};
-    int rc = st_get(r->in, s->site, -1, 2, any, &r->site, e);
+    int rc = safetensors_get(r->in, s->site, -1, 2, any, &r->site, e);
     if (rc) return rc;
-    enum st_dtype type = r->site->dtype;
+    enum safetensors_dtype type = r->site->dtype;
     if (type != ST_BF16 && type != ST_F32)
-        return err_set(e, ERR_SHAPE, "%s: %s: want BF16 or F32, got %s", s->in, s->site, st_dtype_name(type));
+        return err_set(e, ERR_SHAPE, "%s: %s: want BF16 or F32, got %s", s->in, s->site, safetensors_dtype_name(type));
     r->N = (size_t)r->site->shape[0], r->D = (size_t)r->site->shape[1];
     if (!r->N || !r->D) return err_set(e, ERR_SHAPE, "%s: %s: want rows, got [%zu,%zu]", s->in, s->site, r->N, r->D);
-    r->row_bytes = r->D * st_dtype_bytes(type);
+    r->row_bytes = r->D * safetensors_dtype_bytes(type);
     size_t memory = s->memory_mb ? (size_t)s->memory_mb << 20 : mem_physical_bytes() / 4;
     r->plan = shuffle_plan(r->N, r->row_bytes, memory);
     return 0;
@@ -66,8 +67,8 @@ static int scale_find(const struct settings *s, struct run *r, struct err *e) {
 }
 
 /* The context length that collect recorded: cfg.json of the SAE wants it. */
-static int meta_context(const struct run *r, struct st_writer *w, struct err *e) {
-    const char *text = st_meta(r->in, "context"), *record = st_meta(r->in, "record");
+static int meta_context(const struct run *r, struct stwriter *w, struct err *e) {
+    const char *text = safetensors_meta(r->in, "context"), *record = safetensors_meta(r->in, "record");
     char number[32];
     json_t *o = record && !text ? json_loads(record, 0, NULL) : NULL;
     const json_t *v = json_object_get(o, "context");
@@ -75,12 +76,12 @@ static int meta_context(const struct run *r, struct st_writer *w, struct err *e)
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
         text = number;
     }
-    int rc = text ? stw_meta(w, "context", text, e) : 0;
+    int rc = text ? stwriter_meta(w, "context", text, e) : 0;
     json_decref(o);
     return rc;
 }
 
-static int meta_write(const struct settings *s, const struct run *r, struct st_writer *w, struct err *e) {
+static int meta_write(const struct settings *s, const struct run *r, struct stwriter *w, struct err *e) {
     char scale[32], sq[32], norm[32], seed[32];
     snprintf(scale, sizeof scale, "%.17g", r->scale);
     snprintf(sq, sizeof sq, "%.17g", r->norms.mean_sq_norm);
@@ -88,9 +89,9 @@ static int meta_write(const struct settings *s, const struct run *r, struct st_w
     snprintf(seed, sizeof seed, "%lld", (long long)s->seed);
     const char *const pair[][2] = {
         {"scale", scale},     {"norm", s->norm},   {"site", s->site},     {"seed", seed},
-        {"mean_sq_norm", sq}, {"mean_norm", norm}, {"record", r->record}, {"model", st_meta(r->in, "model")}};
+        {"mean_sq_norm", sq}, {"mean_norm", norm}, {"record", r->record}, {"model", safetensors_meta(r->in, "model")}};
     for (size_t i = 0; i < sizeof pair / sizeof *pair; i++) {
-        int rc = pair[i][1] ? stw_meta(w, pair[i][0], pair[i][1], e) : 0;
+        int rc = pair[i][1] ? stwriter_meta(w, pair[i][0], pair[i][1], e) : 0;
         if (rc) return rc;
     }
     return meta_context(r, w, e);
@@ -102,17 +103,17 @@ static void show(void *run, size_t done) {
 }
 
 static int rows_write(const struct settings *s, struct run *r, struct err *e) {
-    struct st_writer *w = NULL;
+    struct stwriter *w = NULL;
     const int64_t shape[] = {(int64_t)r->N, (int64_t)r->D};
-    int rc = stw_open(&w, s->out, e);
+    int rc = stwriter_open(&w, s->out, e);
     if (!rc) rc = meta_write(s, r, w, e);
-    int handle = rc ? -1 : stw_declare(w, "rows", r->site->dtype, 2, shape, e);
+    int handle = rc ? -1 : stwriter_declare(w, "rows", r->site->dtype, 2, shape, e);
     if (!rc && handle < 0) rc = handle;
     if (!rc)
         rc =
             shuffle_rows(r->site->data, r->N, r->row_bytes, (uint64_t)s->seed, STREAM, &r->plan, w, handle, show, r, e);
-    if (!rc) return stw_commit(w, e);
-    stw_abort(w);
+    if (!rc) return stwriter_commit(w, e);
+    stwriter_abort(w);
     return rc;
 }
 
@@ -138,7 +139,7 @@ int main(int argc, char **argv) {
     if (!rc && s.threads) omp_set_num_threads((int)s.threads);
 
     double start_s = clock_s();
-    if (!rc) rc = st_open(&r.in, s.in, &e);
+    if (!rc) rc = safetensors_open(&r.in, s.in, &e);
     if (!rc) rc = check(&s, &r, &e);
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 
@@ -155,7 +156,7 @@ int main(int argc, char **argv) {
         stage_done(PROG, "%s: %zu rows of %zu, scale %.6g, %.2f GB in %zu range%s, %.2f GB/s", s.out, r.N, r.D, r.scale,
                    gb, r.plan.n_buckets, r.plan.n_buckets == 1 ? "" : "s", gb / (spent_s > 0 ? spent_s : 1));
     free(r.record);
-    st_close(r.in);
+    safetensors_close(r.in);
     opt_free(table, n);
     return rc ? stage_fail(PROG, &e) : STAGE_OK;
 }

@@ -14,8 +14,8 @@
 #include "lib/base/opt.h"
 #include "lib/base/outfile.h"
 #include "lib/base/stage.h"
-#include "lib/chart/html.h"
-#include "lib/chart/report.h"
+#include "lib/page/html.h"
+#include "lib/page/report.h"
 #include "lib/file/jsonfile.h"
 
 static const char prog[] = "page";
@@ -120,7 +120,7 @@ static int figures_read(const struct args *a, struct report *r, struct err *e) {
 static int extras_read(const struct args *a, struct report *r, json_t **doc, struct err *e) {
     int rc = 0;
     if (a->convergence) rc = jsonfile_read(a->convergence, doc, e);
-    if (!rc && a->convergence) rc = converge_read(*doc, a->convergence, &r->training, e);
+    if (!rc && a->convergence) rc = convergence_read(*doc, a->convergence, &r->training, e);
     if (!rc && a->reported) rc = tsv_read(a->reported, "figure what reported path source", &r->reported, e);
     return rc;
 }
@@ -145,7 +145,7 @@ static void run_free(struct report *r) {
     tsv_free(&r->claims);
     tsv_free(&r->captions);
     tsv_free(&r->reported);
-    converge_free(&r->training);
+    convergence_free(&r->training);
 }
 
 int main(int argc, char **argv) {

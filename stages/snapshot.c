@@ -12,7 +12,7 @@
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/sae/curve.h"
-#include "lib/sae/snapshot.h"
+#include "lib/sae/snapshots.h"
 
 #define PROG "snapshot"
 

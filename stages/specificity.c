@@ -15,6 +15,7 @@
 #include "lib/analysis/ranks.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
+#include "lib/base/progress.h"
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
@@ -38,7 +39,7 @@ struct settings {
 struct run {
     struct sae sae;
     struct parallel said;
-    struct st *file[2]; /* sentences, held-out rows */
+    struct safetensors *file[2]; /* sentences, held-out rows */
     struct latents rows[2];
     int32_t *doc;           /* [rows of sentences] line of each row */
     int32_t *token, *group; /* [held-out rows]; group as in said.language, -1 for another language */
@@ -55,10 +56,10 @@ struct run {
 
 /* --- inputs --- */
 
-static int column(const struct st *f, const char *name, size_t N, int32_t **out, struct err *e) {
+static int column(const struct safetensors *f, const char *name, size_t N, int32_t **out, struct err *e) {
     const int64_t shape[] = {(int64_t)N};
-    const struct st_tensor *t;
-    int rc = st_get(f, name, ST_I32, 1, shape, &t, e);
+    const struct safetensors_tensor *t;
+    int rc = safetensors_get(f, name, ST_I32, 1, shape, &t, e);
     if (rc) return rc;
     *out = mem_array(N, sizeof **out, PROG ": rows", e);
     if (!*out) return ERR_MEMORY;
@@ -68,7 +69,7 @@ static int column(const struct st *f, const char *name, size_t N, int32_t **out,
 
 /* Row groups to the languages of the sentences; each of these must be there. */
 static int match_groups(const struct settings *s, struct run *r, struct err *e) {
-    const char *names = st_meta(r->file[1], "groups");
+    const char *names = safetensors_meta(r->file[1], "groups");
     json_t *list = names ? json_loads(names, 0, NULL) : NULL;
     size_t n = json_array_size(list), seen[MOST_LANGUAGES] = {0};
     int rc = n ? 0 : err_set(e, ERR_FORMAT, "%s: metadata 'groups': want a JSON array of languages, got none", s->data);
@@ -119,7 +120,7 @@ static int open_all(const struct settings *s, struct run *r, struct err *e) {
     if (!rc && s->feature >= (int64_t)r->sae.F)
         rc =
             err_set(e, ERR_RANGE, "--feature %lld: the SAE has features 0 to %zu", (long long)s->feature, r->sae.F - 1);
-    for (int i = 0; !rc && i < 2; i++) rc = st_open(&r->file[i], path[i], e);
+    for (int i = 0; !rc && i < 2; i++) rc = safetensors_open(&r->file[i], path[i], e);
     for (int i = 0; !rc && i < 2; i++)
         rc = latents_open(&r->rows[i], &r->sae, r->file[i], path[i], s->site, s->backend, e);
     if (!rc) rc = match_docs(s, r, e);
@@ -489,7 +490,7 @@ static json_t *report(const struct settings *s, const struct run *r) {
 static void run_free(struct run *r) {
     for (int i = 0; i < 2; i++) {
         latents_close(&r->rows[i]);
-        st_close(r->file[i]);
+        safetensors_close(r->file[i]);
     }
     llr_free(&r->llr);
     llr_sums_free(&r->sums);

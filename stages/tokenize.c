@@ -22,6 +22,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
+#include "lib/base/progress.h"
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/corpus.h"
@@ -214,10 +215,10 @@ static int read_all(struct run *r, struct err *e) {
     return err_hint(e, "leave --split out to take all documents, or name files that have text of this split");
 }
 
-static int write_tensors(const struct run *r, struct st_writer *w, struct err *e) {
+static int write_tensors(const struct run *r, struct stwriter *w, struct err *e) {
     const struct {
         const char *name;
-        enum st_dtype dtype;
+        enum safetensors_dtype dtype;
         size_t n;
         const void *data;
     } t[] = {{"doc_start", ST_I64, r->doc_group.n + 1, r->doc_start},
@@ -226,24 +227,25 @@ static int write_tensors(const struct run *r, struct st_writer *w, struct err *e
     int handle[3], rc = 0;
     for (size_t i = 0; rc >= 0 && i < 3; i++) {
         int64_t shape = (int64_t)t[i].n;
-        rc = handle[i] = stw_declare(w, t[i].name, t[i].dtype, 1, &shape, e);
+        rc = handle[i] = stwriter_declare(w, t[i].name, t[i].dtype, 1, &shape, e);
     }
     if (rc > 0) rc = 0;
     for (size_t i = 0; !rc && i < 3; i++)
-        rc = stw_write(w, handle[i], 0, t[i].data, t[i].n * st_dtype_bytes(t[i].dtype), e);
+        rc = stwriter_write(w, handle[i], 0, t[i].data, t[i].n * safetensors_dtype_bytes(t[i].dtype), e);
     return rc;
 }
 
-static int write_meta(const struct run *r, struct st_writer *w, const char *record, struct err *e) {
+static int write_meta(const struct run *r, struct stwriter *w, const char *record, struct err *e) {
     char bos[16];
     json_t *names = json_array();
     for (size_t g = 0; g < r->n_groups; g++) json_array_append_new(names, json_string(r->group[g]));
     char *groups = json_dumps(names, JSON_COMPACT);
     bool whole = groups && json_array_size(names) == r->n_groups;
     snprintf(bos, sizeof bos, "%d", tokenizer_bos(r->tok));
-    int rc = whole ? stw_meta(w, "groups", groups, e) : err_set(e, ERR_FORMAT, "groups: a folder's name is not UTF-8");
-    if (!rc) rc = stw_meta(w, "bos_id", bos, e);
-    if (!rc) rc = stw_meta(w, "record", record, e);
+    int rc =
+        whole ? stwriter_meta(w, "groups", groups, e) : err_set(e, ERR_FORMAT, "groups: a folder's name is not UTF-8");
+    if (!rc) rc = stwriter_meta(w, "bos_id", bos, e);
+    if (!rc) rc = stwriter_meta(w, "record", record, e);
     free(groups);
     json_decref(names);
     return rc;
@@ -296,7 +298,7 @@ static void free_run(struct run *r) {
 int main(int argc, char **argv) {
     struct options o = {0};
     struct run r = {.o = &o};
-    struct st_writer *w = NULL;
+    struct stwriter *w = NULL;
     struct err e = {0};
     char *record = NULL;
     const struct opt table[] = {
@@ -317,7 +319,7 @@ int main(int argc, char **argv) {
     rc = tokenizer_open(&r.tok, o.model, &e);
     if (!rc) rc = find_sources(&r, &e);
     if (!rc) rc = make_record(&o, table, n_table, &record, &e);
-    if (!rc) rc = stw_open(&w, o.out, &e);
+    if (!rc) rc = stwriter_open(&w, o.out, &e);
 
     double read_s = clock_s();
     progress_start(&r.progress, "tokenize", "tok", (size_t)o.max_tokens);
@@ -328,9 +330,9 @@ int main(int argc, char **argv) {
     if (!rc) rc = write_meta(&r, w, record, &e);
     if (!rc) rc = write_tensors(&r, w, &e);
     if (!rc)
-        rc = stw_commit(w, &e);
+        rc = stwriter_commit(w, &e);
     else
-        stw_abort(w);
+        stwriter_abort(w);
 
     int status = STAGE_OK;
     char replaced[64] = "";

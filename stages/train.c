@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/progress.h"
 #include "lib/base/opt.h"
 #include "lib/base/outdir.h"
 #include "lib/base/stage.h"
@@ -28,10 +29,10 @@ static const char *const written[] = {
 
 /* What is open or allocated while the program runs. */
 struct run {
-    struct st *rows;
+    struct safetensors *rows;
     size_t N, D;
     double scale;
-    struct step_config config;
+    struct trainer_config config;
     struct schedule schedule;
     const struct sae_kernels *k;
     struct trainer trainer;
@@ -43,26 +44,26 @@ struct run {
     double unturned; /* share of features that point where they started */
 };
 
-static struct step_config step_config(const struct settings *s, size_t D) {
-    return (struct step_config){.arch = strcmp(s->arch, "relu") ? SAE_JUMPRELU : SAE_RELU,
-                                .D = D,
-                                .F = (size_t)s->width,
-                                .B = (size_t)s->batch,
-                                .epsilon = (float)s->epsilon,
-                                .beta1 = s->beta1,
-                                .beta2 = s->beta2,
-                                .adam_eps = s->adam_eps,
-                                .seed = (uint64_t)s->seed,
-                                .init = strcmp(s->init, "kaiming") ? STEP_INIT_DECODER : STEP_INIT_KAIMING,
-                                .theta_init = (float)s->theta_init,
-                                .lazy = !strcmp(s->optimizer, "lazy-adam"),
-                                .pre_act_loss = (float)s->pre_act_loss,
-                                .dead_window = (uint32_t)s->dead_window};
+static struct trainer_config step_config(const struct settings *s, size_t D) {
+    return (struct trainer_config){.arch = strcmp(s->arch, "relu") ? SAE_JUMPRELU : SAE_RELU,
+                                   .D = D,
+                                   .F = (size_t)s->width,
+                                   .B = (size_t)s->batch,
+                                   .epsilon = (float)s->epsilon,
+                                   .beta1 = s->beta1,
+                                   .beta2 = s->beta2,
+                                   .adam_eps = s->adam_eps,
+                                   .seed = (uint64_t)s->seed,
+                                   .init = strcmp(s->init, "kaiming") ? TRAINER_START_DECODER : TRAINER_START_KAIMING,
+                                   .theta_init = (float)s->theta_init,
+                                   .lazy = !strcmp(s->optimizer, "lazy-adam"),
+                                   .pre_act_loss = (float)s->pre_act_loss,
+                                   .dead_window = (uint32_t)s->dead_window};
 }
 
 /* What would fit: the largest batch of this width, else the largest width of this batch, by halving. */
 static int suggest(const struct run *r, size_t have, struct err *e) {
-    struct step_config narrow = r->config, few = r->config;
+    struct trainer_config narrow = r->config, few = r->config;
     while (few.B > 1 && trainer_bytes(&few, r->k) > have / 10 * 9) few.B /= 2;
     while (narrow.F > 1 && trainer_bytes(&narrow, r->k) > have / 10 * 9) narrow.F /= 2;
     if (few.B > 1) return err_hint(e, "--batch %zu fits, or --width %zu", few.B, narrow.F);
@@ -105,7 +106,7 @@ static int next_batch(const struct settings *s, struct run *r, const void **x, s
     return rc;
 }
 
-static int one_step(const struct settings *s, struct run *r, struct step_report *report, struct err *e) {
+static int one_step(const struct settings *s, struct run *r, struct trainer_report *report, struct err *e) {
     const void *x;
     size_t t = (size_t)r->trainer.t;
     double lr = schedule_lr(&r->schedule, (int64_t)t), lambda = schedule_lambda(&r->schedule, (int64_t)t);
@@ -135,7 +136,7 @@ static int loop(const struct settings *s, struct run *r, struct err *e) {
     char note[160] = "";
     progress_start(&p, PROG, "tok", (size_t)((s->steps - first) * s->batch));
     while (r->trainer.t < s->steps) {
-        struct step_report report;
+        struct trainer_report report;
         int rc = one_step(s, r, &report, e);
         if (rc) return rc;
         snprintf(note, sizeof note, "reconstruction %.4f, sparsity %.4f, L0 %.1f, dead %.1f %%%s",
@@ -157,7 +158,7 @@ static int loop(const struct settings *s, struct run *r, struct err *e) {
 
 /* train.json: what a reader asks first, without opening the curve. */
 static int write_summary(const struct settings *s, const struct run *r, const char *path, struct err *e) {
-    const char *site = st_meta(r->rows, "site");
+    const char *site = safetensors_meta(r->rows, "site");
     json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "site", site ? site : "", "arch", s->arch, "d_in",
                           (json_int_t)r->D, "width", (json_int_t)s->width, "steps", (json_int_t)s->steps, "batch",
                           (json_int_t)s->batch, "rows", (json_int_t)r->N);
@@ -167,7 +168,7 @@ static int write_summary(const struct settings *s, const struct run *r, const ch
     json_t *kept = json_array();
     for (int i = 0; i < r->snapshots.n; i++)
         json_array_append_new(
-            kept, json_pack("{s:s, s:I}", "name", snapshot_name(i), "step", (json_int_t)r->snapshots.step[i]));
+            kept, json_pack("{s:s, s:I}", "name", snapshots_name(i), "step", (json_int_t)r->snapshots.step[i]));
     json_object_set_new(o, "snapshots", kept);
     json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
     int rc = jsonfile_write(path, o, e);
@@ -190,8 +191,8 @@ static int in_folder(const char *folder, const char *name, const char *ending, c
 }
 
 static int write_sae(struct run *r, struct sae *sae, const char *folder, struct err *e) {
-    const char *site = st_meta(r->rows, "site"), *model = st_meta(r->rows, "model"),
-               *context = st_meta(r->rows, "context");
+    const char *site = safetensors_meta(r->rows, "site"), *model = safetensors_meta(r->rows, "model"),
+               *context = safetensors_meta(r->rows, "context");
     trainer_export(&r->trainer, sae);
     int rc = trainer_unturned(&r->config, sae->W_dec, &r->unturned, e);
     if (!rc) rc = finish(r, sae, e);
@@ -205,7 +206,7 @@ static int write_snapshots(struct run *r, const char *folder, struct err *e) {
     int rc = 0;
     for (int i = 0; i < r->snapshots.n && !rc; i++) {
         rc = finish(r, &r->snapshots.sae[i], e);
-        if (!rc) rc = in_folder(folder, snapshot_name(i), ".safetensors", path, e);
+        if (!rc) rc = in_folder(folder, snapshots_name(i), ".safetensors", path, e);
         if (!rc) rc = saefile_write_weights(&r->snapshots.sae[i], path, r->record, e);
     }
     return rc;
@@ -246,7 +247,8 @@ static void tell(const struct settings *s, const struct run *r, int64_t steps, d
     const size_t n = r->curve.steps, tail = n - (n + 9) / 10;
     const double rows = (double)(steps * s->batch), fall = curve_fall(&r->curve),
                  dead = curve_mean(&r->curve, CURVE_DEAD, tail, n),
-                 read_bytes = rows * (double)r->D * (double)st_dtype_bytes(st_find(r->rows, "rows")->dtype);
+                 read_bytes =
+                     rows * (double)r->D * (double)safetensors_dtype_bytes(safetensors_find(r->rows, "rows")->dtype);
     if (feed_waited_s(r->feed) > 0.05 * spent_s)
         stage_done(PROG, "%.0f %% of the time went by waiting for data: the storage of %s delivered %.2f GB/s",
                    100 * feed_waited_s(r->feed) / spent_s, s->in, 1e-9 * read_bytes / spent_s);
@@ -275,7 +277,7 @@ static void run_free(struct run *r) {
     trainer_free(&r->trainer);
     curve_free(&r->curve);
     snapshots_free(&r->snapshots);
-    st_close(r->rows);
+    safetensors_close(r->rows);
     free(r->record);
 }
 
@@ -324,7 +326,7 @@ int main(int argc, char **argv) {
     if (rc > 0) return STAGE_OK;
     if (!rc && s.threads) omp_set_num_threads((int)s.threads);
 
-    if (!rc) rc = st_open(&r.rows, s.in, &e);
+    if (!rc) rc = safetensors_open(&r.rows, s.in, &e);
     if (!rc) rc = feed_shape(r.rows, &r.N, &r.D, &r.scale, &e);
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 

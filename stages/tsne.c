@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "lib/analysis/trust.h"
-#include "lib/analysis/tsne.h"
+#include "lib/analysis/tsne_fit.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
+#include "lib/base/progress.h"
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
@@ -47,12 +48,13 @@ static int embed(const struct settings *s, struct run *r, struct err *e) {
     int rc = knn_exact(r->rows.x, r->rows.n, r->rows.D, r->k, &r->knn, e);
     r->knn_s = clock_s() - start_s;
     if (!rc) rc = perplexity_edges(&r->knn, s->perplexity, &r->P, &r->unreached, e);
-    if (!rc) rc = tsne_start(r->rows.x, r->rows.n, r->rows.D, (uint64_t)s->seed, !strcmp(s->init, "random"), r->xy, e);
+    if (!rc)
+        rc = tsne_fit_start(r->rows.x, r->rows.n, r->rows.D, (uint64_t)s->seed, !strcmp(s->init, "random"), r->xy, e);
     progress_start(&r->progress, PROG, "steps", (size_t)s->iterations);
-    if (!rc) rc = tsne_descend(&r->P, &o, r->xy, e);
+    if (!rc) rc = tsne_fit_descend(&r->P, &o, r->xy, e);
     progress_end(&r->progress, (size_t)s->iterations, "");
     r->descend_s = clock_s() - start_s - r->knn_s;
-    if (!rc) rc = tsne_divergence(&r->P, r->xy, &r->kl, e);
+    if (!rc) rc = tsne_fit_divergence(&r->P, r->xy, &r->kl, e);
     if (!rc)
         rc = trust_measure(r->rows.x, r->rows.n, r->rows.D, r->xy, &r->knn, trust_neighbours(r->rows.n), &r->trust, e);
     r->measure_s = clock_s() - start_s - r->knn_s - r->descend_s;

@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "lib/analysis/trust.h"
-#include "lib/analysis/umap.h"
+#include "lib/analysis/umap_fit.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
+#include "lib/base/progress.h"
 #include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
@@ -30,7 +31,7 @@ struct run {
     struct knn knn;
     struct edges graph;
     struct umap_options how;
-    enum umap_start start;
+    enum umap_fit_start start;
     float *xy; /* [n,2] */
     double knn_s, descend_s;
     struct trust trust;
@@ -46,15 +47,16 @@ static void tick(void *ctx, size_t done, size_t all) {
 }
 
 static int embed(const struct settings *s, struct run *r, struct err *e) {
-    enum umap_start want = !strcmp(s->init, "random") ? UMAP_RANDOM
-                           : !strcmp(s->init, "pca")  ? UMAP_PCA
-                                                      : UMAP_SPECTRAL;
+    enum umap_fit_start want = !strcmp(s->init, "random") ? UMAP_RANDOM
+                               : !strcmp(s->init, "pca")  ? UMAP_PCA
+                                                          : UMAP_SPECTRAL;
     double start_s = clock_s();
     int rc = knn_exact(r->rows.x, r->rows.n, r->rows.D, r->k, &r->knn, e);
     r->knn_s = clock_s() - start_s;
-    if (!rc) rc = umap_graph(&r->knn, &r->graph, e);
-    if (!rc) rc = umap_start(&r->graph, r->rows.x, r->rows.n, r->rows.D, want, (uint64_t)s->seed, r->xy, &r->start, e);
-    if (!rc) rc = umap_descend(&r->graph, &r->how, r->xy, e);
+    if (!rc) rc = umap_fit_graph(&r->knn, &r->graph, e);
+    if (!rc)
+        rc = umap_fit_start(&r->graph, r->rows.x, r->rows.n, r->rows.D, want, (uint64_t)s->seed, r->xy, &r->start, e);
+    if (!rc) rc = umap_fit_descend(&r->graph, &r->how, r->xy, e);
     r->descend_s = clock_s() - start_s - r->knn_s;
     if (!rc)
         rc = trust_measure(r->rows.x, r->rows.n, r->rows.D, r->xy, &r->knn, trust_neighbours(r->rows.n), &r->trust, e);
@@ -104,12 +106,12 @@ int main(int argc, char **argv) {
     if (!rc && s.threads) omp_set_num_threads((int)s.threads);
 
     r.how = (struct umap_options){.epochs = (size_t)s.epochs, .seed = (uint64_t)s.seed, .tick = tick, .ctx = &r};
-    if (!rc) rc = umap_curve(s.min_dist, s.spread, &r.how.a, &r.how.b, &e);
+    if (!rc) rc = umap_fit_curve(s.min_dist, s.spread, &r.how.a, &r.how.b, &e);
 
     if (!rc) rc = directions_read(PROG, &s.rows, &r.rows, &e);
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 
-    if (!rc) rc = umap_neighbours((size_t)s.neighbors, r.rows.n, &r.k, &e);
+    if (!rc) rc = umap_fit_neighbours((size_t)s.neighbors, r.rows.n, &r.k, &e);
 
     if (!rc) r.xy = mem_array(r.rows.n, 2 * sizeof *r.xy, PROG ": points", &e);
     if (!rc && !r.xy) rc = e.code;

@@ -15,7 +15,7 @@
 #include "lib/file/jsonfile.h"
 #include "lib/sae/latents.h"
 #include "lib/sae/saefile.h"
-#include "lib/sae/walk.h"
+#include "lib/sae/random_walk.h"
 
 #define PROG "walk"
 
@@ -29,7 +29,7 @@ struct settings {
 
 struct run {
     struct sae sae;
-    struct st *file;
+    struct safetensors *file;
     struct latents in;
     float *start; /* [walks,D] */
     double size;  /* root mean square norm of the starting rows */
@@ -64,7 +64,7 @@ static int choose(const struct settings *s, struct run *r, struct err *e) {
 static int run_walks(const struct settings *s, struct run *r, struct err *e) {
     const struct walk_options o = {(size_t)s->walks, (size_t)s->steps, s->step_size * r->size,
                                    !strcmp(s->directions, "features"), (uint64_t)s->seed};
-    return walk_run(&r->in.encoder, r->start, &o, &r->walk, e);
+    return random_walk_run(&r->in.encoder, r->start, &o, &r->walk, e);
 }
 
 static int rising(const void *a, const void *b) {
@@ -126,8 +126,8 @@ static int write_walks(const struct settings *s, const struct run *r, struct err
 static void run_free(struct run *r) {
     latents_close(&r->in);
     sae_free(&r->sae);
-    st_close(r->file);
-    walk_free(&r->walk);
+    safetensors_close(r->file);
+    random_walk_free(&r->walk);
     free(r->start), free(r->path), free(r->record);
 }
 
@@ -156,7 +156,7 @@ int main(int argc, char **argv) {
     if (!rc && s.threads) omp_set_num_threads((int)s.threads);
 
     if (!rc) rc = saefile_read(&r.sae, s.sae, &e);
-    if (!rc) rc = st_open(&r.file, s.data, &e);
+    if (!rc) rc = safetensors_open(&r.file, s.data, &e);
     if (!rc) rc = latents_open(&r.in, &r.sae, r.file, s.data, s.site, s.backend, &e);
     if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
 

@@ -1,6 +1,6 @@
 /* emulated.h - for tests that are built twice: test_X, and test_X_emulated with the GPU's kernels run on the CPU. */
-#ifndef SAEMILL_TESTS_EMULATED_H
-#define SAEMILL_TESTS_EMULATED_H
+#ifndef SAEMILL_EMULATED_H
+#define SAEMILL_EMULATED_H
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* forward_cases.h - for the tests of forward.h: a model opened for sites, what its hook sees, and how far that may be
  * from a reference. */
-#ifndef SAEMILL_TESTS_FORWARD_CASES_H
-#define SAEMILL_TESTS_FORWARD_CASES_H
+#ifndef SAEMILL_FORWARD_CASES_H
+#define SAEMILL_FORWARD_CASES_H
 
 #include <float.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 /* lm_cases.h - for the tests of the language model: changed copies of the fixture models, and token files. */
-#ifndef SAEMILL_TESTS_LM_CASES_H
-#define SAEMILL_TESTS_LM_CASES_H
+#ifndef SAEMILL_LM_CASES_H
+#define SAEMILL_LM_CASES_H
 
 #include <jansson.h>
 #include <stdint.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/lm_kernels.h"
+#include "kernels/lm/lm_kernels.h"
 #include "lib/base/outdir.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/safetensors.h"
@@ -44,42 +44,42 @@ struct case_edit {
 };
 
 static inline void case_weights(const char *from, const char *path, const struct case_edit *d) {
-    struct st *s;
-    struct st_writer *w;
+    struct safetensors *s;
+    struct stwriter *w;
     struct err e;
     const float two[2] = {1, 2};
     const int64_t shape2 = 2;
     int extra = -1;
-    assert_int_equal(st_open(&s, from, &e), 0);
-    assert_int_equal(stw_open(&w, path, &e), 0);
-    int *handle = malloc(st_count(s) * sizeof *handle);
-    for (size_t i = 0; i < st_count(s); i++) {
-        struct st_tensor t = *st_at(s, i);
+    assert_int_equal(safetensors_open(&s, from, &e), 0);
+    assert_int_equal(stwriter_open(&w, path, &e), 0);
+    int *handle = malloc(safetensors_count(s) * sizeof *handle);
+    for (size_t i = 0; i < safetensors_count(s); i++) {
+        struct safetensors_tensor t = *safetensors_at(s, i);
         handle[i] = -1;
         if (t.dtype != ST_BF16 && t.dtype != ST_F16 && t.dtype != ST_F32) continue;
         if (d->drop && !strcmp(d->drop, t.name)) continue;
         if (d->narrow && !strcmp(d->narrow, t.name)) t.shape[t.n_dims - 1]--;
-        handle[i] =
-            stw_declare(w, t.name, d->integer && !strcmp(d->integer, t.name) ? ST_I32 : ST_F32, t.n_dims, t.shape, &e);
+        handle[i] = stwriter_declare(w, t.name, d->integer && !strcmp(d->integer, t.name) ? ST_I32 : ST_F32, t.n_dims,
+                                     t.shape, &e);
         assert_true(handle[i] >= 0);
     }
-    if (d->add) extra = stw_declare(w, d->add, ST_F32, 1, &shape2, &e);
-    for (size_t i = 0; i < st_count(s); i++) {
-        struct st_tensor t = *st_at(s, i);
+    if (d->add) extra = stwriter_declare(w, d->add, ST_F32, 1, &shape2, &e);
+    for (size_t i = 0; i < safetensors_count(s); i++) {
+        struct safetensors_tensor t = *safetensors_at(s, i);
         float *x = malloc(t.n_elems * sizeof *x);
         size_t n = t.n_elems;
         if (handle[i] >= 0) {
-            assert_int_equal(st_to_f32(&t, 0, n, x, &e), 0);
+            assert_int_equal(safetensors_to_f32(&t, 0, n, x, &e), 0);
             if (d->poison && !strcmp(d->poison, t.name)) x[2] = d->value;
             if (d->narrow && !strcmp(d->narrow, t.name)) n -= n / (size_t)t.shape[t.n_dims - 1];
-            assert_int_equal(stw_write(w, handle[i], 0, x, n * sizeof *x, &e), 0);
+            assert_int_equal(stwriter_write(w, handle[i], 0, x, n * sizeof *x, &e), 0);
         }
         free(x);
     }
-    if (extra >= 0) assert_int_equal(stw_write(w, extra, 0, two, sizeof two, &e), 0);
-    assert_int_equal(stw_commit(w, &e), 0);
+    if (extra >= 0) assert_int_equal(stwriter_write(w, extra, 0, two, sizeof two, &e), 0);
+    assert_int_equal(stwriter_commit(w, &e), 0);
     free(handle);
-    st_close(s);
+    safetensors_close(s);
 }
 
 /* Read a whole file; the caller frees. */
@@ -137,19 +137,19 @@ struct case_tokens {
 };
 
 static inline void case_tokens(const char *path, const struct case_tokens *c) {
-    struct st_writer *w;
+    struct stwriter *w;
     struct err e;
     int64_t n = (int64_t)c->N, docs = (int64_t)c->n_docs, starts = docs + 1;
     assert_int_equal(outdir_make("build/tmp", &e), 0);
-    assert_int_equal(stw_open(&w, path, &e), 0);
-    if (c->bos) stw_meta(w, "bos_id", c->bos, &e);
-    if (c->groups) stw_meta(w, "groups", c->groups, &e);
-    int a = stw_declare(w, "doc_start", ST_I64, 1, &starts, &e), b = stw_declare(w, "doc_group", ST_I32, 1, &docs, &e),
-        i = stw_declare(w, "ids", ST_I32, 1, &n, &e);
-    stw_write(w, a, 0, c->start, (size_t)starts * sizeof *c->start, &e);
-    stw_write(w, b, 0, c->group, (size_t)docs * sizeof *c->group, &e);
-    stw_write(w, i, 0, c->ids, (size_t)n * sizeof *c->ids, &e);
-    assert_int_equal(stw_commit(w, &e), 0);
+    assert_int_equal(stwriter_open(&w, path, &e), 0);
+    if (c->bos) stwriter_meta(w, "bos_id", c->bos, &e);
+    if (c->groups) stwriter_meta(w, "groups", c->groups, &e);
+    int a = stwriter_declare(w, "doc_start", ST_I64, 1, &starts, &e),
+        b = stwriter_declare(w, "doc_group", ST_I32, 1, &docs, &e), i = stwriter_declare(w, "ids", ST_I32, 1, &n, &e);
+    stwriter_write(w, a, 0, c->start, (size_t)starts * sizeof *c->start, &e);
+    stwriter_write(w, b, 0, c->group, (size_t)docs * sizeof *c->group, &e);
+    stwriter_write(w, i, 0, c->ids, (size_t)n * sizeof *c->ids, &e);
+    assert_int_equal(stwriter_commit(w, &e), 0);
 }
 
 #endif

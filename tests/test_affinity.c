@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "kernels/popcount.h"
+#include "kernels/analysis/popcount.h"
 #include "lib/analysis/affinity.h"
 #include "lib/analysis/firing.h"
 #include "lib/base/rng.h"

@@ -11,7 +11,7 @@
 
 #include "lib/base/outdir.h"
 #include "lib/base/outfile.h"
-#include "lib/chart/converge.h"
+#include "lib/page/convergence.h"
 #include "lib/chart/kind.h"
 #include "lib/file/jsonfile.h"
 
@@ -59,7 +59,7 @@ static void the_rule_has_these_branches(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t n = cases[i].bound[1].op[0] ? 2 : 1;
-        struct converge_rest r = converge_rest(cases[i].x[0], cases[i].S, H, HALF, cases[i].bound, n);
+        struct convergence_rest r = convergence_rest(cases[i].x[0], cases[i].S, H, HALF, cases[i].bound, n);
         bool same = (isnan(cases[i].spread) ? isnan(r.spread) : r.spread == cases[i].spread) &&
                     (isnan(cases[i].moved) ? isnan(r.moved) : r.moved == cases[i].moved);
         if (!same || r.moving != cases[i].moving)
@@ -84,8 +84,8 @@ static void words_are_cut_and_shares_rise(void **state) {
         struct opt_list words = {0};
         struct err e = {0};
         size_t half = 99;
-        int rc = converge_words(cases[i].text, "--shares", &words, &e);
-        if (!rc) rc = converge_shares(&words, &half, &e);
+        int rc = convergence_words(cases[i].text, "--shares", &words, &e);
+        if (!rc) rc = convergence_shares(&words, &half, &e);
         assert_int_equal(rc, cases[i].want ? ERR_USAGE : 0);
         if (!cases[i].want) assert_int_equal(half, cases[i].half);
         if (cases[i].want && !strstr(e.text, cases[i].want)) fail_msg("'%s': %s", cases[i].text, e.text);
@@ -107,10 +107,10 @@ static void of_open(struct converge_of *of) {
     *of = (struct converge_of){.claims_path = "claims.tsv"};
     assert_int_equal(outfile_text(TMP "/claims.tsv", claims_text, strlen(claims_text), &e), 0);
     assert_int_equal(tsv_read(TMP "/claims.tsv", "id figure section claim check condition", &of->claims, &e), 0);
-    assert_int_equal(converge_words("1/8,1/2,1", "--shares", &of->shares, &e), 0);
-    assert_int_equal(converge_words("x,y", "--seeds", &of->seeds, &e), 0);
-    assert_int_equal(converge_words("a,b", "--figures", &of->figures, &e), 0);
-    assert_int_equal(converge_shares(&of->shares, &of->half, &e), 0);
+    assert_int_equal(convergence_words("1/8,1/2,1", "--shares", &of->shares, &e), 0);
+    assert_int_equal(convergence_words("x,y", "--seeds", &of->seeds, &e), 0);
+    assert_int_equal(convergence_words("a,b", "--figures", &of->figures, &e), 0);
+    assert_int_equal(convergence_shares(&of->shares, &of->half, &e), 0);
 }
 
 static void of_close(struct converge_of *of) {
@@ -129,16 +129,16 @@ static json_t *plot_of(size_t seed, size_t share, size_t figure) {
 static int make(json_t **doc, size_t *n_moving, size_t other, const char *key, struct err *e) {
     struct converge_of of;
     of_open(&of);
-    int rc = converge_begin(&of, doc, e);
+    int rc = convergence_begin(&of, doc, e);
     for (size_t i = 0; !rc && i < PLOTS; i++) {
         json_t *plot = plot_of(i / (SHARES * FIGURES), i / FIGURES % SHARES, i % FIGURES);
         json_t *list = json_object_get(plot, "s");
         if (i == other && key) json_object_set_new(json_array_get(list, 1), key, json_string("other"));
         if (i == other && !key) json_array_remove(list, 1);
-        rc = converge_add(&of, i, "some/plot.json", plot, *doc, e);
+        rc = convergence_add(&of, i, "some/plot.json", plot, *doc, e);
         json_decref(plot);
     }
-    if (!rc) rc = converge_end(&of, *doc, n_moving, e);
+    if (!rc) rc = convergence_end(&of, *doc, n_moving, e);
     of_close(&of);
     return rc;
 }
@@ -150,12 +150,12 @@ static void values_lie_by_seed_and_share(void **state) {
     struct converge c;
     size_t n_moving = 99;
     if (make(&doc, &n_moving, PLOTS, NULL, &e)) fail_msg("%s", e.text);
-    assert_int_equal(converge_read(doc, "doc", &c, &e), 0);
+    assert_int_equal(convergence_read(doc, "doc", &c, &e), 0);
     assert_int_equal(c.S, SEEDS);
     assert_int_equal(c.H, SHARES);
     assert_int_equal(c.n_claims, 2); /* "elsewhere" is on a figure that is not here */
-    assert_string_equal(converge_share(&c, 0), "1/8");
-    assert_string_equal(converge_share(&c, 2), "end");
+    assert_string_equal(convergence_share(&c, 0), "1/8");
+    assert_string_equal(convergence_share(&c, 2), "end");
     assert_string_equal(c.claim[0].id, "two");
     assert_int_equal(c.claim[0].n_values, 3);
     const struct converge_value *v = c.claim[0].value;
@@ -182,7 +182,7 @@ static void values_lie_by_seed_and_share(void **state) {
     assert_int_equal(json_array_size(said), SHARES); /* of the first seed alone */
     assert_string_equal(json_string_value(json_array_get(said, 0)), "not measured");
     assert_string_equal(json_string_value(json_array_get(said, 2)), "holds in part");
-    converge_free(&c);
+    convergence_free(&c);
     json_decref(doc);
 }
 
@@ -209,8 +209,8 @@ static void claims_on_no_figure_are_refused(void **state) {
     json_t *doc = NULL;
     of_open(&of);
     free(of.figures.item);
-    assert_int_equal(converge_words("d", "--figures", &of.figures, &e), 0);
-    assert_int_equal(converge_begin(&of, &doc, &e), ERR_FORMAT);
+    assert_int_equal(convergence_words("d", "--figures", &of.figures, &e), 0);
+    assert_int_equal(convergence_begin(&of, &doc, &e), ERR_FORMAT);
     assert_string_equal(e.text, "claims.tsv: no claim is about one of the figures");
     json_decref(doc);
     of_close(&of);
@@ -263,9 +263,9 @@ static void damaged_documents_are_named(void **state) {
             json_object_set_new(at, cases[i].key, json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
         else
             json_object_del(at, cases[i].key);
-        assert_true(converge_read(doc, "doc", &c, &e) < 0);
+        assert_true(convergence_read(doc, "doc", &c, &e) < 0);
         if (!strstr(e.text, cases[i].want) || strncmp(e.text, "doc: ", 5)) fail_msg("case %zu: %s", i, e.text);
-        converge_free(&c);
+        convergence_free(&c);
         json_decref(doc);
     }
 }

@@ -14,7 +14,7 @@
 #include <math.h>
 
 #include "lib/analysis/clusterfile.h"
-#include "lib/analysis/cooccur.h"
+#include "lib/analysis/chunks.h"
 #include "lib/base/outdir.h"
 #include "lib/base/rng.h"
 #include "lib/file/jsonfile.h"
@@ -36,29 +36,29 @@ static void plans(void **state) {
     const int32_t span[11] = {0, 0, 2, 0, 1, 2, 2, -1, 1, 1, -1};    /* 3 rows a chunk, documents ignored */
     const int32_t within[11] = {0, 0, -1, 1, 1, 3, 3, -1, 2, 2, -1}; /* 2 rows a chunk, one document each */
     const int32_t first[11] = {0, 0, 2, 1, 1, 2, 3, 3, -1, -1, -1};  /* 2 rows, the first 2 of each group */
-    struct cooccur_plan p;
+    struct chunks_plan p;
     struct err e = {0};
     (void)state;
-    assert_int_equal(cooccur_plan(&rows, 3, 0, false, names, &p, &e), 0);
+    assert_int_equal(chunks_plan(&rows, 3, 0, false, names, &p, &e), 0);
     assert_true(p.chunks == 3 && p.rows == 9 && p.found[0] == 2 && p.found[1] == 1);
     assert_memory_equal(p.chunk, span, sizeof span);
-    cooccur_plan_free(&p);
-    assert_int_equal(cooccur_plan(&rows, 2, 0, true, names, &p, &e), 0);
+    chunks_plan_free(&p);
+    assert_int_equal(chunks_plan(&rows, 2, 0, true, names, &p, &e), 0);
     assert_true(p.chunks == 4);
     assert_memory_equal(p.chunk, within, sizeof within);
-    cooccur_plan_free(&p);
-    assert_int_equal(cooccur_plan(&rows, 2, 2, false, names, &p, &e), 0);
+    chunks_plan_free(&p);
+    assert_int_equal(chunks_plan(&rows, 2, 2, false, names, &p, &e), 0);
     assert_true(p.chunks == 4);
     assert_memory_equal(p.chunk, first, sizeof first);
-    cooccur_plan_free(&p);
-    assert_int_equal(cooccur_plan(&rows, 3, 2, false, names, &p, &e), ERR_RANGE);
+    chunks_plan_free(&p);
+    assert_int_equal(chunks_plan(&rows, 3, 2, false, names, &p, &e), ERR_RANGE);
     assert_string_equal(e.text, "group zh: want 2 chunks of 3 tokens, found 1");
     assert_non_null(strstr(e.hint, "at most 1"));
-    assert_int_equal(cooccur_plan(&rows, 6, 0, false, names, &p, &e), ERR_RANGE); /* a group without any chunk */
+    assert_int_equal(chunks_plan(&rows, 6, 0, false, names, &p, &e), ERR_RANGE); /* a group without any chunk */
     assert_non_null(strstr(e.text, "group zh: want 1 chunks of 6 tokens, found 0"));
     const int32_t bad[2] = {0, 2};
     const struct cooccur_rows wrong = {2, bad, row_doc, 2};
-    assert_int_equal(cooccur_plan(&wrong, 1, 0, false, names, &p, &e), ERR_RANGE);
+    assert_int_equal(chunks_plan(&wrong, 1, 0, false, names, &p, &e), ERR_RANGE);
     assert_non_null(strstr(e.text, "row 1: want 0 to 1, got 2"));
 }
 
@@ -171,7 +171,7 @@ enum { D = 8, F = 12, N = 50 };
 /* An SAE and rows in which the firing can be worked out: W_enc = picks of coordinates, threshold 0.5. */
 static void write_inputs(float x[N][D], float nan_at) {
     struct sae s;
-    struct st_writer *w;
+    struct stwriter *w;
     struct err e = {0};
     int32_t token[N] = {0}, doc[N], group[N];
     const int64_t rows[2] = {N, D}, col[1] = {N};
@@ -190,13 +190,14 @@ static void write_inputs(float x[N][D], float nan_at) {
         for (size_t d = 0; d < D; d++) x[i][d] = (float)rng_normal(3, i, d) * 0.4f;
     }
     if (isnan(nan_at)) x[7][2] = nan_at;
-    assert_int_equal(stw_open(&w, DIR "/rows.safetensors", &e), 0);
-    assert_int_equal(stw_meta(w, "groups", "[\"en\", \"zh\"]", &e), 0);
-    int a = stw_declare(w, "L0R", ST_F32, 2, rows, &e), b = stw_declare(w, "row_token", ST_I32, 1, col, &e);
-    int c = stw_declare(w, "row_doc", ST_I32, 1, col, &e), d = stw_declare(w, "row_group", ST_I32, 1, col, &e);
-    assert_int_equal(stw_write(w, a, 0, x, N * D * 4, &e) | stw_write(w, b, 0, token, N * 4, &e), 0);
-    assert_int_equal(stw_write(w, c, 0, doc, N * 4, &e) | stw_write(w, d, 0, group, N * 4, &e), 0);
-    assert_int_equal(stw_commit(w, &e), 0);
+    assert_int_equal(stwriter_open(&w, DIR "/rows.safetensors", &e), 0);
+    assert_int_equal(stwriter_meta(w, "groups", "[\"en\", \"zh\"]", &e), 0);
+    int a = stwriter_declare(w, "L0R", ST_F32, 2, rows, &e), b = stwriter_declare(w, "row_token", ST_I32, 1, col, &e);
+    int c = stwriter_declare(w, "row_doc", ST_I32, 1, col, &e),
+        d = stwriter_declare(w, "row_group", ST_I32, 1, col, &e);
+    assert_int_equal(stwriter_write(w, a, 0, x, N * D * 4, &e) | stwriter_write(w, b, 0, token, N * 4, &e), 0);
+    assert_int_equal(stwriter_write(w, c, 0, doc, N * 4, &e) | stwriter_write(w, d, 0, group, N * 4, &e), 0);
+    assert_int_equal(stwriter_commit(w, &e), 0);
 }
 
 #define COOCCUR "cooccur --sae " DIR "/sae --data " DIR "/rows.safetensors --site L0R --chunk-tokens 4 "

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "kernels/encode.h"
-#include "kernels/select.h"
+#include "kernels/sae/encode.h"
+#include "kernels/sae/select.h"
 #include "lib/base/rng.h"
 
 static float *normals(uint64_t stream, size_t n) {

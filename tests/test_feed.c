@@ -21,19 +21,19 @@
 #define TMP "build/tmp/test_feed"
 enum { N = 100, D = 6 };
 
-static struct st *rows_file(const char *name, const char *scale, size_t nan_at) {
+static struct safetensors *rows_file(const char *name, const char *scale, size_t nan_at) {
     struct err e;
-    struct st_writer *w;
-    struct st *s;
+    struct stwriter *w;
+    struct safetensors *s;
     char path[200];
     const int64_t shape[2] = {N, D};
     float x[N * D];
     for (size_t i = 0; i < N * D; i++) x[i] = i == nan_at ? NAN : (float)i;
     snprintf(path, sizeof path, TMP "/%s.safetensors", name);
-    if (outdir_make(TMP, &e) || stw_open(&w, path, &e)) fail_msg("%s", e.text);
-    if (scale && stw_meta(w, "scale", scale, &e)) fail();
-    int h = stw_declare(w, "rows", ST_F32, 2, shape, &e);
-    if (h < 0 || stw_write(w, h, 0, x, sizeof x, &e) || stw_commit(w, &e) || st_open(&s, path, &e))
+    if (outdir_make(TMP, &e) || stwriter_open(&w, path, &e)) fail_msg("%s", e.text);
+    if (scale && stwriter_meta(w, "scale", scale, &e)) fail();
+    int h = stwriter_declare(w, "rows", ST_F32, 2, shape, &e);
+    if (h < 0 || stwriter_write(w, h, 0, x, sizeof x, &e) || stwriter_commit(w, &e) || safetensors_open(&s, path, &e))
         fail_msg("%s", e.text);
     return s;
 }
@@ -41,7 +41,7 @@ static struct st *rows_file(const char *name, const char *scale, size_t nan_at) 
 static void batches_in_order(void **state) {
     (void)state;
     struct err e;
-    struct st *s = rows_file("order", "0.5", SIZE_MAX);
+    struct safetensors *s = rows_file("order", "0.5", SIZE_MAX);
     const int64_t firsts[] = {0, 3, 1000001};
     for (int k = 0; k < 3; k++) {
         struct feed *f;
@@ -58,14 +58,14 @@ static void batches_in_order(void **state) {
         }
         feed_close(f);
     }
-    st_close(s);
+    safetensors_close(s);
 }
 
 /* As stored, for a back end that scales; and a batch stays while the next one is out. */
 static void raw_batches_are_the_rows_of_the_file(void **state) {
     (void)state;
     struct err e;
-    struct st *s = rows_file("raw", "0.5", SIZE_MAX);
+    struct safetensors *s = rows_file("raw", "0.5", SIZE_MAX);
     struct feed *f;
     const void *before = NULL, *now;
     assert_int_equal(feed_open(&f, s, 7, 0, 30, &memory_host, true, &e), 0);
@@ -79,7 +79,7 @@ static void raw_batches_are_the_rows_of_the_file(void **state) {
         before = now;
     }
     feed_close(f);
-    st_close(s);
+    safetensors_close(s);
 }
 
 static void feed_errors(void **state) {
@@ -87,12 +87,12 @@ static void feed_errors(void **state) {
     struct err e;
     struct feed *f;
     const void *x;
-    struct st *s = rows_file("noscale", NULL, SIZE_MAX);
+    struct safetensors *s = rows_file("noscale", NULL, SIZE_MAX);
     assert_int_equal(feed_open(&f, s, 7, 0, 1, &memory_host, false, &e), ERR_FORMAT);
-    st_close(s);
+    safetensors_close(s);
     s = rows_file("badscale", "-1", SIZE_MAX);
     assert_int_equal(feed_open(&f, s, 7, 0, 1, &memory_host, false, &e), ERR_FORMAT);
-    st_close(s);
+    safetensors_close(s);
     s = rows_file("nan", "1", 20 * D + 2);
     assert_int_equal(feed_open(&f, s, N + 1, 0, 1, &memory_host, false, &e), ERR_RANGE);
     assert_int_equal(feed_open(&f, s, 10, 0, 5, &memory_host, false, &e), 0);
@@ -104,7 +104,7 @@ static void feed_errors(void **state) {
     assert_int_equal(feed_open(&f, s, 10, 0, 1000, &memory_host, false, &e),
                      0); /* closing while the reader works must not hang */
     feed_close(f);
-    st_close(s);
+    safetensors_close(s);
 }
 
 static void schedules(void **state) {
@@ -125,19 +125,19 @@ enum { B = 40, F = 64, STEPS = 16 };
 static void fresh_with(struct trainer *tr, struct curve *c, struct snapshots *snap, double beta1, bool lazy,
                        float pre_act) {
     struct err e;
-    const struct step_config sc = {.arch = SAE_JUMPRELU,
-                                   .D = D,
-                                   .F = F,
-                                   .B = B,
-                                   .epsilon = 0.1f,
-                                   .beta1 = beta1,
-                                   .beta2 = 0.999,
-                                   .adam_eps = 1e-8,
-                                   .seed = 4,
-                                   .theta_init = pre_act > 0 ? 0.9f : 0.3f, /* with it, a third dies now and then */
-                                   .lazy = lazy,
-                                   .pre_act_loss = pre_act,
-                                   .dead_window = 2};
+    const struct trainer_config sc = {.arch = SAE_JUMPRELU,
+                                      .D = D,
+                                      .F = F,
+                                      .B = B,
+                                      .epsilon = 0.1f,
+                                      .beta1 = beta1,
+                                      .beta2 = 0.999,
+                                      .adam_eps = 1e-8,
+                                      .seed = 4,
+                                      .theta_init = pre_act > 0 ? 0.9f : 0.3f, /* with it, a third dies now and then */
+                                      .lazy = lazy,
+                                      .pre_act_loss = pre_act,
+                                      .dead_window = 2};
     if (trainer_init(tr, &sc, sae_kernels_get("cpu"), &e) || curve_init(c, STEPS, &e) ||
         snapshots_init(snap, SNAPSHOTS, STEPS, &sc, &e))
         fail_msg("%s", e.text);
@@ -149,7 +149,7 @@ static void fresh(struct trainer *tr, struct curve *c, struct snapshots *snap, d
 
 static void run(struct trainer *tr, struct curve *c, struct snapshots *snap, int64_t to) {
     float x[B * D];
-    struct step_report r;
+    struct trainer_report r;
     struct err e;
     while (tr->t < to) {
         for (size_t i = 0; i < B * D; i++) x[i] = (float)(0.4 * rng_normal(31, (uint64_t)tr->t, i));
@@ -175,8 +175,8 @@ static void snapshots_are_of_their_step(void **state) {
     struct snapshots s;
     struct sae now;
     struct err e = {0};
-    assert_int_equal(snapshot_called("quarter"), 1);
-    assert_int_equal(snapshot_called("third"), -1);
+    assert_int_equal(snapshots_called("quarter"), 1);
+    assert_int_equal(snapshots_called("third"), -1);
     fresh(&tr, &c, &s, 0);
     double share;
     assert_true(!trainer_unturned(&tr.c, tr.p.W_dec, &share, &e) && share == 1);

@@ -10,30 +10,30 @@
 
 #define DEMO "inputs/models/qwen2-8l-zh-en"
 
-static const float *reference(const struct st *st, const char *name, size_t T, size_t D) {
+static const float *reference(const struct safetensors *st, const char *name, size_t T, size_t D) {
     const int64_t shape[2] = {(int64_t)T, (int64_t)D};
-    const struct st_tensor *t;
+    const struct safetensors_tensor *t;
     struct err e;
-    assert_int_equal(st_get(st, name, ST_F32, 2, shape, &t, &e), 0);
+    assert_int_equal(safetensors_get(st, name, ST_F32, 2, shape, &t, &e), 0);
     return t->data;
 }
 
 static void fixture(const char *dir, const char *backend) {
     struct setup u;
     struct seen seen = {0};
-    struct st *st;
+    struct safetensors *st;
     struct err e;
     char path[256];
     double worst = 0;
     size_t start[2] = {0, 40};
     snprintf(path, sizeof path, "%s/reference.safetensors", dir);
     open_for(&u, dir, backend, "L0R,L0A,L0M,L0TC,L1TC,L1A,L1M,L1R", 40);
-    assert_int_equal(st_open(&st, path, &e), 0);
-    assert_int_equal(run(&u, 1, start, st_find(st, "ids")->data, &seen, &e), 0);
+    assert_int_equal(safetensors_open(&st, path, &e), 0);
+    assert_int_equal(run(&u, 1, start, safetensors_find(st, "ids")->data, &seen, &e), 0);
     for (size_t i = 0; i < u.n; i++)
         compare(&u, i, seen.rows[i], reference(st, u.sites[i].name, 40, u.m.c.D), 40, &worst);
     print_message("%s %s: at most %.2f of the tolerance\n", dir, backend, worst);
-    st_close(st);
+    safetensors_close(st);
     seen_free(&seen);
     close_all(&u);
 }
@@ -59,7 +59,7 @@ static void test_demo(void **s) {
     (void)s;
     struct setup u;
     struct seen seen = {0};
-    struct st *st;
+    struct safetensors *st;
     struct err e;
     char list[256] = "", name[64];
     const char *kind[] = {"A", "TC", "M", "R"},
@@ -72,9 +72,9 @@ static void test_demo(void **s) {
         for (int k = 0; k < 4; k++)
             snprintf(list + strlen(list), sizeof list - strlen(list), "%sL%d%s", *list ? "," : "", l, kind[k]);
     open_for(&u, DEMO, "cpu", list, 96);
-    assert_int_equal(st_open(&st, DEMO "/reference.safetensors", &e), 0);
-    memcpy(ids, st_find(st, "0.ids")->data, 96 * sizeof *ids);
-    memcpy(ids + 96, st_find(st, "1.ids")->data, 96 * sizeof *ids);
+    assert_int_equal(safetensors_open(&st, DEMO "/reference.safetensors", &e), 0);
+    memcpy(ids, safetensors_find(st, "0.ids")->data, 96 * sizeof *ids);
+    memcpy(ids + 96, safetensors_find(st, "1.ids")->data, 96 * sizeof *ids);
     assert_int_equal(run(&u, 2, start, ids, &seen, &e), 0);
     for (size_t i = 0; i < u.n; i++)
         for (size_t text = 0; text < 2; text++) {
@@ -82,7 +82,7 @@ static void test_demo(void **s) {
             compare(&u, i, seen.rows[i] + text * 96 * 256, reference(st, name, 96, 256), 96, &worst);
         }
     print_message("demo: at most %.2f of the tolerance\n", worst);
-    st_close(st);
+    safetensors_close(st);
     seen_free(&seen);
     close_all(&u);
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/gemm.h"
+#include "kernels/base/gemm.h"
 #include "lib/base/rng.h"
 
 typedef void gemm_fn(bool, bool, size_t, size_t, size_t, float, const float *, size_t, const float *, size_t, float,

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "kernels/linear.h"
+#include "kernels/lm/linear.h"
 #include "lib/base/outdir.h"
 #include "lib/lm/tokenizer.h"
 #include "tests/forward_cases.h"
@@ -115,9 +115,9 @@ static void test_packing(void **s) {
     assert_int_equal(lm_open(&m, HOOKED, &e), 0);
     assert_int_equal(lm_load(&m, case_kernels(), 2, 40, &e), 0);
     for (size_t part = 0; part < 3; part++) {
-        const struct st_tensor *t = st_find(m.st, name[part]);
+        const struct safetensors_tensor *t = safetensors_find(m.st, name[part]);
         float *w = malloc(t->n_elems * sizeof *w);
-        assert_int_equal(st_to_f32(t, 0, t->n_elems, w, &e), 0);
+        assert_int_equal(safetensors_to_f32(t, 0, t->n_elems, w, &e), 0);
         for (size_t h = 0; h < 3; h++)
             for (size_t d = 0; d < 40; d++)
                 for (size_t i = 0; i < 12; i++) {
@@ -137,7 +137,7 @@ static void test_packing(void **s) {
 static void reference(const char *dir, const char *backend, const char *sites, const char *const *named) {
     struct setup u;
     struct seen seen = {0};
-    struct st *st;
+    struct safetensors *st;
     struct err e;
     char name[128];
     int32_t ids[256];
@@ -145,9 +145,9 @@ static void reference(const char *dir, const char *backend, const char *sites, c
     double worst = 0;
     open_for(&u, dir, backend, sites, strcmp(dir, GELU) ? 40 : 96);
     snprintf(name, sizeof name, "%s/reference.safetensors", dir);
-    assert_int_equal(st_open(&st, name, &e), 0);
+    assert_int_equal(safetensors_open(&st, name, &e), 0);
     for (size_t q = 0; q < 2; q++) {
-        const struct st_tensor *t = st_find(st, q ? "1.ids" : "0.ids");
+        const struct safetensors_tensor *t = safetensors_find(st, q ? "1.ids" : "0.ids");
         start[q + 1] = start[q] + t->n_elems;
         memcpy(ids + start[q], t->data, t->n_bytes);
     }
@@ -156,13 +156,13 @@ static void reference(const char *dir, const char *backend, const char *sites, c
         for (size_t q = 0; q < 2; q++) {
             size_t T = start[q + 1] - start[q], width = lm_site_width(&u.m.c, &u.sites[i]);
             int64_t shape[2] = {(int64_t)T, (int64_t)width};
-            const struct st_tensor *t;
+            const struct safetensors_tensor *t;
             snprintf(name, sizeof name, "%zu.%s", q, named ? named[i] : u.sites[i].name);
-            assert_int_equal(st_get(st, name, ST_F32, 2, shape, &t, &e), 0);
+            assert_int_equal(safetensors_get(st, name, ST_F32, 2, shape, &t, &e), 0);
             compare(&u, i, seen.rows[i] + start[q] * width, t->data, T, &worst);
         }
     print_message("%s %s: at most %.2f of the tolerance\n", dir, backend, worst);
-    st_close(st);
+    safetensors_close(st);
     seen_free(&seen), close_all(&u);
 }
 
@@ -271,14 +271,14 @@ static void test_sites(void **s) {
 /* The folder's tokenizer gives the ids of the reference's texts, with the BOS that default_prepend_bos asks for. */
 static void test_tokenizer(void **s) {
     (void)s;
-    struct st *st;
+    struct safetensors *st;
     struct err e;
     struct tokenizer *t;
-    assert_int_equal(st_open(&st, GELU "/reference.safetensors", &e), 0);
+    assert_int_equal(safetensors_open(&st, GELU "/reference.safetensors", &e), 0);
     assert_int_equal(tokenizer_open(&t, GELU, &e), 0);
     for (int q = 0; q < 2; q++) {
-        const char *text = st_meta(st, q ? "text.1" : "text.0");
-        const int32_t *want = st_find(st, q ? "1.ids" : "0.ids")->data;
+        const char *text = safetensors_meta(st, q ? "text.1" : "text.0");
+        const int32_t *want = safetensors_find(st, q ? "1.ids" : "0.ids")->data;
         struct bpe_ids got = {0};
         assert_non_null(text);
         assert_int_equal(tokenizer_encode(t, text, strlen(text), &got, &e), 0);
@@ -287,7 +287,7 @@ static void test_tokenizer(void **s) {
         free(got.id);
     }
     tokenizer_close(t);
-    st_close(st);
+    safetensors_close(st);
 }
 
 /* Every failing allocation is reported and leaves nothing behind. */

@@ -16,8 +16,8 @@
 
 #include "lib/base/infile.h"
 #include "lib/base/outdir.h"
-#include "lib/base/progid.h"
-#include "lib/chart/tsv.h"
+#include "lib/store/progid.h"
+#include "lib/page/tsv.h"
 #include "lib/file/corpus.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/safetensors.h"
@@ -44,8 +44,8 @@ static int read_json(const char *path, struct err *e) {
     return jsonfile_read(path, &o, e);
 }
 static int read_tensors(const char *path, struct err *e) {
-    struct st *s;
-    return st_open(&s, path, e);
+    struct safetensors *s;
+    return safetensors_open(&s, path, e);
 }
 static int read_table(const char *path, struct err *e) {
     struct tsv t;
@@ -65,7 +65,7 @@ static int (*const reader[])(const char *, struct err *) = {read_corpus, read_js
                                                             read_table,  read_program, open_it};
 enum { READERS = sizeof reader / sizeof *reader };
 
-/* A folder is a model's to st_open, so that one is left out there. */
+/* A folder is a model's to safetensors_open, so that one is left out there. */
 static void all_refuse(const char *path, const char *kind, size_t but) {
     for (size_t i = 0; i < READERS; i++) {
         struct err e = {0};

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "kernels/pairscan.h"
+#include "kernels/analysis/pairscan.h"
 #include "lib/analysis/knn.h"
 #include "lib/analysis/pairs.h"
 #include "lib/base/arena.h"

@@ -74,13 +74,13 @@ struct made {
     float *x;
     int32_t token[N], group[N];
     struct sae sae;
-    struct st *file;
+    struct safetensors *file;
 };
 
 static void make(struct made *m, const char *path, bool nan) {
     struct err e;
     const int64_t shape[] = {N, D};
-    struct st_writer *w;
+    struct stwriter *w;
     m->x = malloc(N * D * sizeof *m->x);
     for (size_t t = 0; t < N * D; t++) m->x[t] = (float)rng_normal(1, 0, t);
     if (nan) m->x[4321 * D + 5] = NAN;
@@ -90,17 +90,17 @@ static void make(struct made *m, const char *path, bool nan) {
     }
     assert_int_equal(sae_init(&m->sae, SAE_RELU, D, F, &e), 0);
     for (size_t t = 0; t < F * D; t++) m->sae.W_enc[t] = (float)rng_normal(1, 3, t);
-    assert_int_equal(stw_open(&w, path, &e), 0);
-    int h = stw_declare(w, "L0R", ST_F32, 2, shape, &e);
-    assert_int_equal(stw_write(w, h, 0, m->x, N * D * sizeof *m->x, &e), 0);
-    assert_int_equal(stw_commit(w, &e), 0);
-    assert_int_equal(st_open(&m->file, path, &e), 0);
+    assert_int_equal(stwriter_open(&w, path, &e), 0);
+    int h = stwriter_declare(w, "L0R", ST_F32, 2, shape, &e);
+    assert_int_equal(stwriter_write(w, h, 0, m->x, N * D * sizeof *m->x, &e), 0);
+    assert_int_equal(stwriter_commit(w, &e), 0);
+    assert_int_equal(safetensors_open(&m->file, path, &e), 0);
 }
 
 static void made_free(struct made *m) {
     free(m->x);
     sae_free(&m->sae);
-    st_close(m->file);
+    safetensors_close(m->file);
 }
 
 /* About half of 300 features fire on a row, so the 128 that there is room for at first do not suffice. */

@@ -12,16 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/attention.h"
-#include "kernels/gelu.h"
-#include "kernels/layernorm.h"
-#include "kernels/linear.h"
-#include "kernels/lm_kernels.h"
-#include "kernels/lse.h"
-#include "kernels/rmsnorm.h"
-#include "kernels/rope.h"
-#include "kernels/simd.h"
-#include "kernels/swiglu.h"
+#include "kernels/lm/attention.h"
+#include "kernels/lm/gelu.h"
+#include "kernels/lm/layernorm.h"
+#include "kernels/lm/linear.h"
+#include "kernels/lm/lm_kernels.h"
+#include "kernels/lm/lse.h"
+#include "kernels/lm/rmsnorm.h"
+#include "kernels/lm/rope.h"
+#include "kernels/base/simd.h"
+#include "kernels/lm/swiglu.h"
 #include "lib/base/rng.h"
 
 /* The cpu kernels once more, under other names, with the instruction set as a variable. */
@@ -38,12 +38,12 @@ static enum simd_level chosen_level(void) { return at_level; }
 #define lse_cpu              at_lse
 #define attention_cpu        at_attention
 #define attention_work_bytes at_work_bytes
-#include "kernels/linear_cpu.c"
+#include "kernels/lm/linear_cpu.c"
 #define body       rmsnorm_body
 #define run_avx512 rmsnorm_run_avx512
 #define run_avx2   rmsnorm_run_avx2
 #define run_plain  rmsnorm_run_plain
-#include "kernels/rmsnorm_cpu.c"
+#include "kernels/lm/rmsnorm_cpu.c"
 #undef body
 #undef run_avx512
 #undef run_avx2
@@ -52,7 +52,7 @@ static enum simd_level chosen_level(void) { return at_level; }
 #define run_avx512 swiglu_run_avx512
 #define run_avx2   swiglu_run_avx2
 #define run_plain  swiglu_run_plain
-#include "kernels/swiglu_cpu.c"
+#include "kernels/lm/swiglu_cpu.c"
 #undef body
 #undef run_avx512
 #undef run_avx2
@@ -61,7 +61,7 @@ static enum simd_level chosen_level(void) { return at_level; }
 #define run_avx512 layernorm_run_avx512
 #define run_avx2   layernorm_run_avx2
 #define run_plain  layernorm_run_plain
-#include "kernels/layernorm_cpu.c"
+#include "kernels/lm/layernorm_cpu.c"
 #undef body
 #undef run_avx512
 #undef run_avx2
@@ -70,7 +70,7 @@ static enum simd_level chosen_level(void) { return at_level; }
 #define run_avx512 gelu_run_avx512
 #define run_avx2   gelu_run_avx2
 #define run_plain  gelu_run_plain
-#include "kernels/gelu_cpu.c"
+#include "kernels/lm/gelu_cpu.c"
 #undef body
 #undef run_avx512
 #undef run_avx2
@@ -79,7 +79,7 @@ static enum simd_level chosen_level(void) { return at_level; }
 #define run_avx512 lse_run_avx512
 #define run_avx2   lse_run_avx2
 #define run_plain  lse_run_plain
-#include "kernels/lse_cpu.c"
+#include "kernels/lm/lse_cpu.c"
 #undef body
 #undef run_avx512
 #undef run_avx2
@@ -88,8 +88,8 @@ static enum simd_level chosen_level(void) { return at_level; }
 #define run_avx512 rope_run_avx512
 #define run_avx2   rope_run_avx2
 #define run_plain  rope_run_plain
-#include "kernels/rope_cpu.c"
-#include "kernels/attention_cpu.c"
+#include "kernels/lm/rope_cpu.c"
+#include "kernels/lm/attention_cpu.c"
 #undef simd_best
 #undef attention_work_bytes
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "kernels/rowdot.h"
+#include "kernels/analysis/rowdot.h"
 #include "lib/analysis/logreg.h"
 #include "lib/base/rng.h"
 #include "lib/file/jsonfile.h"

@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 #include "lib/base/outdir.h"
-#include "lib/base/progid.h"
-#include "lib/base/quarantine.h"
-#include "lib/base/receipt.h"
-#include "lib/base/store.h"
+#include "lib/store/progid.h"
+#include "lib/store/quarantine.h"
+#include "lib/store/record.h"
+#include "lib/store/store.h"
 
 static const char dir[] = "build/tmp/test_memo";
 
@@ -185,10 +185,10 @@ static void receipt_there_and_back(void **state) {
     char target[PATH_MAX], rec[PATH_MAX + 8];
     write_receipt(in_dir("a b.json", target), "train", O, "inputs/with blank.txt", K);
     snprintf(rec, sizeof rec, "%s.rec", target);
-    struct receipt r;
+    struct record r;
     struct err e;
     size_t n;
-    assert_int_equal(receipt_read(rec, &r, &e), 0);
+    assert_int_equal(record_read(rec, &r, &e), 0);
     assert_string_equal(r.stage, "train");
     assert_string_equal(r.out, O);
     assert_int_equal(r.ms, 1234);
@@ -196,11 +196,11 @@ static void receipt_there_and_back(void **state) {
     assert_string_equal(r.in[0].path, "inputs/with blank.txt");
     assert_int_equal(r.n_arg, 4);
     assert_string_equal(r.arg[1], "@1.");
-    char *text = receipt_text(&r), *same = get(rec, &n);
+    char *text = record_text(&r), *same = get(rec, &n);
     assert_string_equal(text, same);
     free(text);
     free(same);
-    receipt_free(&r);
+    record_free(&r);
 }
 
 /* Bytes under a sum that fits. */
@@ -212,9 +212,9 @@ static void put_summed(const char *path, const char *body) {
 }
 
 static void unreadable(const char *path) {
-    struct receipt r;
+    struct record r;
     struct err e = {0};
-    assert_int_equal(receipt_read(path, &r, &e), ERR_FORMAT);
+    assert_int_equal(record_read(path, &r, &e), ERR_FORMAT);
     assert_non_null(strstr(e.text, path));
 }
 
@@ -252,7 +252,7 @@ static void receipt_that_is_damaged(void **state) {
     unlink(path);
 }
 
-static int count(const char *path, const struct receipt *r, void *ctx, struct err *e) {
+static int count(const char *path, const struct record *r, void *ctx, struct err *e) {
     (void)path, (void)r, (void)e;
     ++*(int *)ctx;
     return 0;
@@ -267,9 +267,9 @@ static void walk_finds_receipts_but_not_in_the_store(void **state) {
     write_receipt(in_dir("walk/run/one", path), "train", O, "x", K);
     write_receipt(in_dir("walk/two", path), "train", O, "x", K);
     write_receipt(in_dir("walk/store/ac/three", path), "train", O, "x", K);
-    assert_int_equal(receipt_walk(in_dir("walk", path), count, &n, NULL), 0);
+    assert_int_equal(record_walk(in_dir("walk", path), count, &n, NULL), 0);
     assert_int_equal(n, 2);
-    assert_int_equal(receipt_walk(in_dir("nowhere", path), count, &n, NULL), 0);
+    assert_int_equal(record_walk(in_dir("nowhere", path), count, &n, NULL), 0);
 }
 
 static void lineage_tells_inputs_first_and_each_once(void **state) {
@@ -281,15 +281,15 @@ static void lineage_tells_inputs_first_and_each_once(void **state) {
     write_receipt(in_dir("lb", b), "collect", HB, a, HA);
     write_receipt(in_dir("lc", c), "normalise", HC, a, HA);
     struct receipt_in in[] = {{.path = b}, {.path = c}, {.path = "raw/x.txt"}};
-    struct receipt r = {.stage = "plot", .in = in, .n_in = 3};
+    struct record r = {.stage = "plot", .in = in, .n_in = 3};
     struct err e;
-    assert_int_equal(receipt_lineage(&r, &text, bad, &e), 0);
+    assert_int_equal(record_lineage(&r, &text, bad, &e), 0);
     assert_string_equal(text, "aaaaaaaaaaaaaaaa = tokenize --in zh/faq.txt:0000000000000000\n"
                               "bbbbbbbbbbbbbbbb = collect --in aaaaaaaaaaaaaaaa\n"
                               "cccccccccccccccc = normalise --in aaaaaaaaaaaaaaaa\n");
     free(text);
     put_text(in_dir("la.rec", a), ""); /* as after a power cut */
-    assert_int_equal(receipt_lineage(&r, &text, bad, &e), ERR_FORMAT);
+    assert_int_equal(record_lineage(&r, &text, bad, &e), ERR_FORMAT);
     assert_string_equal(bad, a);
 }
 
@@ -299,17 +299,17 @@ static void lineage_of_a_circle_ends(void **state) {
     write_receipt(in_dir("ca", a), "x", O, in_dir("cb", b), K);
     write_receipt(b, "y", K, a, O);
     struct receipt_in in[] = {{.path = a}};
-    struct receipt r = {.stage = "plot", .in = in, .n_in = 1};
+    struct record r = {.stage = "plot", .in = in, .n_in = 1};
     struct err e;
-    assert_int_equal(receipt_lineage(&r, &text, bad, &e), 0); /* each artifact is told once, so the circle is cut */
+    assert_int_equal(record_lineage(&r, &text, bad, &e), 0); /* each artifact is told once, so the circle is cut */
     free(text);
 }
 
 static void short_names(void **state) {
     (void)state;
-    assert_string_equal(receipt_short_name("/a/b/c.txt"), "b/c.txt");
-    assert_string_equal(receipt_short_name("c.txt"), "c.txt");
-    assert_string_equal(receipt_short_name("b/c.txt"), "b/c.txt");
+    assert_string_equal(record_short_name("/a/b/c.txt"), "b/c.txt");
+    assert_string_equal(record_short_name("c.txt"), "c.txt");
+    assert_string_equal(record_short_name("b/c.txt"), "b/c.txt");
 }
 
 /* ---- store ---- */

@@ -8,7 +8,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "kernels/linear.h"
+#include "kernels/lm/linear.h"
 #include "lib/base/outdir.h"
 #include "lib/base/arena.h"
 #include "lib/lm/model.h"
@@ -172,7 +172,7 @@ static void test_load(void **s) {
     for (int i = 0; i < 3; i++) {
         struct lm_model m;
         struct err e;
-        const struct st_tensor *t;
+        const struct safetensors_tensor *t;
         assert_int_equal(lm_open(&m, dirs[i], &e), 0);
         assert_int_equal(lm_load(&m, case_kernels(), 2, 40, &e), 0);
         size_t D = m.c.D, q = m.c.H * m.c.Dh, kv = m.c.G * m.c.Dh;
@@ -189,8 +189,8 @@ static void test_load(void **s) {
         };
         for (int p = 0; p < 5; p++) {
             float *w = malloc(parts[p].rows * parts[p].cols * sizeof *w);
-            assert_non_null(t = st_find(m.st, parts[p].name));
-            assert_int_equal(st_to_f32(t, 0, t->n_elems, w, &e), 0);
+            assert_non_null(t = safetensors_find(m.st, parts[p].name));
+            assert_int_equal(safetensors_to_f32(t, 0, t->n_elems, w, &e), 0);
             for (size_t r = 0; r < parts[p].rows; r++)
                 for (size_t c = 0; c < parts[p].cols; c++) {
                     size_t n = parts[p].first + r;

@@ -10,10 +10,10 @@
 
 #include "lib/base/outdir.h"
 #include "lib/base/outfile.h"
-#include "lib/chart/claim.h"
-#include "lib/chart/html.h"
-#include "lib/chart/report.h"
-#include "lib/chart/tsv.h"
+#include "lib/page/claim.h"
+#include "lib/page/html.h"
+#include "lib/page/report.h"
+#include "lib/page/tsv.h"
 
 #define TMP "build/tmp/test_report"
 
@@ -203,7 +203,7 @@ static int page_of(json_t *doc, const char *reported, char **text, struct report
     int rc = tsv_read(TMP "/claims.tsv", "id figure section claim check condition", &r->claims, e);
     if (!rc) rc = tsv_read(TMP "/captions.tsv", "figure title caption", &r->captions, e);
     if (!rc) rc = tsv_read(TMP "/reported.tsv", "figure what reported path source", &r->reported, e);
-    if (!rc) rc = converge_read(doc, "c.json", &r->training, e);
+    if (!rc) rc = convergence_read(doc, "c.json", &r->training, e);
     if (!rc) rc = report_judge(r, "claims.tsv", "captions.tsv", e);
     if (!rc) rc = report_training(r, "c.json", e);
     if (!rc) rc = report_reported(r, "reported.tsv", e);
@@ -214,7 +214,7 @@ static int page_of(json_t *doc, const char *reported, char **text, struct report
     }
     free(r->verdict);
     tsv_free(&r->claims), tsv_free(&r->captions), tsv_free(&r->reported);
-    converge_free(&r->training);
+    convergence_free(&r->training);
     json_decref(g.plot);
     return rc;
 }

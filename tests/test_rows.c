@@ -38,7 +38,7 @@ static void write_corpus(void) {
 struct cut {
     size_t T, batch;
     bool keep_bos;
-    enum st_dtype dtype;
+    enum safetensors_dtype dtype;
     int threads;
     const char *model, *backend;
     int (*await)(int slot, struct err *e); /* in the back end's place; NULL: its own */
@@ -51,7 +51,7 @@ static int collect(const struct cut *c, char **bytes, size_t *n, struct err *e) 
     struct lm_kernels k;
     struct lm_site *sites = NULL;
     struct rows_plan plan = {0};
-    struct st_writer *w = NULL;
+    struct stwriter *w = NULL;
     size_t n_sites;
     int before = omp_get_max_threads();
     assert_int_equal(tokens_open(&t, TOKENS, e), 0);
@@ -61,16 +61,16 @@ static int collect(const struct cut *c, char **bytes, size_t *n, struct err *e) 
     assert_int_equal(lm_sites_parse("L1R,L0A,L0TC", 2, &sites, &n_sites, e), 0);
     assert_int_equal(rows_plan(&plan, &t, c->T, c->batch, c->keep_bos, e), 0);
     assert_int_equal(lm_load(&m, &k, 2, plan.T, e), 0);
-    assert_int_equal(stw_open(&w, OUT, e), 0);
+    assert_int_equal(stwriter_open(&w, OUT, e), 0);
     struct rows_job j = {&m, &k, &t, &plan, sites, n_sites, c->dtype, NULL};
-    assert_true(rows_output_bytes(&j) == plan.n_rows * (16 + 3 * 32 * st_dtype_bytes(c->dtype)));
+    assert_true(rows_output_bytes(&j) == plan.n_rows * (16 + 3 * 32 * safetensors_dtype_bytes(c->dtype)));
     omp_set_num_threads(c->threads);
     int rc = rows_collect(&j, w, e);
     omp_set_num_threads(before);
     if (rc)
-        stw_abort(w);
+        stwriter_abort(w);
     else {
-        assert_int_equal(stw_commit(w, e), 0);
+        assert_int_equal(stwriter_commit(w, e), 0);
         if (bytes) *bytes = case_read(OUT, n);
     }
     rows_plan_free(&plan);
@@ -100,8 +100,8 @@ static void test_same_bytes(void **s) {
     }
 }
 
-static const void *data_of(const struct st *st, const char *name, size_t *n) {
-    const struct st_tensor *t = st_find(st, name);
+static const void *data_of(const struct safetensors *st, const char *name, size_t *n) {
+    const struct safetensors_tensor *t = safetensors_find(st, name);
     assert_non_null(t);
     if (n) *n = (size_t)t->shape[0];
     return t->data;
@@ -115,7 +115,7 @@ static void test_labels(void **s) {
     for (int keep = 0; keep < 2; keep++) {
         struct tokens t;
         struct window *w;
-        struct st *st;
+        struct safetensors *st;
         size_t n_windows, n, r = 0;
         int32_t ids[24];
         assert_int_equal(collect(&(struct cut){.T = 24, .batch = 60, .keep_bos = keep, .dtype = ST_F32, .threads = 2},
@@ -123,7 +123,7 @@ static void test_labels(void **s) {
                          0);
         assert_int_equal(tokens_open(&t, TOKENS, &e), 0);
         assert_int_equal(tokens_windows(&t, 24, &w, &n_windows, &e), 0);
-        assert_int_equal(st_open(&st, OUT, &e), 0);
+        assert_int_equal(safetensors_open(&st, OUT, &e), 0);
         const int32_t *token = data_of(st, "row_token", &n), *position = data_of(st, "row_position", NULL),
                       *doc = data_of(st, "row_doc", NULL), *group = data_of(st, "row_group", NULL);
         for (size_t i = 0; i < n_windows; i++) {
@@ -135,7 +135,7 @@ static void test_labels(void **s) {
         }
         assert_true(r == n);
         free(w);
-        st_close(st);
+        safetensors_close(st);
         tokens_close(&t);
     }
 }
@@ -144,7 +144,7 @@ static void test_labels(void **s) {
 static void test_drop_and_round(void **s) {
     (void)s;
     struct err e;
-    struct st *keep, *drop, *half;
+    struct safetensors *keep, *drop, *half;
     struct cut c = {.T = 24, .batch = 60, .keep_bos = true, .dtype = ST_F32, .threads = 2};
     assert_int_equal(collect(&c, NULL, NULL, &e), 0);
     assert_int_equal(rename(OUT, OUT ".keep"), 0);
@@ -153,7 +153,8 @@ static void test_drop_and_round(void **s) {
     assert_int_equal(rename(OUT, OUT ".drop"), 0);
     c.dtype = ST_BF16;
     assert_int_equal(collect(&c, NULL, NULL, &e), 0);
-    assert_true(!st_open(&keep, OUT ".keep", &e) && !st_open(&drop, OUT ".drop", &e) && !st_open(&half, OUT, &e));
+    assert_true(!safetensors_open(&keep, OUT ".keep", &e) && !safetensors_open(&drop, OUT ".drop", &e) &&
+                !safetensors_open(&half, OUT, &e));
     size_t n, all, r = 0;
     const int32_t *position = data_of(keep, "row_position", &all);
     const float *a = data_of(keep, "L1R", NULL), *b = data_of(drop, "L1R", &n);
@@ -162,7 +163,7 @@ static void test_drop_and_round(void **s) {
         if (position[i]) assert_memory_equal(a + i * 32, b + r++ * 32, 32 * sizeof *a);
     assert_true(r == n && n < all);
     for (size_t i = 0; i < n * 32; i++) assert_true(h[i] == bf16_of(b[i]));
-    st_close(keep), st_close(drop), st_close(half);
+    safetensors_close(keep), safetensors_close(drop), safetensors_close(half);
 }
 
 /* Finite weights, infinite activations: named by site and document, and no file appears. */
@@ -181,11 +182,11 @@ static void test_overflow(void **s) {
     }
 }
 
-static void read_rows(const struct cut *c, const char *keep, struct st **st) {
+static void read_rows(const struct cut *c, const char *keep, struct safetensors **st) {
     struct err e;
     assert_int_equal(collect(c, NULL, NULL, &e), 0);
     assert_int_equal(rename(OUT, keep), 0);
-    assert_int_equal(st_open(st, keep, &e), 0);
+    assert_int_equal(safetensors_open(st, keep, &e), 0);
 }
 
 /* On a GPU a batch is written while the next one is computed: the same rows in the same places as the CPU's, the same
@@ -196,7 +197,7 @@ static void test_cuda(void **s) {
     case_need("cuda-f32");
     for (size_t batch = 1; batch < 5000; batch *= 40) {
         struct cut c = {.T = 24, .batch = batch, .dtype = ST_F32, .threads = 2};
-        struct st *cpu, *gpu, *again;
+        struct safetensors *cpu, *gpu, *again;
         size_t n;
         read_rows(&c, OUT ".cpu", &cpu);
         c.backend = "cuda-f32";
@@ -210,7 +211,7 @@ static void test_cuda(void **s) {
             assert_true(d <= 1e-10 * w); /* two float32 roundings of the same sums */
         }
         assert_memory_equal(data_of(cpu, "row_token", &n), data_of(gpu, "row_token", NULL), n * sizeof(int32_t));
-        st_close(cpu), st_close(gpu), st_close(again);
+        safetensors_close(cpu), safetensors_close(gpu), safetensors_close(again);
     }
     case_model(MODEL, "build/tmp/test_rows_model",
                &(struct case_edit){.poison = "model.layers.1.mlp.down_proj.weight", .value = 3e38f});

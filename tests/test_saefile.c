@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "kernels/encode.h"
+#include "kernels/sae/encode.h"
 #include "lib/base/outdir.h"
 #include "lib/base/outfile.h"
 #include "lib/base/rng.h"
@@ -24,10 +24,10 @@
 
 /* --- helpers --- */
 
-static const float *expected(const struct st *s, const char *folder, const char *what, size_t *rows) {
+static const float *expected(const struct safetensors *s, const char *folder, const char *what, size_t *rows) {
     char name[64];
     snprintf(name, sizeof name, "%s.%s", folder, what);
-    const struct st_tensor *t = st_find(s, name);
+    const struct safetensors_tensor *t = safetensors_find(s, name);
     assert_non_null(t);
     if (rows) *rows = (size_t)t->shape[0];
     return t->data;
@@ -98,13 +98,13 @@ static void refused(const char *folder, int code, const char *says) {
 static void saelens_outputs(const char *folder) {
     struct err e;
     struct sae s;
-    struct st *ex;
+    struct safetensors *ex;
     struct active a;
     char path[128];
     size_t B;
     snprintf(path, sizeof path, FIXTURES "%s", folder);
     if (saefile_read(&s, path, &e)) fail_msg("%s", e.text);
-    assert_int_equal(st_open(&ex, FIXTURES "expect.safetensors", &e), 0);
+    assert_int_equal(safetensors_open(&ex, FIXTURES "expect.safetensors", &e), 0);
     const float *x = expected(ex, folder, "x", &B), *z = expected(ex, folder, "z", NULL),
                 *x_hat = expected(ex, folder, "x_hat", NULL);
     double z_tol = 2 * (double)(s.D + 2) * EPS * 8, x_tol = 2 * (double)(s.D + s.F + 3) * EPS * 8;
@@ -124,7 +124,7 @@ static void saelens_outputs(const char *folder) {
                 fail_msg("%s: row %zu, x^[%zu]: %g", folder, b, d, (double)out[d]);
     }
     active_free(&a);
-    st_close(ex);
+    safetensors_close(ex);
     sae_free(&s);
 }
 
@@ -183,16 +183,16 @@ static void transposed_on_disk(void **state) {
     (void)state;
     struct err e;
     struct sae a;
-    struct st *st;
+    struct safetensors *st;
     random_sae(&a, SAE_JUMPRELU, 70, 5);
     assert_int_equal(outdir_make(SCRATCH, &e), 0);
     assert_int_equal(saefile_write(&a, SCRATCH, "L6R", "made-up", 256, NULL, &e), 0);
-    assert_int_equal(st_open(&st, SCRATCH "/sae_weights.safetensors", &e), 0);
-    const float *w = st_find(st, "W_enc")->data;
-    assert_int_equal(st_find(st, "W_enc")->shape[0], 70);
+    assert_int_equal(safetensors_open(&st, SCRATCH "/sae_weights.safetensors", &e), 0);
+    const float *w = safetensors_find(st, "W_enc")->data;
+    assert_int_equal(safetensors_find(st, "W_enc")->shape[0], 70);
     for (size_t d = 0; d < 70; d++)
         for (size_t f = 0; f < 5; f++) assert_true(w[d * 5 + f] == a.W_enc[f * 70 + d]);
-    st_close(st), sae_free(&a);
+    safetensors_close(st), sae_free(&a);
 }
 
 /* --- the fold --- */
@@ -313,7 +313,7 @@ static void bad_numbers(void **state) {
     (void)state;
     struct err e;
     struct sae s;
-    struct st_writer *w;
+    struct stwriter *w;
     const char *const name[] = {"W_enc", "W_dec", "b_enc", "b_dec", "threshold"};
     random_sae(&s, SAE_JUMPRELU, 3, 4);
     float *const p[] = {s.W_enc, s.W_dec, s.b_enc, s.b_dec, s.theta};
@@ -325,10 +325,10 @@ static void bad_numbers(void **state) {
         assert_int_equal(saefile_write(&s, SCRATCH, "L0R", "m", 8, NULL, &e), ERR_NUMERIC);
         assert_non_null(strstr(e.text, name[bad]));
         assert_null(fopen(SCRATCH "/sae_weights.safetensors", "rb"));
-        assert_int_equal(stw_open(&w, SCRATCH "/sae_weights.safetensors", &e), 0);
-        for (size_t k = 0; k < 5; k++) stw_declare(w, name[k], ST_F32, k < 2 ? 2 : 1, shape[k], &e);
-        for (int k = 0; k < 5; k++) stw_write(w, k, 0, p[k], sizeof(float) * (k < 2 ? 12 : k == 3 ? 3 : 4), &e);
-        assert_int_equal(stw_commit(w, &e), 0);
+        assert_int_equal(stwriter_open(&w, SCRATCH "/sae_weights.safetensors", &e), 0);
+        for (size_t k = 0; k < 5; k++) stwriter_declare(w, name[k], ST_F32, k < 2 ? 2 : 1, shape[k], &e);
+        for (int k = 0; k < 5; k++) stwriter_write(w, k, 0, p[k], sizeof(float) * (k < 2 ? 12 : k == 3 ? 3 : 4), &e);
+        assert_int_equal(stwriter_commit(w, &e), 0);
         const char *cfg = "{\"architecture\":\"jumprelu\",\"d_in\":3,\"d_sae\":4}";
         assert_int_equal(outfile_text(SCRATCH "/cfg.json", cfg, strlen(cfg), &e), 0);
         refused(SCRATCH, ERR_NUMERIC, name[bad]);

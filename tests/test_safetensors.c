@@ -54,57 +54,59 @@ static void put_file(const char *path, const char *json, uint64_t stated, size_t
     put(path, buf, 8 + len + n);
 }
 
-static struct st *open_ok(const char *path) {
+static struct safetensors *open_ok(const char *path) {
     struct err e;
-    struct st *s;
-    if (st_open(&s, path, &e)) fail_msg("%s", e.text);
+    struct safetensors *s;
+    if (safetensors_open(&s, path, &e)) fail_msg("%s", e.text);
     return s;
 }
 
 /* path must be refused with this code and a message that holds `part`. */
 static void refused(const char *path, int code, const char *part) {
     struct err e = {0};
-    struct st *s = (struct st *)1;
-    int rc = st_open(&s, path, &e);
+    struct safetensors *s = (struct safetensors *)1;
+    int rc = safetensors_open(&s, path, &e);
     if (rc != code || s || !strstr(e.text, part) || strchr(e.text, '\n'))
         fail_msg("want %d with '%s', got %d: %s", code, part, rc, e.text);
 }
 
 /* ---- what others wrote ---- */
 
-static void check_ramp(const struct st *s, const char *name, enum st_dtype type) {
+static void check_ramp(const struct safetensors *s, const char *name, enum safetensors_dtype type) {
     struct err e;
-    const struct st_tensor *t;
+    const struct safetensors_tensor *t;
     const int64_t shape[3] = {2, ST_ANY, 4};
     float x[24];
-    if (st_get(s, name, (int)type, 3, shape, &t, &e) || st_to_f32(t, 0, 24, x, &e)) fail_msg("%s", e.text);
+    if (safetensors_get(s, name, (int)type, 3, shape, &t, &e) || safetensors_to_f32(t, 0, 24, x, &e))
+        fail_msg("%s", e.text);
     for (int i = 0; i < 24; i++) assert_true(x[i] == 0.5f * (float)i - 3);
-    if (st_to_f32(t, 5, 2, x, &e)) fail_msg("%s", e.text);
+    if (safetensors_to_f32(t, 5, 2, x, &e)) fail_msg("%s", e.text);
     assert_true(x[0] == -0.5f && x[1] == 0);
 }
 
 static void python_file(void **state) {
     (void)state;
-    struct st *s = open_ok(FIXTURE "python.safetensors");
+    struct safetensors *s = open_ok(FIXTURE "python.safetensors");
     static const struct {
         const char *name;
-        enum st_dtype type;
+        enum safetensors_dtype type;
     } want[] = {{"bf16", ST_BF16},  {"bool", ST_BOOL}, {"empty", ST_F32}, {"f16", ST_F16}, {"f32", ST_F32},
                 {"f64", ST_F64},    {"i16", ST_I16},   {"i32", ST_I32},   {"i64", ST_I64}, {"i8", ST_I8},
                 {"scalar", ST_F32}, {"u16", ST_U16},   {"u32", ST_U32},   {"u64", ST_U64}, {"u8", ST_U8}};
-    assert_int_equal(st_count(s), sizeof want / sizeof *want);
-    for (size_t i = 0; i < st_count(s); i++) {
-        const struct st_tensor *t = st_at(s, i);
+    assert_int_equal(safetensors_count(s), sizeof want / sizeof *want);
+    for (size_t i = 0; i < safetensors_count(s); i++) {
+        const struct safetensors_tensor *t = safetensors_at(s, i);
         assert_string_equal(t->name, want[i].name);
         assert_int_equal(t->dtype, want[i].type);
-        assert_ptr_equal(st_find(s, want[i].name), t);
-        assert_int_equal(t->n_bytes, t->n_elems * st_dtype_bytes(t->dtype));
+        assert_ptr_equal(safetensors_find(s, want[i].name), t);
+        assert_int_equal(t->n_bytes, t->n_elems * safetensors_dtype_bytes(t->dtype));
         assert_string_equal(t->path, FIXTURE "python.safetensors");
         if (!strchr("iu", *t->name)) continue;
         assert_int_equal(t->n_elems, 5);
         for (size_t k = 0; k < 5; k++) {
             uint64_t v = 0;
-            memcpy(&v, (const char *)t->data + k * st_dtype_bytes(t->dtype), st_dtype_bytes(t->dtype));
+            memcpy(&v, (const char *)t->data + k * safetensors_dtype_bytes(t->dtype),
+                   safetensors_dtype_bytes(t->dtype));
             assert_int_equal(v, k);
         }
     }
@@ -112,28 +114,28 @@ static void python_file(void **state) {
     check_ramp(s, "f16", ST_F16);
     check_ramp(s, "f32", ST_F32);
     check_ramp(s, "f64", ST_F64);
-    assert_int_equal(st_find(s, "scalar")->n_dims, 0);
-    assert_int_equal(st_find(s, "scalar")->n_elems, 1);
-    assert_int_equal(st_find(s, "empty")->n_elems, 0);
-    assert_string_equal(st_meta(s, "note"), "gr\u00fc\u00dfe \"q\"");
-    assert_null(st_meta(s, "absent"));
-    st_close(s);
-    st_close(NULL);
+    assert_int_equal(safetensors_find(s, "scalar")->n_dims, 0);
+    assert_int_equal(safetensors_find(s, "scalar")->n_elems, 1);
+    assert_int_equal(safetensors_find(s, "empty")->n_elems, 0);
+    assert_string_equal(safetensors_meta(s, "note"), "gr\u00fc\u00dfe \"q\"");
+    assert_null(safetensors_meta(s, "absent"));
+    safetensors_close(s);
+    safetensors_close(NULL);
 }
 
 static void shard_folder(void **state) {
     (void)state;
-    struct st *s = open_ok(FIXTURE "shards");
-    assert_int_equal(st_count(s), 3);
+    struct safetensors *s = open_ok(FIXTURE "shards");
+    assert_int_equal(safetensors_count(s), 3);
     float x[4] = {0};
     for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(st_at(s, i)->name[0], 'a' + (int)i);
-        assert_int_equal(st_to_f32(st_at(s, i), 0, 3, x, NULL), 0);
+        assert_int_equal(safetensors_at(s, i)->name[0], 'a' + (int)i);
+        assert_int_equal(safetensors_to_f32(safetensors_at(s, i), 0, 3, x, NULL), 0);
         assert_true(x[2] == (float)(i + 1));
     }
-    assert_string_equal(st_meta(s, "format"), "pt");
-    assert_string_equal(st_at(s, 1)->path, FIXTURE "shards/model-00002-of-00002.safetensors");
-    st_close(s);
+    assert_string_equal(safetensors_meta(s, "format"), "pt");
+    assert_string_equal(safetensors_at(s, 1)->path, FIXTURE "shards/model-00002-of-00002.safetensors");
+    safetensors_close(s);
 }
 
 /* ---- damaged files ---- */
@@ -145,7 +147,7 @@ static const char GOOD[] =
 static void truncations(void **state) {
     (void)state;
     put_file(FILE_A, GOOD, strlen(GOOD), 29);
-    st_close(open_ok(FILE_A));
+    safetensors_close(open_ok(FILE_A));
     size_t n;
     char *bytes = get(FILE_A, &n);
     for (size_t k = 0; k < n; k++) {
@@ -164,14 +166,15 @@ static void changed_bytes(void **state) {
     for (size_t k = 0; k < 8 + strlen(GOOD); k += k < 8 ? 1 : 3)
         for (int v = 0; v < 256; v += k < 8 ? 1 : 37) {
             char old = bytes[k];
-            struct st *s;
+            struct safetensors *s;
             struct err e;
             bytes[k] = (char)v;
             put(FILE_A, bytes, n);
-            int rc = st_open(&s, FILE_A, &e);
+            int rc = safetensors_open(&s, FILE_A, &e);
             assert_true(rc <= 0);
-            for (size_t i = 0; !rc && i < st_count(s); i++) (void)st_check_finite(st_at(s, i), &e);
-            st_close(s);
+            for (size_t i = 0; !rc && i < safetensors_count(s); i++)
+                (void)safetensors_check_finite(safetensors_at(s, i), &e);
+            safetensors_close(s);
             bytes[k] = old;
         }
 }
@@ -269,10 +272,10 @@ static void odd_headers(void **state) {
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         put_file(FILE_A, good[i].json, strlen(good[i].json), 29);
-        struct st *s = open_ok(FILE_A);
-        assert_int_equal(st_count(s), good[i].n);
-        assert_null(st_find(s, "absent"));
-        st_close(s);
+        struct safetensors *s = open_ok(FILE_A);
+        assert_int_equal(safetensors_count(s), good[i].n);
+        assert_null(safetensors_find(s, "absent"));
+        safetensors_close(s);
     }
 }
 
@@ -314,52 +317,52 @@ static void bad_shards(void **state) {
         refused(TMP "/m", bad[i].code, bad[i].part);
     }
     put_index("{\"a\":\"1.safetensors\"}");
-    st_close(open_ok(TMP "/m"));
+    safetensors_close(open_ok(TMP "/m"));
     const char *other = "{\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}";
     put_file(TMP "/m/2.safetensors", other, strlen(other), 1);
     put_index("{\"a\":\"2.safetensors\",\"b\":\"1.safetensors\"}"); /* swapped */
     refused(TMP "/m", ERR_FORMAT, "a: want in 2.safetensors, found in 1.safetensors");
     put_index("{\"a\":\"1.safetensors\",\"b\":\"2.safetensors\"}");
-    st_close(open_ok(TMP "/m"));
+    safetensors_close(open_ok(TMP "/m"));
 }
 
 /* ---- asking ---- */
 
 static void messages(void **state) {
     (void)state;
-    struct st *s = open_ok(FIXTURE "shards");
+    struct safetensors *s = open_ok(FIXTURE "shards");
     struct err e;
-    const struct st_tensor *t = NULL;
+    const struct safetensors_tensor *t = NULL;
     const int64_t any[2] = {ST_ANY, ST_ANY}, wide[2] = {ST_ANY, 5};
-    assert_int_equal(st_get(s, "a.weight", -1, 2, any, &t, &e), 0);
+    assert_int_equal(safetensors_get(s, "a.weight", -1, 2, any, &t, &e), 0);
     assert_string_equal(t->name, "a.weight");
-    assert_int_equal(st_get(s, "a.weight", ST_F32, 2, wide, &t, &e), ERR_SHAPE);
+    assert_int_equal(safetensors_get(s, "a.weight", ST_F32, 2, wide, &t, &e), ERR_SHAPE);
     assert_string_equal(e.text, FIXTURE
                         "shards/model-00001-of-00002.safetensors: a.weight: bad shape: want F32 [*,5], got F32 [2,2]");
     assert_null(t);
-    assert_int_equal(st_get(s, "a.weight", ST_BF16, 2, any, &t, &e), ERR_SHAPE);
+    assert_int_equal(safetensors_get(s, "a.weight", ST_BF16, 2, any, &t, &e), ERR_SHAPE);
     assert_non_null(strstr(e.text, "want BF16 [*,*], got F32 [2,2]"));
-    assert_int_equal(st_get(s, "a.weight", -1, 1, any, &t, &e), ERR_SHAPE);
+    assert_int_equal(safetensors_get(s, "a.weight", -1, 1, any, &t, &e), ERR_SHAPE);
     assert_non_null(strstr(e.text, "want [*], got"));
-    assert_int_equal(st_get(s, "a.wieght", -1, 2, any, &t, &e), ERR_FORMAT);
+    assert_int_equal(safetensors_get(s, "a.wieght", -1, 2, any, &t, &e), ERR_FORMAT);
     assert_string_equal(e.text, FIXTURE "shards: a.wieght: no such tensor");
     assert_string_equal(e.hint, "did you mean a.weight, b.weight, c.weight?");
-    assert_int_equal(st_get(s, "model.b.weight", -1, 2, any, &t, &e), ERR_FORMAT);
+    assert_int_equal(safetensors_get(s, "model.b.weight", -1, 2, any, &t, &e), ERR_FORMAT);
     assert_string_equal(e.hint, "did you mean b.weight?");
-    assert_int_equal(st_get(s, "W_enc", -1, 2, any, &t, &e), ERR_FORMAT);
+    assert_int_equal(safetensors_get(s, "W_enc", -1, 2, any, &t, &e), ERR_FORMAT);
     assert_string_equal(e.hint, "it holds a.weight, b.weight, c.weight");
-    st_close(s);
+    safetensors_close(s);
 
     char name[400]; /* a long name cannot be near, and cannot overrun the message */
     memset(name, 'n', sizeof name - 1);
     name[sizeof name - 1] = 0;
     s = open_ok(FIXTURE "python.safetensors");
-    assert_int_equal(st_get(s, name, -1, 2, any, &t, &e), ERR_FORMAT);
+    assert_int_equal(safetensors_get(s, name, -1, 2, any, &t, &e), ERR_FORMAT);
     assert_string_equal(e.hint, "it holds bf16, bool, empty, …");
     float x;
-    assert_int_equal(st_to_f32(st_find(s, "i32"), 0, 1, &x, &e), ERR_SHAPE);
+    assert_int_equal(safetensors_to_f32(safetensors_find(s, "i32"), 0, 1, &x, &e), ERR_SHAPE);
     assert_non_null(strstr(e.text, "i32: bad type: want BF16, F16, F32 or F64, got I32"));
-    st_close(s);
+    safetensors_close(s);
 }
 
 /* ---- numbers ---- */
@@ -378,8 +381,9 @@ static void halves(void **state) {
     static unsigned char raw[2 * N + 1];
     static float x[N];
     for (uint32_t h = 0; h < N; h++) raw[1 + 2 * h] = (unsigned char)h, raw[2 + 2 * h] = (unsigned char)(h >> 8);
-    struct st_tensor t = {.name = "h", .path = "p", .dtype = ST_F16, .data = raw + 1, .n_elems = N, .n_bytes = 2 * N};
-    assert_int_equal(st_to_f32(&t, 0, N, x, NULL), 0);
+    struct safetensors_tensor t = {
+        .name = "h", .path = "p", .dtype = ST_F16, .data = raw + 1, .n_elems = N, .n_bytes = 2 * N};
+    assert_int_equal(safetensors_to_f32(&t, 0, N, x, NULL), 0);
     for (int h = 0; h < N; h++) {
         int exponent = h >> 10 & 31, m = h & 1023;
         double want = exponent == 31 ? (m ? NAN : INFINITY) : exponent ? ldexp(1024 + m, exponent - 25) : ldexp(m, -24);
@@ -390,7 +394,7 @@ static void halves(void **state) {
             assert_int_equal(bits(x[h]), bits((float)want));
     }
     t.dtype = ST_BF16;
-    assert_int_equal(st_to_f32(&t, 0, N, x, NULL), 0);
+    assert_int_equal(safetensors_to_f32(&t, 0, N, x, NULL), 0);
     for (uint32_t h = 0; h < N; h++) assert_int_equal(bits(x[h]), h << 16);
 }
 
@@ -429,14 +433,15 @@ static void large(void **state) {
     float *x = mem_array(N + 1, 4, "x", &e);
     assert_true(h && x);
     for (uint32_t i = 0; i < N; i++) h[i] = bf16_of((float)(i % 251));
-    struct st_tensor t = {.name = "x", .path = "p", .dtype = ST_BF16, .data = h, .n_elems = N, .n_bytes = 2 * N};
+    struct safetensors_tensor t = {
+        .name = "x", .path = "p", .dtype = ST_BF16, .data = h, .n_elems = N, .n_bytes = 2 * N};
     x[N - 7] = 77;
-    assert_int_equal(st_to_f32(&t, 7, N - 7, x, &e), 0);
+    assert_int_equal(safetensors_to_f32(&t, 7, N - 7, x, &e), 0);
     for (uint32_t i = 7; i < N; i++) assert_true(x[i - 7] == (float)(i % 251));
     assert_true(x[N - 7] == 77);
-    assert_int_equal(st_check_finite(&t, &e), 0);
+    assert_int_equal(safetensors_check_finite(&t, &e), 0);
     h[65536 * 11 + 5] = 0x7f80, h[65536 * 9 + 70] = 0xff81, h[65536 * 9 + 71] = 0x7fff;
-    assert_int_equal(st_check_finite(&t, &e), ERR_NUMERIC);
+    assert_int_equal(safetensors_check_finite(&t, &e), ERR_NUMERIC);
     char want[64];
     snprintf(want, sizeof want, "p: x: NaN or Inf at element %d", 65536 * 9 + 70);
     assert_string_equal(e.text, want);
@@ -447,7 +452,7 @@ static void large(void **state) {
 static void finite(void **state) {
     (void)state;
     static const struct {
-        enum st_dtype type;
+        enum safetensors_dtype type;
         uint64_t top, bad;
     } kind[] = {{ST_BF16, 0x7f7f, 0xff80},
                 {ST_F16, 0x7bff, 0x7c01},
@@ -457,15 +462,15 @@ static void finite(void **state) {
         enum { N = 100 };
         unsigned char raw[N * 8 + 1];
         struct err e;
-        size_t size = st_dtype_bytes(kind[k].type);
-        struct st_tensor t = {
+        size_t size = safetensors_dtype_bytes(kind[k].type);
+        struct safetensors_tensor t = {
             .name = "x", .path = "p", .dtype = kind[k].type, .data = raw + 1, .n_elems = N, .n_bytes = N * size};
         for (size_t bad = 0; bad <= N; bad++) {
             for (size_t i = 0; i < N; i++) memcpy(raw + 1 + i * size, i == bad ? &kind[k].bad : &kind[k].top, size);
-            assert_int_equal(st_check_finite(&t, &e), bad < N ? ERR_NUMERIC : 0);
+            assert_int_equal(safetensors_check_finite(&t, &e), bad < N ? ERR_NUMERIC : 0);
         }
         t.dtype = ST_U8;
-        assert_int_equal(st_check_finite(&t, &e), 0);
+        assert_int_equal(safetensors_check_finite(&t, &e), 0);
     }
 }
 
@@ -477,14 +482,14 @@ static void no_memory(void **state) {
     for (int k = 0; k < 2; k++) {
         long n = 0;
         for (int rc = -1; rc; n++) {
-            struct st *s;
+            struct safetensors *s;
             struct err e = {0};
             mem_fail_after(n);
-            rc = st_open(&s, path[k], &e);
+            rc = safetensors_open(&s, path[k], &e);
             mem_fail_after(-1);
             if (rc) assert_int_equal(rc, ERR_MEMORY);
             if (rc) assert_null(s);
-            st_close(s);
+            safetensors_close(s);
             assert_true(n < 100);
         }
         assert_true(n > 4);

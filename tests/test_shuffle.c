@@ -36,18 +36,18 @@ static void tick(void *context, size_t done) {
 static char *permuted(const void *rows, size_t n, size_t row_bytes, uint64_t seed, size_t memory_bytes, size_t *buckets,
                       size_t *file_bytes) {
     struct err e;
-    struct st_writer *w;
+    struct stwriter *w;
     struct seen seen = {0};
     const int64_t shape[] = {(int64_t)n, (int64_t)row_bytes};
     struct shuffle_plan plan = shuffle_plan(n, row_bytes, memory_bytes);
     *buckets = plan.n_buckets;
     assert_true(plan.n_buckets * plan.bucket_rows >= n);
     assert_int_equal(outdir_make(SCRATCH, &e), 0);
-    assert_int_equal(stw_open(&w, OUT, &e), 0);
-    int h = stw_declare(w, "rows", ST_U8, 2, shape, &e);
+    assert_int_equal(stwriter_open(&w, OUT, &e), 0);
+    int h = stwriter_declare(w, "rows", ST_U8, 2, shape, &e);
     if (shuffle_rows(rows, n, row_bytes, seed, 1, &plan, w, h, tick, &seen, &e)) fail_msg("%s", e.text);
     assert_int_equal(seen.last, plan.n_buckets == 1 ? n : 2 * n);
-    if (stw_commit(w, &e)) fail_msg("%s", e.text);
+    if (stwriter_commit(w, &e)) fail_msg("%s", e.text);
     FILE *f = fopen(OUT, "rb");
     assert_non_null(f);
     char *buf = malloc(n * row_bytes + 4096);
@@ -124,32 +124,32 @@ static void no_memory(void **state) {
     const int64_t shape[] = {64, 4};
     for (size_t buckets = 0; buckets < 2; buckets++)
         for (long n = 0; n < (buckets ? 7 : 1); n++) {
-            struct st_writer *w;
+            struct stwriter *w;
             struct shuffle_plan plan = shuffle_plan(64, 4, buckets ? 100 : 1000);
             assert_int_equal(outdir_make(SCRATCH, &e), 0);
-            assert_int_equal(stw_open(&w, OUT, &e), 0);
-            int h = stw_declare(w, "rows", ST_U8, 2, shape, &e);
+            assert_int_equal(stwriter_open(&w, OUT, &e), 0);
+            int h = stwriter_declare(w, "rows", ST_U8, 2, shape, &e);
             mem_fail_after(n);
             int rc = shuffle_rows(rows, 64, 4, 1, 1, &plan, w, h, NULL, NULL, &e);
             mem_fail_after(-1);
             assert_int_equal(rc, ERR_MEMORY);
-            stw_abort(w);
+            stwriter_abort(w);
         }
 }
 
 /* --- norms --- */
 
-static struct st *rows_file(enum st_dtype type, size_t N, size_t D, const void *data) {
+static struct safetensors *rows_file(enum safetensors_dtype type, size_t N, size_t D, const void *data) {
     struct err e;
-    struct st_writer *w;
-    struct st *s;
+    struct stwriter *w;
+    struct safetensors *s;
     const int64_t shape[] = {(int64_t)N, (int64_t)D};
     assert_int_equal(outdir_make(SCRATCH, &e), 0);
-    assert_int_equal(stw_open(&w, SCRATCH "/in.safetensors", &e), 0);
-    int h = stw_declare(w, "L3R", type, 2, shape, &e);
-    assert_int_equal(stw_write(w, h, 0, data, N * D * st_dtype_bytes(type), &e), 0);
-    assert_int_equal(stw_commit(w, &e), 0);
-    assert_int_equal(st_open(&s, SCRATCH "/in.safetensors", &e), 0);
+    assert_int_equal(stwriter_open(&w, SCRATCH "/in.safetensors", &e), 0);
+    int h = stwriter_declare(w, "L3R", type, 2, shape, &e);
+    assert_int_equal(stwriter_write(w, h, 0, data, N * D * safetensors_dtype_bytes(type), &e), 0);
+    assert_int_equal(stwriter_commit(w, &e), 0);
+    assert_int_equal(safetensors_open(&s, SCRATCH "/in.safetensors", &e), 0);
     return s;
 }
 
@@ -170,17 +170,17 @@ static void norms(void **state) {
             sq += s, norm += sqrtl(s);
         }
         for (int type = 0; type < 2; type++) {
-            struct st *s = rows_file(type ? ST_BF16 : ST_F32, N, D, type ? (void *)h : (void *)x);
+            struct safetensors *s = rows_file(type ? ST_BF16 : ST_F32, N, D, type ? (void *)h : (void *)x);
             omp_set_num_threads(1);
-            assert_int_equal(rownorms(st_find(s, "L3R"), &one, NULL, NULL, &e), 0);
+            assert_int_equal(rownorms(safetensors_find(s, "L3R"), &one, NULL, NULL, &e), 0);
             omp_set_num_threads(4);
-            assert_int_equal(rownorms(st_find(s, "L3R"), &four, NULL, NULL, &e), 0);
+            assert_int_equal(rownorms(safetensors_find(s, "L3R"), &four, NULL, NULL, &e), 0);
             assert_memory_equal(&one, &four, sizeof one);
             /* N D terms, all positive, in double: (N D) 2^-53 relative at most. */
             double tol = (double)(N * D + 2) * 0x1p-53;
             assert_true(fabs(one.mean_sq_norm * (double)N / (double)sq - 1) <= tol);
             assert_true(fabs(one.mean_norm * (double)N / (double)norm - 1) <= tol);
-            st_close(s);
+            safetensors_close(s);
         }
         free(x), free(h);
     }
@@ -195,10 +195,10 @@ static void norms_refuse(void **state) {
         struct err e;
         struct rownorms r;
         x[2500 * D + k] = x[2900 * D] = bad[k]; /* the first one is named */
-        struct st *s = rows_file(ST_F32, N, D, x);
-        assert_int_equal(rownorms(st_find(s, "L3R"), &r, NULL, NULL, &e), ERR_NUMERIC);
+        struct safetensors *s = rows_file(ST_F32, N, D, x);
+        assert_int_equal(rownorms(safetensors_find(s, "L3R"), &r, NULL, NULL, &e), ERR_NUMERIC);
         assert_non_null(strstr(e.text, "L3R: row 2500"));
-        st_close(s);
+        safetensors_close(s);
         x[2500 * D + k] = 0;
     }
     free(x);

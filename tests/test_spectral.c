@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "kernels/bitmul.h"
-#include "kernels/symmul.h"
+#include "kernels/analysis/bitmul.h"
+#include "kernels/analysis/symmul.h"
 #include "lib/analysis/eigen.h"
 #include "lib/analysis/kmeans.h"
 #include "lib/analysis/spectral.h"

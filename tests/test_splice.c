@@ -10,7 +10,7 @@
 #include <math.h>
 #include <omp.h>
 
-#include "kernels/linear.h"
+#include "kernels/lm/linear.h"
 #include "lib/lm/splice.h"
 #include "tests/lm_cases.h"
 
@@ -22,7 +22,7 @@
 struct setup {
     struct lm_model m;
     struct lm_kernels k;
-    struct st *reference; /* of the folder */
+    struct safetensors *reference; /* of the folder */
     size_t start[3];
     int32_t ids[256];
     struct lm_batch b; /* both of its sequences */
@@ -36,17 +36,17 @@ static void open_all(struct setup *u, const char *dir, const char *backend) {
     assert_int_equal(lm_kernels_get(backend, &u->k, &e), 0);
     assert_int_equal(lm_load(&u->m, &u->k, u->m.c.L, u->m.c.max_T < 128 ? u->m.c.max_T : 128, &e), 0);
     assert_int_equal(lm_load_head(&u->m, &u->k, &e), 0);
-    assert_int_equal(st_open(&u->reference, path, &e), 0);
+    assert_int_equal(safetensors_open(&u->reference, path, &e), 0);
     u->start[0] = 0;
     for (size_t q = 0; q < 2; q++) {
-        const struct st_tensor *t = st_find(u->reference, q ? "1.ids" : "0.ids");
+        const struct safetensors_tensor *t = safetensors_find(u->reference, q ? "1.ids" : "0.ids");
         memcpy(u->ids + u->start[q], t->data, t->n_bytes);
         u->start[q + 1] = u->start[q] + t->n_elems;
     }
     u->b = (struct lm_batch){2, u->start, u->ids};
 }
 static void close_all(struct setup *u) {
-    st_close(u->reference);
+    safetensors_close(u->reference);
     lm_close(&u->m);
 }
 
@@ -101,7 +101,7 @@ static void as_it_is(const char *dir, const char *backend) {
     double loss = forward_loss(&u, nll);
     tol = tolerance(&u.m);
     for (size_t q = 0; q < 2; q++) {
-        const struct st_tensor *t = st_find(u.reference, q ? "1.nll" : "0.nll");
+        const struct safetensors_tensor *t = safetensors_find(u.reference, q ? "1.nll" : "0.nll");
         assert_true(t->n_elems + 1 == u.start[q + 1] - u.start[q]);
         for (size_t r = 0; r < t->n_elems; r++) {
             double want = (double)((const float *)t->data)[r], off = fabs(nll[u.start[q] + r] - want);
@@ -149,12 +149,12 @@ static void replaced(const char *dir, const char *backend, const char *const *si
         assert_int_equal(splice_work_init(&w, &s, &e), 0);
         assert_int_equal(splice_loss(&s, &w, &(struct splice_edit){NULL, change}, &loss, &e), 0);
         snprintf(name, sizeof name, "loss.%s", sites[i]);
-        double want = *(const double *)st_find(u.reference, name)->data,
-               plain = *(const double *)st_find(u.reference, "loss")->data;
+        double want = *(const double *)safetensors_find(u.reference, name)->data,
+               plain = *(const double *)safetensors_find(u.reference, "loss")->data;
         assert_true(fabs(want - plain) > 20 * tol); /* the edit is seen */
         assert_true(fabs(loss - want) <= tol);
         snprintf(name, sizeof name, "nll.%s", sites[i]);
-        const double *nll = st_find(u.reference, name)->data;
+        const double *nll = safetensors_find(u.reference, name)->data;
         for (size_t r = 0, k = 0; r < s.M; r++) {
             if (s.target[r] < 0) continue;
             double off = fabs(w.nll[r] - nll[k]);
@@ -307,7 +307,7 @@ static void test_head(void **s) {
     struct err e;
     assert_int_equal(lm_open(&m, "tests/fixtures/lm/llama-f32", &e), 0);
     assert_int_equal(lm_load_head(&m, case_kernels(), &e), 0);
-    const float *w = st_find(m.st, "lm_head.weight")->data;
+    const float *w = safetensors_find(m.st, "lm_head.weight")->data;
     for (size_t v = 0; v < 96; v++)
         for (size_t d = 0; d < 32; d++)
             assert_true(w[v * 32 + d] == m.head.unembed[(v / LINEAR_PANEL * 32 + d) * LINEAR_PANEL + v % LINEAR_PANEL]);

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "lib/analysis/lobes.h"
+#include "lib/analysis/lobe.h"
 #include "lib/base/rng.h"
 #include "lib/file/jsonfile.h"
 
@@ -163,23 +163,23 @@ static void winners(void **state) {
     size_t ties;
     (void)state;
     by_hand(&m, label);
-    assert_int_equal(lobes_winners(&m, label, 3, winner, h, &ties, &e), 0); /* a third lobe without features */
+    assert_int_equal(lobe_winners(&m, label, 3, winner, h, &ties, &e), 0); /* a third lobe without features */
     assert_memory_equal(winner, want, sizeof want);
     assert_int_equal(ties, 1);
     const uint32_t histogram[6] = {2, 1, 0, 1, 0, 0};
     assert_memory_equal(h, histogram, sizeof histogram);
-    assert_int_equal(lobes_groups(h, 3, 2, chunks, lobe_group), 0);
+    assert_int_equal(lobe_groups(h, 3, 2, chunks, lobe_group), 0);
     assert_true(lobe_group[0] == 0 && lobe_group[1] == 1 && lobe_group[2] == -1);
     /* shares, not counts: 3 of 10 chunks is less than 2 of 4; equal shares go to the lower group */
     const uint32_t other[4] = {3, 2, 5, 2}, sizes[2] = {10, 4};
-    assert_int_equal(lobes_groups(other, 2, 2, sizes, lobe_group), 1);
+    assert_int_equal(lobe_groups(other, 2, 2, sizes, lobe_group), 1);
     assert_true(lobe_group[0] == 1 && lobe_group[1] == 0);
     /* feature 0: 2/2 of group 0, 2/3 of group 1; feature 3: 1/2 < 2/3; feature 5: 0 < 2/3 */
-    assert_int_equal(lobes_preferred(&m, label, preferred, &ties, &e), 0);
+    assert_int_equal(lobe_preferred(&m, label, preferred, &ties, &e), 0);
     assert_int_equal(ties, 0);
     assert_true(preferred[0] == 0 && preferred[3] == 1 && preferred[5] == 1);
     label[2] = 3;
-    assert_int_equal(lobes_winners(&m, label, 3, winner, h, &ties, &e), ERR_RANGE);
+    assert_int_equal(lobe_winners(&m, label, 3, winner, h, &ties, &e), ERR_RANGE);
     assert_non_null(strstr(e.text, "feature 2"));
     firing_free(&m);
 }
@@ -207,15 +207,15 @@ static void statistics(void **state) {
         }
     }
     firing_count(&m);
-    assert_int_equal(lobes_winners(&m, label, 2, winner, h, &ties, &e), 0);
-    assert_int_equal(lobes_preferred(&m, label, preferred, &ties, &e), 0);
+    assert_int_equal(lobe_winners(&m, label, 2, winner, h, &ties, &e), 0);
+    assert_int_equal(lobe_preferred(&m, label, preferred, &ties, &e), 0);
     struct lobes_input in = {&m, label, winner, preferred, 2, w, D, 200, 9, true, 20};
-    assert_int_equal(lobes_statistics(&in, &with, &e), 0);
+    assert_int_equal(lobe_statistics(&in, &with, &e), 0);
     in.W_dec = noise;
     omp_set_num_threads(1);
-    assert_int_equal(lobes_statistics(&in, &without, &e), 0);
+    assert_int_equal(lobe_statistics(&in, &without, &e), 0);
     omp_set_num_threads(2);
-    assert_int_equal(lobes_statistics(&in, &again, &e), 0);
+    assert_int_equal(lobe_statistics(&in, &again, &e), 0);
     omp_set_num_threads(omp_get_num_procs());
     assert_memory_equal(&without, &again, sizeof again);
     assert_true(with.chunk_purity.value == 1 && with.chunk_purity.z > 5);
@@ -230,20 +230,20 @@ static void statistics(void **state) {
     assert_true(without.ami_preferred.value == with.ami_preferred.value);
     for (size_t f = 0; f < 10 + (F - 10) * 8 / 10; f++)
         label[f] = f < 10 ? -1 : 0; /* one lobe in the part to fit: no regression */
-    assert_int_equal(lobes_statistics(&in, &again, &e), 0);
+    assert_int_equal(lobe_statistics(&in, &again, &e), 0);
     assert_false(again.directed);
     for (size_t f = 0; f < F; f++) label[f] = f == 12 ? 0 : f == 13 ? 1 : -1; /* opposite: no affinity at all */
     for (size_t d = 0; d < 2 * D; d++) noise[12 * D + d] = d == 0 ? 1 : d == D ? -1 : 0;
-    assert_int_equal(lobes_statistics(&in, &again, &e), 0);
+    assert_int_equal(lobe_statistics(&in, &again, &e), 0);
     assert_true(!again.angular && isnan(again.ami_angular.value) && again.chunk_purity.value == 1);
     assert_int_equal(again.angular_failed.code, ERR_NUMERIC);
     assert_non_null(strstr(again.angular_failed.text, "share any affinity"));
     label[20] = 0;
     noise[20 * D + 3] = NAN;
-    assert_int_equal(lobes_statistics(&in, &again, &e), ERR_NUMERIC);
+    assert_int_equal(lobe_statistics(&in, &again, &e), ERR_NUMERIC);
     assert_non_null(strstr(e.text, "row 20"));
     for (size_t f = 0; f < F; f++) label[f] = f == 12 ? 0 : -1;
-    assert_int_equal(lobes_statistics(&in, &again, &e), ERR_RANGE);
+    assert_int_equal(lobe_statistics(&in, &again, &e), ERR_RANGE);
     firing_free(&m);
 }
 

@@ -13,28 +13,28 @@
 #include "lib/base/rng.h"
 #include "lib/file/safetensors.h"
 #include "lib/sae/encoder.h"
-#include "lib/sae/step.h"
+#include "lib/sae/trainer.h"
 #include "tests/emulated.h"
 
 #define FIXTURES "tests/fixtures/train/"
 
-static double meta(const struct st *s, const char *key) {
-    const char *v = st_meta(s, key);
+static double meta(const struct safetensors *s, const char *key) {
+    const char *v = safetensors_meta(s, key);
     if (!v) fail_msg("fixture without %s", key);
     return strtod(v, NULL);
 }
 
-static double meta_or(const struct st *s, const char *key, double otherwise) {
-    return st_meta(s, key) ? meta(s, key) : otherwise;
+static double meta_or(const struct safetensors *s, const char *key, double otherwise) {
+    return safetensors_meta(s, key) ? meta(s, key) : otherwise;
 }
 
-static void load(const struct st *s, const char *name, float *out, size_t n) {
+static void load(const struct safetensors *s, const char *name, float *out, size_t n) {
     struct err e;
-    const struct st_tensor *t = st_find(s, name);
-    if (!t || t->n_elems != n || st_to_f32(t, 0, n, out, &e)) fail_msg("fixture: %s", name);
+    const struct safetensors_tensor *t = safetensors_find(s, name);
+    if (!t || t->n_elems != n || safetensors_to_f32(t, 0, n, out, &e)) fail_msg("fixture: %s", name);
 }
 
-static void set_init(struct trainer *tr, const struct st *s) {
+static void set_init(struct trainer *tr, const struct safetensors *s) {
     size_t n = tr->c.D * tr->c.F;
     load(s, "init.W_enc", tr->p.W_enc, n);
     load(s, "init.W_dec", tr->p.W_dec, n);
@@ -53,7 +53,8 @@ static double far(const float *a, const float *b, size_t n) {
     return d / m;
 }
 
-static double param_far(const struct trainer *tr, const struct st *s, const char *name, const float *got, size_t n) {
+static double param_far(const struct trainer *tr, const struct safetensors *s, const char *name, const float *got,
+                        size_t n) {
     char full[64];
     float *want = calloc(n, sizeof *want);
     snprintf(full, sizeof full, "final.%s", name);
@@ -67,23 +68,25 @@ static double param_far(const struct trainer *tr, const struct st *s, const char
 /* 200 steps from the same start on the same batches as an independent PyTorch run. sparse_share as given. */
 static void pytorch_run(const char *file, enum sae_arch arch, const char *backend, double share) {
     struct err e;
-    struct st *s, *data;
-    if (st_open(&s, file, &e) || st_open(&data, FIXTURES "data.safetensors", &e)) fail_msg("%s", e.text);
-    const struct st_tensor *x = st_find(data, "x"), *rows = st_find(s, "batch");
-    if (!rows) rows = st_find(data, "batch");
+    struct safetensors *s, *data;
+    if (safetensors_open(&s, file, &e) || safetensors_open(&data, FIXTURES "data.safetensors", &e))
+        fail_msg("%s", e.text);
+    const struct safetensors_tensor *x = safetensors_find(data, "x"), *rows = safetensors_find(s, "batch");
+    if (!rows) rows = safetensors_find(data, "batch");
     size_t D = (size_t)x->shape[1], B = (size_t)meta(s, "batch"), steps = (size_t)meta(s, "steps");
-    size_t F = st_find(s, "init.b_enc")->n_elems;
-    struct step_config c = {.arch = arch,
-                            .D = D,
-                            .F = F,
-                            .B = B,
-                            .epsilon = (float)meta(s, "eps"),
-                            .beta1 = 0,
-                            .beta2 = meta_or(s, "beta2", 0.999),
-                            .adam_eps = 1e-8,
-                            .lazy = st_meta(s, "optimizer") && !strcmp(st_meta(s, "optimizer"), "lazy-adam"),
-                            .pre_act_loss = (float)meta_or(s, "pre_act_loss", 0),
-                            .dead_window = (uint32_t)meta_or(s, "dead_window", 0)};
+    size_t F = safetensors_find(s, "init.b_enc")->n_elems;
+    struct trainer_config c = {.arch = arch,
+                               .D = D,
+                               .F = F,
+                               .B = B,
+                               .epsilon = (float)meta(s, "eps"),
+                               .beta1 = 0,
+                               .beta2 = meta_or(s, "beta2", 0.999),
+                               .adam_eps = 1e-8,
+                               .lazy = safetensors_meta(s, "optimizer") &&
+                                       !strcmp(safetensors_meta(s, "optimizer"), "lazy-adam"),
+                               .pre_act_loss = (float)meta_or(s, "pre_act_loss", 0),
+                               .dead_window = (uint32_t)meta_or(s, "dead_window", 0)};
     struct schedule sc = {(int64_t)steps,
                           meta(s, "lr"),
                           (int64_t)meta(s, "lr_warmup"),
@@ -105,7 +108,7 @@ static void pytorch_run(const char *file, enum sae_arch arch, const char *backen
     load(s, "loss_rec", rec, steps), load(s, "loss_sparsity", sp, steps), load(s, "l0", l0, steps);
     double worst = 0;
     for (size_t t = 0; t < (early ? 25 : steps); t++) {
-        struct step_report r;
+        struct trainer_report r;
         for (size_t b = 0; b < B; b++)
             memcpy(batch + b * D, (const float *)x->data + (size_t)((const int32_t *)rows->data)[t * B + b] * D,
                    D * sizeof *batch);
@@ -126,7 +129,7 @@ static void pytorch_run(const char *file, enum sae_arch arch, const char *backen
         if (!(p[i] <= 1e-4)) fail_msg("parameter %d differs by %g", i, p[i]);
     trainer_free(&tr);
     free(batch), free(rec), free(sp), free(l0);
-    st_close(s), st_close(data);
+    safetensors_close(s), safetensors_close(data);
 }
 
 static void pytorch_jumprelu(void **state) {
@@ -218,15 +221,15 @@ static void gradients(enum sae_arch arch) {
     struct err e;
     struct sae_kernels k = *sae_kernels_get("cpu");
     k.sparse_share = 0; /* the dense path keeps its gradients where a test can look */
-    struct step_config c = {.arch = arch,
-                            .D = GD,
-                            .F = GF,
-                            .B = GB,
-                            .epsilon = 0.3f,
-                            .beta2 = 0.999,
-                            .adam_eps = 1e-8,
-                            .seed = 5,
-                            .theta_init = 0.2f};
+    struct trainer_config c = {.arch = arch,
+                               .D = GD,
+                               .F = GF,
+                               .B = GB,
+                               .epsilon = 0.3f,
+                               .beta2 = 0.999,
+                               .adam_eps = 1e-8,
+                               .seed = 5,
+                               .theta_init = 0.2f};
     struct trainer tr;
     struct point p;
     char on[GB * GF];
@@ -243,7 +246,7 @@ static void gradients(enum sae_arch arch) {
     for (size_t i = 0; i < GD; i++) b_dec(&p)[i] = (double)tr.p.b_dec[i];
     for (size_t b = 0; b < GB; b++)
         for (size_t f = 0; f < GF; f++) on[b * GF + f] = pre_of(&p, x, b, f) > (relu ? 0 : 0.2);
-    struct step_report r;
+    struct trainer_report r;
     tr.last_entries = SIZE_MAX;
     if (trainer_step(&tr, x, NULL, 0, lambda, &r, &e)) fail_msg("%s", e.text);
     assert_true(r.dense);
@@ -326,19 +329,19 @@ static void short_run(struct trainer *tr, int threads, double share, const char 
     if (sae_kernels_open(backend, &table, &e)) fail_msg("%s", e.text);
     k = *table;
     k.sparse_share = share;
-    struct step_config c = {.arch = s->arch,
-                            .D = 33,
-                            .F = 300,
-                            .B = 257,
-                            .epsilon = 0.1f,
-                            .beta1 = s->beta1,
-                            .beta2 = s->beta2,
-                            .adam_eps = 1e-8,
-                            .seed = 9,
-                            .theta_init = 0.1f,
-                            .lazy = s->lazy,
-                            .pre_act_loss = s->pre_act,
-                            .dead_window = 2};
+    struct trainer_config c = {.arch = s->arch,
+                               .D = 33,
+                               .F = 300,
+                               .B = 257,
+                               .epsilon = 0.1f,
+                               .beta1 = s->beta1,
+                               .beta2 = s->beta2,
+                               .adam_eps = 1e-8,
+                               .seed = 9,
+                               .theta_init = 0.1f,
+                               .lazy = s->lazy,
+                               .pre_act_loss = s->pre_act,
+                               .dead_window = 2};
     const bool rare = s->lazy || s->pre_act > 0;
     omp_set_num_threads(threads);
     if (trainer_init(tr, &c, &k, &e)) fail_msg("%s", e.text);
@@ -348,7 +351,7 @@ static void short_run(struct trainer *tr, int threads, double share, const char 
     float *x = calloc(c.B * c.D, sizeof *x);
     char *before = malloc(tr->state.used_bytes);
     for (int t = 0; t < 12; t++) {
-        struct step_report r;
+        struct trainer_report r;
         for (size_t i = 0; i < c.B * c.D; i++) x[i] = (float)(0.17 * rng_normal(13, (uint64_t)t, i));
         memcpy(before, tr->state.base, tr->state.used_bytes);
         if (trainer_step(tr, x, NULL, 1e-3, 1e-3, &r, &e)) fail_msg("%s", e.text);
@@ -465,18 +468,18 @@ static void silent_run(const char *backend, bool lazy, float pre_act) {
     if (sae_kernels_open(backend, &table, &e)) fail_msg("%s", e.text);
     struct sae_kernels k = *table;
     k.sparse_share = 0;
-    struct step_config c = {.arch = SAE_JUMPRELU,
-                            .D = WD,
-                            .F = WF,
-                            .B = WB,
-                            .epsilon = 0.1f,
-                            .beta2 = 0.9,
-                            .adam_eps = 1e-8,
-                            .seed = 6,
-                            .theta_init = 0.6f,
-                            .lazy = lazy,
-                            .pre_act_loss = pre_act,
-                            .dead_window = 3};
+    struct trainer_config c = {.arch = SAE_JUMPRELU,
+                               .D = WD,
+                               .F = WF,
+                               .B = WB,
+                               .epsilon = 0.1f,
+                               .beta2 = 0.9,
+                               .adam_eps = 1e-8,
+                               .seed = 6,
+                               .theta_init = 0.6f,
+                               .lazy = lazy,
+                               .pre_act_loss = pre_act,
+                               .dead_window = 3};
     static struct eager enc, dec;
     static double g_enc[WF * WD], g_dec[WF * WD];
     bool rests[2][WF];
@@ -486,7 +489,7 @@ static void silent_run(const char *backend, bool lazy, float pre_act) {
     memset(enc.v, 0, sizeof enc.v), memset(dec.v, 0, sizeof dec.v);
     for (size_t i = 0; i < WF * WD; i++) enc.p[i] = (double)tr.p.W_enc[i], dec.p[i] = (double)tr.p.W_dec[i];
     for (int t = 0; t < WSTEPS; t++) {
-        struct step_report r;
+        struct trainer_report r;
         float x[WB * WD];
         uint32_t idle[WF];
         for (size_t i = 0; i < WB * WD; i++) x[i] = (float)(0.4 * rng_normal(17, (uint64_t)t, i));
@@ -616,8 +619,8 @@ static void cuda_converts_batches(void **state) {
     need("cuda-f32");
     enum { B = 17, D = 9 };
     const struct sae_kernels *k;
-    struct step_config c = {.arch = SAE_RELU, .D = D, .F = 40, .B = B, .beta2 = 0.999, .adam_eps = 1e-8, .seed = 3};
-    struct step_report full, half;
+    struct trainer_config c = {.arch = SAE_RELU, .D = D, .F = 40, .B = B, .beta2 = 0.999, .adam_eps = 1e-8, .seed = 3};
+    struct trainer_report full, half;
     struct trainer tr;
     struct err e;
     float x[B * D];

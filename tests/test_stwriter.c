@@ -39,7 +39,7 @@ static char *get(const char *path, size_t *n) {
 
 /* One file with a bit of all; `turn` changes the order of metadata and of the pieces, not what the file says. */
 static int write_mixed(const char *path, int turn, struct err *e) {
-    struct st_writer *w;
+    struct stwriter *w;
     const int64_t seven[1] = {7}, three[1] = {3}, four[1] = {4}, rows[2] = {5, 3}, none[2] = {0, 4};
     uint16_t half[7];
     float x[15];
@@ -49,49 +49,52 @@ static int write_mixed(const char *path, int turn, struct err *e) {
     for (int i = 0; i < 7; i++) half[i] = bf16_of((float)i);
     for (int i = 0; i < 15; i++) x[i] = 0.25f * (float)i - 1;
 
-    int rc = stw_open(&w, path, e);
+    int rc = stwriter_open(&w, path, e);
     if (rc) return rc;
     for (int i = 0; !rc && i < 2; i++)
-        rc = (i ^ turn) & 1 ? stw_meta(w, "a", "1", e) : stw_meta(w, "zz", "tab\t, quote \", gr\u00fc\u00dfe", e);
+        rc = (i ^ turn) & 1 ? stwriter_meta(w, "a", "1", e)
+                            : stwriter_meta(w, "zz", "tab\t, quote \", gr\u00fc\u00dfe", e);
     int h = -1, b = -1, n = -1, r = -1, i = -1, l = -1; /* the odd sizes first: the layout must still be aligned */
-    if (rc || (rc = b = stw_declare(w, "bytes", ST_U8, 1, three, e)) < 0 ||
-        (rc = h = stw_declare(w, "half", ST_BF16, 1, seven, e)) < 0 ||
-        (rc = n = stw_declare(w, "empty", ST_F32, 2, none, e)) < 0 ||
-        (rc = r = stw_declare(w, "rows", ST_F32, 2, rows, e)) < 0 ||
-        (rc = i = stw_declare(w, "ints", ST_I32, 1, three, e)) < 0 ||
-        (rc = l = stw_declare(w, "longs", ST_I64, 1, four, e)) < 0 || (rc = stw_write(w, b, 0, bytes, 3, e)) ||
-        (rc = stw_write(w, r, turn ? 24 : 0, turn ? x + 6 : x, turn ? 36 : 24, e)) ||
-        (rc = stw_write(w, r, turn ? 0 : 24, turn ? x : x + 6, turn ? 24 : 36, e)) ||
-        (rc = stw_write(w, l, 0, longs, 32, e)) || (rc = stw_write(w, h, 0, half, 14, e)) ||
-        (rc = stw_write(w, n, 0, NULL, 0, e)) || (rc = stw_write(w, i, 0, ints, 12, e))) {
-        stw_abort(w);
+    if (rc || (rc = b = stwriter_declare(w, "bytes", ST_U8, 1, three, e)) < 0 ||
+        (rc = h = stwriter_declare(w, "half", ST_BF16, 1, seven, e)) < 0 ||
+        (rc = n = stwriter_declare(w, "empty", ST_F32, 2, none, e)) < 0 ||
+        (rc = r = stwriter_declare(w, "rows", ST_F32, 2, rows, e)) < 0 ||
+        (rc = i = stwriter_declare(w, "ints", ST_I32, 1, three, e)) < 0 ||
+        (rc = l = stwriter_declare(w, "longs", ST_I64, 1, four, e)) < 0 ||
+        (rc = stwriter_write(w, b, 0, bytes, 3, e)) ||
+        (rc = stwriter_write(w, r, turn ? 24 : 0, turn ? x + 6 : x, turn ? 36 : 24, e)) ||
+        (rc = stwriter_write(w, r, turn ? 0 : 24, turn ? x : x + 6, turn ? 24 : 36, e)) ||
+        (rc = stwriter_write(w, l, 0, longs, 32, e)) || (rc = stwriter_write(w, h, 0, half, 14, e)) ||
+        (rc = stwriter_write(w, n, 0, NULL, 0, e)) || (rc = stwriter_write(w, i, 0, ints, 12, e))) {
+        stwriter_abort(w);
         return rc;
     }
-    return stw_commit(w, e);
+    return stwriter_commit(w, e);
 }
 
 static void round_trip(void **state) {
     (void)state;
     struct err e;
-    struct st *s;
+    struct safetensors *s;
     float x[15];
-    if (write_mixed(TMP "/mixed.safetensors", 0, &e) || st_open(&s, TMP "/mixed.safetensors", &e))
+    if (write_mixed(TMP "/mixed.safetensors", 0, &e) || safetensors_open(&s, TMP "/mixed.safetensors", &e))
         fail_msg("%s", e.text);
     assert_false(exists(TMP "/mixed.safetensors" OUTFILE_PART));
-    assert_int_equal(st_count(s), 6);
+    assert_int_equal(safetensors_count(s), 6);
     for (size_t i = 0; i < 6; i++) /* aligned to the element, whatever the order of declaration */
-        assert_int_equal((uintptr_t)st_at(s, i)->data % st_dtype_bytes(st_at(s, i)->dtype), 0);
-    assert_int_equal((uintptr_t)st_find(s, "longs")->data % 64, 0);
-    assert_int_equal(st_to_f32(st_find(s, "rows"), 0, 15, x, &e), 0);
+        assert_int_equal((uintptr_t)safetensors_at(s, i)->data % safetensors_dtype_bytes(safetensors_at(s, i)->dtype),
+                         0);
+    assert_int_equal((uintptr_t)safetensors_find(s, "longs")->data % 64, 0);
+    assert_int_equal(safetensors_to_f32(safetensors_find(s, "rows"), 0, 15, x, &e), 0);
     for (int i = 0; i < 15; i++) assert_true(x[i] == 0.25f * (float)i - 1);
-    assert_int_equal(st_to_f32(st_find(s, "half"), 0, 7, x, &e), 0);
+    assert_int_equal(safetensors_to_f32(safetensors_find(s, "half"), 0, 7, x, &e), 0);
     for (int i = 0; i < 7; i++) assert_true(x[i] == (float)i);
-    assert_int_equal(((const int64_t *)st_find(s, "longs")->data)[3], (int64_t)3 << 40);
-    assert_int_equal(((const int32_t *)st_find(s, "ints")->data)[0], -1);
-    assert_memory_equal(st_find(s, "bytes")->data, "\1\2\3", 3);
-    assert_int_equal(st_find(s, "empty")->n_elems, 0);
-    assert_string_equal(st_meta(s, "zz"), "tab\t, quote \", gr\u00fc\u00dfe");
-    st_close(s);
+    assert_int_equal(((const int64_t *)safetensors_find(s, "longs")->data)[3], (int64_t)3 << 40);
+    assert_int_equal(((const int32_t *)safetensors_find(s, "ints")->data)[0], -1);
+    assert_memory_equal(safetensors_find(s, "bytes")->data, "\1\2\3", 3);
+    assert_int_equal(safetensors_find(s, "empty")->n_elems, 0);
+    assert_string_equal(safetensors_meta(s, "zz"), "tab\t, quote \", gr\u00fc\u00dfe");
+    safetensors_close(s);
 }
 
 static void equal_bytes(void **state) {
@@ -110,57 +113,58 @@ static void equal_bytes(void **state) {
 static void empty_file(void **state) {
     (void)state;
     struct err e;
-    struct st_writer *w;
-    struct st *s;
-    if (stw_open(&w, TMP "/e.safetensors", &e) || stw_commit(w, &e) || st_open(&s, TMP "/e.safetensors", &e))
+    struct stwriter *w;
+    struct safetensors *s;
+    if (stwriter_open(&w, TMP "/e.safetensors", &e) || stwriter_commit(w, &e) ||
+        safetensors_open(&s, TMP "/e.safetensors", &e))
         fail_msg("%s", e.text);
-    assert_int_equal(st_count(s), 0);
-    const struct st_tensor *t;
-    assert_int_equal(st_get(s, "a", -1, 0, NULL, &t, &e), ERR_FORMAT);
+    assert_int_equal(safetensors_count(s), 0);
+    const struct safetensors_tensor *t;
+    assert_int_equal(safetensors_get(s, "a", -1, 0, NULL, &t, &e), ERR_FORMAT);
     assert_string_equal(e.hint, "the file holds no tensor at all");
-    st_close(s);
+    safetensors_close(s);
 }
 
 static void refusals(void **state) {
     (void)state;
     struct err e;
-    struct st_writer *w;
+    struct stwriter *w;
     const int64_t one[1] = {1}, negative[1] = {-1}, huge[2] = {(int64_t)1 << 31, (int64_t)1 << 31},
                   over[2] = {INT64_MAX, 3};
-    assert_int_equal(stw_open(&w, TMP "/no/such/folder.safetensors", &e), ERR_IO);
+    assert_int_equal(stwriter_open(&w, TMP "/no/such/folder.safetensors", &e), ERR_IO);
     assert_null(w);
-    assert_int_equal(stw_open(&w, TMP "/r.safetensors", &e), 0);
-    assert_int_equal(stw_meta(w, "k", "\xff", &e), ERR_FORMAT);
-    assert_int_equal(stw_meta(w, "\xff", "v", &e), ERR_FORMAT);
-    assert_int_equal(stw_declare(w, "a", ST_F32, 1, one, &e), 0);
-    assert_int_equal(stw_declare(w, "a", ST_U8, 1, one, &e), ERR_FORMAT);
+    assert_int_equal(stwriter_open(&w, TMP "/r.safetensors", &e), 0);
+    assert_int_equal(stwriter_meta(w, "k", "\xff", &e), ERR_FORMAT);
+    assert_int_equal(stwriter_meta(w, "\xff", "v", &e), ERR_FORMAT);
+    assert_int_equal(stwriter_declare(w, "a", ST_F32, 1, one, &e), 0);
+    assert_int_equal(stwriter_declare(w, "a", ST_U8, 1, one, &e), ERR_FORMAT);
     assert_string_equal(e.text, TMP "/r.safetensors: a: declared twice");
-    assert_int_equal(stw_declare(w, "", ST_U8, 1, one, &e), ERR_FORMAT);
-    assert_int_equal(stw_declare(w, "a\nb", ST_U8, 1, one, &e), ERR_FORMAT);
-    assert_int_equal(stw_declare(w, "\xff", ST_U8, 1, one, &e), ERR_FORMAT);
-    assert_int_equal(stw_declare(w, "__metadata__", ST_U8, 1, one, &e), ERR_FORMAT);
-    assert_int_equal(stw_declare(w, "b", ST_U8, 1, negative, &e), ERR_RANGE);
-    assert_int_equal(stw_declare(w, "b", ST_U8, 2, over, &e), ERR_RANGE);
-    assert_int_equal(stw_declare(w, "b", ST_U8, 2, huge, &e), 1); /* 2^62 bytes: two of them are one too many */
-    assert_int_equal(stw_declare(w, "c", ST_U8, 2, huge, &e), ERR_RANGE);
-    stw_abort(w);
-    stw_abort(NULL);
+    assert_int_equal(stwriter_declare(w, "", ST_U8, 1, one, &e), ERR_FORMAT);
+    assert_int_equal(stwriter_declare(w, "a\nb", ST_U8, 1, one, &e), ERR_FORMAT);
+    assert_int_equal(stwriter_declare(w, "\xff", ST_U8, 1, one, &e), ERR_FORMAT);
+    assert_int_equal(stwriter_declare(w, "__metadata__", ST_U8, 1, one, &e), ERR_FORMAT);
+    assert_int_equal(stwriter_declare(w, "b", ST_U8, 1, negative, &e), ERR_RANGE);
+    assert_int_equal(stwriter_declare(w, "b", ST_U8, 2, over, &e), ERR_RANGE);
+    assert_int_equal(stwriter_declare(w, "b", ST_U8, 2, huge, &e), 1); /* 2^62 bytes: two of them are one too many */
+    assert_int_equal(stwriter_declare(w, "c", ST_U8, 2, huge, &e), ERR_RANGE);
+    stwriter_abort(w);
+    stwriter_abort(NULL);
     assert_false(exists(TMP "/r.safetensors") || exists(TMP "/r.safetensors" OUTFILE_PART));
 }
 
 static void incomplete(void **state) {
     (void)state;
     struct err e;
-    struct st_writer *w;
+    struct stwriter *w;
     const int64_t shape[1] = {4};
     const float x[4] = {0};
     for (size_t n = 0; n <= 16; n++) {
         unlink(TMP "/i.safetensors");
-        assert_int_equal(stw_open(&w, TMP "/i.safetensors", &e), 0);
-        int a = stw_declare(w, "a", ST_F32, 1, shape, &e), b = stw_declare(w, "b", ST_F32, 1, shape, &e);
-        assert_int_equal(stw_write(w, a, 0, x, 16, &e), 0);
-        assert_int_equal(stw_write(w, b, 0, x, n, &e), 0);
-        int rc = stw_commit(w, &e);
+        assert_int_equal(stwriter_open(&w, TMP "/i.safetensors", &e), 0);
+        int a = stwriter_declare(w, "a", ST_F32, 1, shape, &e), b = stwriter_declare(w, "b", ST_F32, 1, shape, &e);
+        assert_int_equal(stwriter_write(w, a, 0, x, 16, &e), 0);
+        assert_int_equal(stwriter_write(w, b, 0, x, n, &e), 0);
+        int rc = stwriter_commit(w, &e);
         assert_int_equal(rc, n == 16 ? 0 : ERR_FORMAT);
         assert_int_equal(exists(TMP "/i.safetensors"), n == 16);
         assert_false(exists(TMP "/i.safetensors" OUTFILE_PART));
@@ -171,18 +175,18 @@ static void incomplete(void **state) {
 static void read_back(void **state) {
     (void)state;
     struct err e;
-    struct st_writer *w;
+    struct stwriter *w;
     const int64_t shape[1] = {4};
     const float x[4] = {1, 2, 3, 4};
     float y[2] = {0};
-    assert_int_equal(stw_open(&w, TMP "/b.safetensors", &e), 0);
-    int a = stw_declare(w, "a", ST_F32, 1, shape, &e), b = stw_declare(w, "b", ST_F32, 1, shape, &e);
-    assert_int_equal(stw_write(w, a, 0, x, 16, &e), 0);
-    assert_int_equal(stw_read(w, a, 4, y, 8, &e), 0);
+    assert_int_equal(stwriter_open(&w, TMP "/b.safetensors", &e), 0);
+    int a = stwriter_declare(w, "a", ST_F32, 1, shape, &e), b = stwriter_declare(w, "b", ST_F32, 1, shape, &e);
+    assert_int_equal(stwriter_write(w, a, 0, x, 16, &e), 0);
+    assert_int_equal(stwriter_read(w, a, 4, y, 8, &e), 0);
     assert_true(y[0] == 2 && y[1] == 3);
-    assert_int_equal(stw_read(w, b, 0, y, 8, &e), ERR_FORMAT);
+    assert_int_equal(stwriter_read(w, b, 0, y, 8, &e), ERR_FORMAT);
     assert_non_null(strstr(e.text, "b: read back before it was written"));
-    stw_abort(w);
+    stwriter_abort(w);
 }
 
 /* Pieces from several threads, the first of which writes the header. */
@@ -190,22 +194,22 @@ static void threads(void **state) {
     (void)state;
     enum { N = 4096, PIECE = 8 };
     struct err e;
-    struct st_writer *w;
-    struct st *s;
+    struct stwriter *w;
+    struct safetensors *s;
     const int64_t shape[1] = {N};
-    assert_int_equal(stw_open(&w, TMP "/t.safetensors", &e), 0);
-    int a = stw_declare(w, "a", ST_I32, 1, shape, &e), failures = 0;
+    assert_int_equal(stwriter_open(&w, TMP "/t.safetensors", &e), 0);
+    int a = stwriter_declare(w, "a", ST_I32, 1, shape, &e), failures = 0;
 #pragma omp parallel for num_threads(4) schedule(dynamic, 1) reduction(+ : failures)
     for (int p = 0; p < N / PIECE; p++) {
         struct err mine;
         int32_t x[PIECE];
         for (int i = 0; i < PIECE; i++) x[i] = p * PIECE + i;
-        failures += stw_write(w, a, (uint64_t)p * sizeof x, x, sizeof x, &mine) != 0;
+        failures += stwriter_write(w, a, (uint64_t)p * sizeof x, x, sizeof x, &mine) != 0;
     }
     assert_int_equal(failures, 0);
-    if (stw_commit(w, &e) || st_open(&s, TMP "/t.safetensors", &e)) fail_msg("%s", e.text);
-    for (int32_t i = 0; i < N; i++) assert_int_equal(((const int32_t *)st_find(s, "a")->data)[i], i);
-    st_close(s);
+    if (stwriter_commit(w, &e) || safetensors_open(&s, TMP "/t.safetensors", &e)) fail_msg("%s", e.text);
+    for (int32_t i = 0; i < N; i++) assert_int_equal(((const int32_t *)safetensors_find(s, "a")->data)[i], i);
+    safetensors_close(s);
 }
 
 /* The limit on a file's size stands for a full disk: both make a write come back short, then fail. */
@@ -217,21 +221,21 @@ static void full_disk(void **state) {
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
     small = old;
     for (rlim_t limit = 0; limit < 900; limit += 50) {
-        struct st_writer *w;
+        struct stwriter *w;
         const int64_t shape[1] = {500};
         const char x[500] = {0};
         small.rlim_cur = limit;
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-        int rc = stw_open(&w, TMP "/full.safetensors", &e), h = stw_declare(w, "a", ST_U8, 1, shape, &e);
-        if (!rc) rc = stw_write(w, h, 0, x, 250, &e);
-        if (!rc) rc = stw_write(w, h, 250, x, 250, &e);
+        int rc = stwriter_open(&w, TMP "/full.safetensors", &e), h = stwriter_declare(w, "a", ST_U8, 1, shape, &e);
+        if (!rc) rc = stwriter_write(w, h, 0, x, 250, &e);
+        if (!rc) rc = stwriter_write(w, h, 250, x, 250, &e);
         if (rc) {
-            assert_int_equal(stw_write(w, h, 0, x, 250, &later), ERR_IO);
-            assert_int_equal(stw_read(w, h, 0, (char[1]){0}, 1, &later), ERR_IO);
-            assert_int_equal(stw_commit(w, &later), ERR_IO);
+            assert_int_equal(stwriter_write(w, h, 0, x, 250, &later), ERR_IO);
+            assert_int_equal(stwriter_read(w, h, 0, (char[1]){0}, 1, &later), ERR_IO);
+            assert_int_equal(stwriter_commit(w, &later), ERR_IO);
             assert_string_equal(later.text, TMP "/full.safetensors: an earlier write failed");
         } else
-            stw_abort(w);
+            stwriter_abort(w);
         setrlimit(RLIMIT_FSIZE, &old);
         assert_int_equal(rc, limit < 628 ? ERR_IO : 0); /* 128 bytes of header, 500 of data */
         if (rc) assert_non_null(strstr(e.text, TMP "/full.safetensors: cannot write"));

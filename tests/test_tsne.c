@@ -11,11 +11,11 @@
 
 #include <cmocka.h>
 
-#include "kernels/attract.h"
-#include "kernels/spline.h"
+#include "kernels/analysis/attract.h"
+#include "kernels/analysis/spline.h"
 #include "lib/analysis/pca.h"
 #include "lib/analysis/trust.h"
-#include "lib/analysis/tsne.h"
+#include "lib/analysis/tsne_fit.h"
 #include "lib/base/arena.h"
 #include "lib/base/rng.h"
 #include "lib/file/safetensors.h"
@@ -211,12 +211,12 @@ static void gradient_equals_finite_differences(void **state) {
         }
         for (int mesh = 0; mesh < 2; mesh++) {
             struct tsne_force f;
-            assert_int_equal(tsne_force_init(&f, N, mesh ? TSNE_MESH : TSNE_EXACT, NULL), 0);
-            assert_int_equal(tsne_gradient(&f, &P, xy, exaggeration, g, NULL), 0);
+            assert_int_equal(tsne_fit_force_init(&f, N, mesh ? TSNE_MESH : TSNE_EXACT, NULL), 0);
+            assert_int_equal(tsne_fit_gradient(&f, &P, xy, exaggeration, g, NULL), 0);
             assert_true(far(2 * N, g, want) <= (mesh ? 5e-3 : 3e-6)); /* float32 sums of 60 terms that cancel tenfold */
-            tsne_force_free(&f);
+            tsne_fit_force_free(&f);
         }
-        assert_int_equal(tsne_divergence(&P, xy, &kl, NULL), 0);
+        assert_int_equal(tsne_fit_divergence(&P, xy, &kl, NULL), 0);
         assert_true(fabs(kl - divergence(&P, at, 1)) <= 1e-12);
     }
     edges_free(&P);
@@ -311,7 +311,7 @@ static void perplexity_beyond_n_is_refused(void **state) {
 /* ---- the whole, against scikit-learn ---- */
 
 struct fixture {
-    struct st *s;
+    struct safetensors *s;
     size_t n, D;
     const float *x, *picture;
     const double *scores, *variance;
@@ -320,15 +320,15 @@ struct fixture {
 static struct fixture fixture(void) {
     struct fixture f = {0};
     struct err e;
-    if (st_open(&f.s, FIXTURE, &e)) fail_msg("%s", e.text);
-    const struct st_tensor *x = st_find(f.s, "x");
+    if (safetensors_open(&f.s, FIXTURE, &e)) fail_msg("%s", e.text);
+    const struct safetensors_tensor *x = safetensors_find(f.s, "x");
     f.n = (size_t)x->shape[0], f.D = (size_t)x->shape[1], f.x = x->data;
-    f.picture = st_find(f.s, "picture")->data;
-    f.scores = st_find(f.s, "scores")->data, f.variance = st_find(f.s, "variance")->data;
+    f.picture = safetensors_find(f.s, "picture")->data;
+    f.scores = safetensors_find(f.s, "scores")->data, f.variance = safetensors_find(f.s, "variance")->data;
     return f;
 }
 
-static double meta(const struct fixture *f, const char *key) { return strtod(st_meta(f->s, key), NULL); }
+static double meta(const struct fixture *f, const char *key) { return strtod(safetensors_meta(f->s, key), NULL); }
 
 static void components_equal_numpys(void **state) {
     (void)state;
@@ -353,7 +353,7 @@ static void components_equal_numpys(void **state) {
     assert_true(p.variance[0] > p.variance[1] && p.variance[0] < 100 && p.residual[1] <= 1e-4 * p.variance[0]);
     free(wide);
     free(got);
-    st_close(f.s);
+    safetensors_close(f.s);
 }
 
 static void measures_equal_scikit_learns(void **state) {
@@ -361,7 +361,7 @@ static void measures_equal_scikit_learns(void **state) {
     struct fixture f = fixture();
     struct edges P = graph(f.x, f.n, f.D, 20);
     double kl;
-    assert_int_equal(tsne_divergence(&P, f.picture, &kl, NULL), 0);
+    assert_int_equal(tsne_fit_divergence(&P, f.picture, &kl, NULL), 0);
     assert_true(fabs(kl - meta(&f, "kl_picture")) <= 1e-6); /* P in float32: 1e-7 of each term */
     for (int k = 5; k <= 10; k += 5)
         for (size_t known = 4; known < f.n; known += 295) { /* with few listed neighbours, and with all */
@@ -374,7 +374,7 @@ static void measures_equal_scikit_learns(void **state) {
             knn_free(&g);
         }
     edges_free(&P);
-    st_close(f.s);
+    safetensors_close(f.s);
 }
 
 static void large_sets_are_measured_as_small_ones(void **state) {
@@ -403,7 +403,7 @@ static void embed(const float *x, size_t n, size_t D, double perplexity, size_t 
     struct edges P = graph(x, n, D, perplexity);
     struct tsne_options o = {.iterations = steps, .exaggeration = 12, .repulsion = how};
     struct err e = {0};
-    if (tsne_start(x, n, D, 1, false, xy, &e) || tsne_descend(&P, &o, xy, &e)) fail_msg("%s", e.text);
+    if (tsne_fit_start(x, n, D, 1, false, xy, &e) || tsne_fit_descend(&P, &o, xy, &e)) fail_msg("%s", e.text);
     edges_free(&P);
 }
 
@@ -417,7 +417,7 @@ static void result_is_as_good_as_scikit_learns(void **state) {
         struct trust t;
         double kl, mean[2] = {0};
         embed(f.x, f.n, f.D, 20, 1000, (enum tsne_repulsion)how, xy);
-        assert_int_equal(tsne_divergence(&P, xy, &kl, NULL), 0);
+        assert_int_equal(tsne_fit_divergence(&P, xy, &kl, NULL), 0);
         assert_int_equal(knn_exact(f.x, f.n, f.D, 60, &g, NULL), 0);
         assert_int_equal(trust_measure(f.x, f.n, f.D, xy, &g, 10, &t, NULL), 0);
         /* Another local minimum may be a few per cent away; a wrong gradient, learning rate or switch costs ten and
@@ -430,7 +430,7 @@ static void result_is_as_good_as_scikit_learns(void **state) {
     }
     edges_free(&P);
     free(xy);
-    st_close(f.s);
+    safetensors_close(f.s);
 }
 
 /* Directions of a wide space are all about equally far apart: exaggeration shrinks their map to nothing (rms 1e-20 after 1000
@@ -503,8 +503,8 @@ static void degenerate_points_stay_finite(void **state) {
     }
     struct edges P = graph(twice, 4, D, 1); /* the smallest set there is */
     struct tsne_options o = {.iterations = 20, .exaggeration = 12};
-    assert_int_equal(tsne_start(twice, 4, D, 1, true, xy, NULL), 0);
-    assert_int_equal(tsne_descend(&P, &o, xy, NULL), 0);
+    assert_int_equal(tsne_fit_start(twice, 4, D, 1, true, xy, NULL), 0);
+    assert_int_equal(tsne_fit_descend(&P, &o, xy, NULL), 0);
     finite(4, xy);
     edges_free(&P);
     size_t row[2] = {0, 0}; /* one point, no edges: nothing pushes it */
@@ -512,7 +512,7 @@ static void degenerate_points_stay_finite(void **state) {
     xy[0] = xy[1] = 0;
     for (int how = TSNE_EXACT; how <= TSNE_MESH; how++) {
         o.repulsion = (enum tsne_repulsion)how;
-        assert_int_equal(tsne_descend(&P, &o, xy, NULL), 0);
+        assert_int_equal(tsne_fit_descend(&P, &o, xy, NULL), 0);
         assert_true(xy[0] == 0 && xy[1] == 0);
     }
     free(x);
@@ -528,7 +528,7 @@ static void failures_are_reported(void **state) {
     struct knn g;
     struct trust t;
     struct err e;
-    assert_int_equal(tsne_start(x, N, D, 1, false, xy, NULL), 0);
+    assert_int_equal(tsne_fit_start(x, N, D, 1, false, xy, NULL), 0);
     assert_int_equal(knn_exact(x, N, D, 9, &g, NULL), 0);
     assert_int_equal(trust_measure(x, N, D, xy, &g, 60, &t, &e), ERR_RANGE);
     for (int what = 0; what < 5; what++) {
@@ -539,8 +539,8 @@ static void failures_are_reported(void **state) {
             double kl;
             assert_true(k < 100);
             mem_fail_after(k);
-            rc = what < 2    ? tsne_descend(&P, &o, xy, &e)
-                 : what == 2 ? tsne_divergence(&P, xy, &kl, &e)
+            rc = what < 2    ? tsne_fit_descend(&P, &o, xy, &e)
+                 : what == 2 ? tsne_fit_divergence(&P, xy, &kl, &e)
                  : what == 3 ? trust_measure(x, N, D, xy, &g, 5, &t, &e)
                              : perplexity_edges(&g, 3, &Q, NULL, &e);
             mem_fail_after(-1);
@@ -550,7 +550,7 @@ static void failures_are_reported(void **state) {
     }
     struct tsne_options o = {.iterations = 5, .exaggeration = 12};
     xy[7] = NAN;
-    assert_int_equal(tsne_descend(&P, &o, xy, &e), ERR_NUMERIC);
+    assert_int_equal(tsne_fit_descend(&P, &o, xy, &e), ERR_NUMERIC);
     knn_free(&g);
     edges_free(&P);
     free(x);

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "lib/analysis/trust.h"
-#include "lib/analysis/umap.h"
+#include "lib/analysis/umap_fit.h"
 #include "lib/base/arena.h"
 #include "lib/base/rng.h"
 #include "lib/file/safetensors.h"
@@ -24,11 +24,11 @@ static float *normals(size_t n, uint64_t seed) {
     return x;
 }
 
-static struct st *fixture(const float **x, size_t *n, size_t *D) {
-    struct st *s;
+static struct safetensors *fixture(const float **x, size_t *n, size_t *D) {
+    struct safetensors *s;
     struct err e;
-    if (st_open(&s, FIXTURE, &e)) fail_msg("%s", e.text);
-    const struct st_tensor *t = st_find(s, "x");
+    if (safetensors_open(&s, FIXTURE, &e)) fail_msg("%s", e.text);
+    const struct safetensors_tensor *t = safetensors_find(s, "x");
     *n = (size_t)t->shape[0], *D = (size_t)t->shape[1], *x = t->data;
     return s;
 }
@@ -37,7 +37,7 @@ static struct edges graph(const float *x, size_t n, size_t D, size_t neighbours,
     struct edges w;
     struct err e = {0};
     size_t k;
-    if (umap_neighbours(neighbours, n, &k, &e) || knn_exact(x, n, D, k, near, &e) || umap_graph(near, &w, &e))
+    if (umap_fit_neighbours(neighbours, n, &k, &e) || knn_exact(x, n, D, k, near, &e) || umap_fit_graph(near, &w, &e))
         fail_msg("%s", e.text);
     return w;
 }
@@ -52,10 +52,10 @@ static void graph_equals_umap_learns(void **state) {
     (void)state;
     const float *x;
     size_t n, D, k, ours = 0;
-    struct st *s = fixture(&x, &n, &D);
-    const struct st_tensor *row = st_find(s, "graph_row");
-    const int32_t *i = row->data, *j = st_find(s, "graph_col")->data;
-    const float *want = st_find(s, "graph_w")->data;
+    struct safetensors *s = fixture(&x, &n, &D);
+    const struct safetensors_tensor *row = safetensors_find(s, "graph_row");
+    const int32_t *i = row->data, *j = safetensors_find(s, "graph_col")->data;
+    const float *want = safetensors_find(s, "graph_w")->data;
     struct knn near;
     struct edges w = graph(x, n, D, 15, &near);
     /* Both stop the search for sigma at 1e-5 of a sum near 4, theirs in float32; a weight follows with a factor of at
@@ -68,28 +68,28 @@ static void graph_equals_umap_learns(void **state) {
             assert_true(w.p[q] == 0 || weight(&w, (size_t)w.col[q], (int32_t)a) == (double)w.p[q]);
     edges_free(&w);
     knn_free(&near);
-    st_close(s);
+    safetensors_close(s);
 }
 
 static void curve_equals_umap_learns(void **state) {
     (void)state;
     const float *x;
     size_t n, D;
-    struct st *s = fixture(&x, &n, &D);
-    const struct st_tensor *t = st_find(s, "curve");
+    struct safetensors *s = fixture(&x, &n, &D);
+    const struct safetensors_tensor *t = safetensors_find(s, "curve");
     const double *c = t->data;
     for (int64_t i = 0; i < t->shape[0]; i++, c += 4) {
         double a, b;
-        assert_int_equal(umap_curve(c[0], c[1], &a, &b, NULL), 0);
+        assert_int_equal(umap_fit_curve(c[0], c[1], &a, &b, NULL), 0);
         assert_true(fabs(a / c[2] - 1) <= 1e-5 &&
                     fabs(b / c[3] - 1) <= 1e-5); /* scipy's curve_fit stops at 1e-8 of the square */
     }
-    st_close(s);
+    safetensors_close(s);
     struct err e;
     double a, b;
-    assert_int_equal(umap_curve(2, 1, &a, &b, &e), ERR_RANGE);
-    assert_int_equal(umap_curve(0.1, NAN, &a, &b, &e), ERR_RANGE);
-    assert_int_equal(umap_curve(-1, 1, &a, &b, &e), ERR_RANGE);
+    assert_int_equal(umap_fit_curve(2, 1, &a, &b, &e), ERR_RANGE);
+    assert_int_equal(umap_fit_curve(0.1, NAN, &a, &b, &e), ERR_RANGE);
+    assert_int_equal(umap_fit_curve(-1, 1, &a, &b, &e), ERR_RANGE);
 }
 
 /* ---- a step ---- */
@@ -126,7 +126,7 @@ static void a_step_follows_the_gradient(void **state) {
             for (uint64_t seed = 0; seed < 20; seed++) {
                 struct umap_options o = {.a = ab[c][0], .b = ab[c][1], .epochs = 1, .seed = seed};
                 float xy[4] = {(float)distance[i], 0, 0, 0};
-                assert_int_equal(umap_descend(&w, &o, xy, NULL), 0);
+                assert_int_equal(umap_fit_descend(&w, &o, xy, NULL), 0);
                 double got = (double)xy[0] - (double)xy[2], best = INFINITY;
                 int which = -1;
                 assert_true(xy[1] == 0 && xy[3] == 0);
@@ -145,15 +145,15 @@ static void a_step_follows_the_gradient(void **state) {
 
 /* ---- the whole ---- */
 
-static void embed(const float *x, size_t n, size_t D, size_t neighbours, enum umap_start how, float *xy,
+static void embed(const float *x, size_t n, size_t D, size_t neighbours, enum umap_fit_start how, float *xy,
                   struct trust *t) {
     struct umap_options o = {.seed = 3};
     struct knn near;
     struct edges w = graph(x, n, D, neighbours, &near);
-    enum umap_start used;
+    enum umap_fit_start used;
     struct err e;
-    if (umap_curve(0.1, 1, &o.a, &o.b, &e) || umap_start(&w, x, n, D, how, 3, xy, &used, &e) ||
-        umap_descend(&w, &o, xy, &e) || (t && trust_measure(x, n, D, xy, &near, trust_neighbours(n), t, &e)))
+    if (umap_fit_curve(0.1, 1, &o.a, &o.b, &e) || umap_fit_start(&w, x, n, D, how, 3, xy, &used, &e) ||
+        umap_fit_descend(&w, &o, xy, &e) || (t && trust_measure(x, n, D, xy, &near, trust_neighbours(n), t, &e)))
         fail_msg("%s", e.text);
     for (size_t i = 0; i < 2 * n; i++) assert_true(isfinite(xy[i]));
     edges_free(&w);
@@ -164,17 +164,17 @@ static void trustworthy_as_umap_learn(void **state) {
     (void)state;
     const float *x;
     size_t n, D;
-    struct st *s = fixture(&x, &n, &D);
+    struct safetensors *s = fixture(&x, &n, &D);
     float *xy = malloc(2 * n * sizeof *xy);
     for (int how = UMAP_SPECTRAL; how <= UMAP_RANDOM; how++) {
         struct trust t;
-        embed(x, n, D, 15, (enum umap_start)how, xy, &t);
-        double want = strtod(st_meta(s, "trust10"), NULL);
+        embed(x, n, D, 15, (enum umap_fit_start)how, xy, &t);
+        double want = strtod(safetensors_meta(s, "trust10"), NULL);
         if (t.trustworthiness < want - 0.005)
             fail_msg("start %d: %g, want %g", how, t.trustworthiness, want); /* seeds differ by 0.002 */
     }
     free(xy);
-    st_close(s);
+    safetensors_close(s);
 }
 
 static void threads_change_nothing(void **state) {
@@ -227,29 +227,29 @@ static void failures_are_reported(void **state) {
     struct knn near;
     struct err e;
     size_t k;
-    assert_int_equal(umap_neighbours(31, N, &k, &e), ERR_RANGE);
+    assert_int_equal(umap_fit_neighbours(31, N, &k, &e), ERR_RANGE);
     assert_non_null(strstr(e.text, "want 2 to 30 for 30 points, got 31"));
-    assert_int_equal(umap_neighbours(2, 1, &k, &e), ERR_RANGE);
-    assert_int_equal(umap_neighbours(1, N, &k, &e), ERR_RANGE);
+    assert_int_equal(umap_fit_neighbours(2, 1, &k, &e), ERR_RANGE);
+    assert_int_equal(umap_fit_neighbours(1, N, &k, &e), ERR_RANGE);
     struct edges w = graph(x, N, D, 5, &near);
     struct umap_options o = {.a = 1, .b = 1, .epochs = 3};
-    enum umap_start used;
+    enum umap_fit_start used;
     for (int what = 0; what < 3; what++) {
         int rc = ERR_MEMORY;
         for (long n = 0; rc == ERR_MEMORY; n++) { /* every allocation fails once */
             struct edges again = {0};
             assert_true(n < 100);
             mem_fail_after(n);
-            rc = what == 0   ? umap_graph(&near, &again, &e)
-                 : what == 1 ? umap_start(&w, x, N, D, UMAP_SPECTRAL, 0, xy, &used, &e)
-                             : umap_descend(&w, &o, xy, &e);
+            rc = what == 0   ? umap_fit_graph(&near, &again, &e)
+                 : what == 1 ? umap_fit_start(&w, x, N, D, UMAP_SPECTRAL, 0, xy, &used, &e)
+                             : umap_fit_descend(&w, &o, xy, &e);
             mem_fail_after(-1);
             edges_free(&again);
         }
         assert_int_equal(rc, 0);
     }
     xy[0] = NAN;
-    assert_int_equal(umap_descend(&w, &o, xy, &e), ERR_NUMERIC);
+    assert_int_equal(umap_fit_descend(&w, &o, xy, &e), ERR_NUMERIC);
     edges_free(&w);
     knn_free(&near);
     free(x);

@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "lib/base/rng.h"
-#include "lib/sae/ablate.h"
-#include "lib/sae/walk.h"
+#include "lib/sae/ablation.h"
+#include "lib/sae/random_walk.h"
 
 enum { D = 24, F = 60, W = 300, T = 40, R = 7 };
 
@@ -59,7 +59,7 @@ static void walked(const struct sae *s, const float *x, bool features, int threa
     struct encoder n;
     struct err e;
     omp_set_num_threads(threads);
-    if (encoder_open(&n, s, "cpu", W, &e) || walk_run(&n, x, &o, out, &e)) fail_msg("%s", e.text);
+    if (encoder_open(&n, s, "cpu", W, &e) || random_walk_run(&n, x, &o, out, &e)) fail_msg("%s", e.text);
     encoder_close(&n);
 }
 
@@ -78,7 +78,7 @@ static void distances_grow_as_the_root_of_the_steps(void **state) {
             for (size_t i = 0; i < W; i++) var += pow(pow(w.distance[t * W + i], 2) - mean, 2) / (W - 1);
             if (!(fabs(mean - want) <= 4 * sqrt(var / W) + 1e-5)) fail_msg("step %zu: %g, want %g", t, mean, want);
         }
-        walk_free(&w);
+        random_walk_free(&w);
     }
     sae_free(&s);
     free(x);
@@ -106,7 +106,7 @@ static void measures_equal_brute_force(void **state) {
         if (t) assert_true(w.distance[t * W] > 0);
     }
     assert_true(w.distance[0] == 0 && fabs(w.cosine[0] - 1) <= 1e-12);
-    walk_free(&w);
+    random_walk_free(&w);
     sae_free(&s);
     free(x);
 }
@@ -122,7 +122,7 @@ static void walks_do_not_depend_on_threads(void **state) {
         walked(&s, x, features, 1, &a), walked(&s, x, features, 3, &b);
         assert_memory_equal(a.loss, b.loss, (T + 1) * W * sizeof *a.loss);
         assert_memory_equal(a.path, b.path, (T + 1) * D * sizeof *a.path);
-        walk_free(&a), walk_free(&b);
+        random_walk_free(&a), random_walk_free(&b);
     }
     omp_set_num_threads(cores);
     sae_free(&s);
@@ -141,8 +141,8 @@ static void steps_of_no_length_are_refused(void **state) {
     for (int i = 0; i < 4; i++) {
         struct walk_options o = {W, T, bad[i], false, 5};
         struct walk w;
-        assert_int_equal(walk_run(&n, x, &o, &w, &e), ERR_RANGE);
-        walk_free(&w);
+        assert_int_equal(random_walk_run(&n, x, &o, &w, &e), ERR_RANGE);
+        random_walk_free(&w);
     }
     encoder_close(&n);
     sae_free(&s);
@@ -155,17 +155,17 @@ static void ablation_equals_brute_force(void **state) {
     (void)state;
     struct sae s;
     struct encoder n;
-    struct ablate_base base;
+    struct ablation_base base;
     struct err e;
     float *x = starts(R);
     sae_of(&s);
     assert_int_equal(encoder_open(&n, &s, "cpu", R, &e), 0);
     memcpy(n.x, x, R * D * sizeof *x);
-    if (ablate_start(&n, R, &base, &e)) fail_msg("%s", e.text);
+    if (ablation_start(&n, R, &base, &e)) fail_msg("%s", e.text);
     const size_t f = 11;
     for (int how = 0; how < 2; how++) {
         struct ablation a;
-        if (ablate_feature(&n, &base, f, (enum ablate_how)how, 0.7, 9, &a, &e)) fail_msg("%s", e.text);
+        if (ablation_feature(&n, &base, f, (enum ablate_how)how, 0.7, 9, &a, &e)) fail_msg("%s", e.text);
         double mse = 0, difference[F] = {0};
         for (size_t r = 0; r < R; r++) {
             double xd[D], z[F], y[D], before[F], after[F], y2[D];
@@ -191,7 +191,7 @@ static void ablation_equals_brute_force(void **state) {
         assert_true(a.changed > 0 && a.cosine < 1 && a.own > 0);
         ablation_free(&a);
     }
-    ablate_base_free(&base);
+    ablation_base_free(&base);
     encoder_close(&n);
     sae_free(&s);
     free(x);
@@ -201,7 +201,7 @@ static void a_silent_feature_changes_nothing(void **state) {
     (void)state;
     struct sae s;
     struct encoder n;
-    struct ablate_base base;
+    struct ablation_base base;
     struct ablation a;
     struct err e;
     float *x = starts(R);
@@ -209,13 +209,13 @@ static void a_silent_feature_changes_nothing(void **state) {
     s.theta[3] = 1e9f;
     assert_int_equal(encoder_open(&n, &s, "cpu", R, &e), 0);
     memcpy(n.x, x, R * D * sizeof *x);
-    assert_int_equal(ablate_start(&n, R, &base, &e), 0);
-    assert_int_equal(ablate_feature(&n, &base, 3, ABLATE_CLAMP, 0, 0, &a, &e), 0);
+    assert_int_equal(ablation_start(&n, R, &base, &e), 0);
+    assert_int_equal(ablation_feature(&n, &base, 3, ABLATE_CLAMP, 0, 0, &a, &e), 0);
     assert_memory_equal(a.after, base.before, R * F * sizeof *a.after);
     assert_int_equal(a.changed, 0);
     assert_true(fabs(a.cosine - 1) <= 1e-12 && a.mse == 0 && a.own == 0);
     ablation_free(&a);
-    ablate_base_free(&base);
+    ablation_base_free(&base);
     encoder_close(&n);
     sae_free(&s);
     free(x);

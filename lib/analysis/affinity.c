@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/isa.h"
+#include "kernels/base/isa.h"
 
 enum { STRIP = 512 }; /* columns whose scale factors are kept at hand */
 

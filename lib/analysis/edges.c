@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "kernels/attract.h"
+#include "kernels/analysis/attract.h"
 #include "lib/base/arena.h"
 
 struct edge {

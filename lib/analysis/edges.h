@@ -9,7 +9,7 @@
 #include "lib/analysis/knn.h"
 #include "lib/base/err.h"
 
-/* A sparse symmetric matrix by rows. Rows are filled up to a multiple of ATTRACT_LANES (kernels/attract.h) with entries
+/* A sparse symmetric matrix by rows. Rows are filled up to a multiple of ATTRACT_LANES (kernels/analysis/attract.h) with entries
  * of weight 0 on the point itself. */
 struct edges {
     size_t n;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/popcount.h"
+#include "kernels/analysis/popcount.h"
 #include "lib/base/arena.h"
 #include "lib/file/safetensors.h"
 
@@ -72,34 +72,34 @@ static size_t disk_words(const struct firing *m) { return (m->chunks + 63) / 64;
 
 int firing_write(const struct firing *m, const char *path, const char *groups, const char *record, size_t tokens,
                  struct err *e) {
-    struct st_writer *w = NULL;
+    struct stwriter *w = NULL;
     char n_chunks[32], n_tokens[32];
     size_t words = disk_words(m);
     const int64_t shape[2] = {(int64_t)m->F, (int64_t)words}, one[1] = {(int64_t)m->F}, per[1] = {(int64_t)m->chunks};
-    int rc = stw_open(&w, path, e), fired = -1, count = -1, group = -1;
+    int rc = stwriter_open(&w, path, e), fired = -1, count = -1, group = -1;
     if (rc) return rc;
     snprintf(n_chunks, sizeof n_chunks, "%zu", m->chunks);
     snprintf(n_tokens, sizeof n_tokens, "%zu", tokens);
-    if ((rc = stw_meta(w, "record", record, e)) || (rc = stw_meta(w, "groups", groups, e)) ||
-        (rc = stw_meta(w, "n_chunks", n_chunks, e)) || (rc = stw_meta(w, "chunk_tokens", n_tokens, e)))
+    if ((rc = stwriter_meta(w, "record", record, e)) || (rc = stwriter_meta(w, "groups", groups, e)) ||
+        (rc = stwriter_meta(w, "n_chunks", n_chunks, e)) || (rc = stwriter_meta(w, "chunk_tokens", n_tokens, e)))
         goto fail;
-    if ((rc = fired = stw_declare(w, "fired", ST_U64, 2, shape, e)) < 0 ||
-        (rc = count = stw_declare(w, "count", ST_U32, 1, one, e)) < 0 ||
-        (rc = group = stw_declare(w, "chunk_group", ST_I32, 1, per, e)) < 0)
+    if ((rc = fired = stwriter_declare(w, "fired", ST_U64, 2, shape, e)) < 0 ||
+        (rc = count = stwriter_declare(w, "count", ST_U32, 1, one, e)) < 0 ||
+        (rc = group = stwriter_declare(w, "chunk_group", ST_I32, 1, per, e)) < 0)
         goto fail;
     for (size_t f = 0; f < m->F; f++)
-        if ((rc = stw_write(w, fired, f * words * 8, m->bits + f * m->words, words * 8, e))) goto fail;
-    if ((rc = stw_write(w, count, 0, m->count, m->F * sizeof *m->count, e)) ||
-        (rc = stw_write(w, group, 0, m->group, m->chunks * sizeof *m->group, e)))
+        if ((rc = stwriter_write(w, fired, f * words * 8, m->bits + f * m->words, words * 8, e))) goto fail;
+    if ((rc = stwriter_write(w, count, 0, m->count, m->F * sizeof *m->count, e)) ||
+        (rc = stwriter_write(w, group, 0, m->group, m->chunks * sizeof *m->group, e)))
         goto fail;
-    return stw_commit(w, e);
+    return stwriter_commit(w, e);
 fail:
-    stw_abort(w);
+    stwriter_abort(w);
     return rc;
 }
 
-static int read_groups(const struct st *s, const char *path, size_t *n, char **text, struct err *e) {
-    const char *groups = st_meta(s, "groups");
+static int read_groups(const struct safetensors *s, const char *path, size_t *n, char **text, struct err *e) {
+    const char *groups = safetensors_meta(s, "groups");
     json_t *names = groups ? json_loads(groups, 0, NULL) : NULL;
     *n = json_is_array(names) ? json_array_size(names) : 0;
     json_decref(names);
@@ -134,14 +134,14 @@ static int verify(const struct firing *m, const char *path, struct err *e) {
     return 0;
 }
 
-static int load(struct firing *m, const struct st *s, const char *path, char **groups, struct err *e) {
-    const struct st_tensor *fired, *count, *group;
+static int load(struct firing *m, const struct safetensors *s, const char *path, char **groups, struct err *e) {
+    const struct safetensors_tensor *fired, *count, *group;
     const int64_t any2[2] = {ST_ANY, ST_ANY}, any1[1] = {ST_ANY};
     size_t n_groups = 0;
     int rc;
-    if ((rc = st_get(s, "fired", ST_U64, 2, any2, &fired, e)) ||
-        (rc = st_get(s, "count", ST_U32, 1, fired->shape, &count, e)) ||
-        (rc = st_get(s, "chunk_group", ST_I32, 1, any1, &group, e)) ||
+    if ((rc = safetensors_get(s, "fired", ST_U64, 2, any2, &fired, e)) ||
+        (rc = safetensors_get(s, "count", ST_U32, 1, fired->shape, &count, e)) ||
+        (rc = safetensors_get(s, "chunk_group", ST_I32, 1, any1, &group, e)) ||
         (rc = read_groups(s, path, &n_groups, groups, e)))
         return rc;
     size_t F = (size_t)fired->shape[0], chunks = (size_t)group->shape[0], words = (size_t)fired->shape[1];
@@ -156,13 +156,13 @@ static int load(struct firing *m, const struct st *s, const char *path, char **g
 }
 
 int firing_read(struct firing *m, const char *path, char **groups, struct err *e) {
-    struct st *s;
-    int rc = st_open(&s, path, e);
+    struct safetensors *s;
+    int rc = safetensors_open(&s, path, e);
     *m = (struct firing){0};
     if (groups) *groups = NULL;
     if (rc) return rc;
     rc = load(m, s, path, groups, e);
-    st_close(s);
+    safetensors_close(s);
     if (rc) {
         firing_free(m);
         if (groups) free(*groups), *groups = NULL;

@@ -54,7 +54,7 @@ int firing_write(const struct firing *m, const char *path, const char *groups, c
 
 /* Read it, checked: types, shapes, counts equal to the bits, no bit past the last chunk, groups in range.
  *   groups   *groups := a malloc'd copy of the JSON array of names; may be NULL
- * Errors: those of st_open and st_get; ERR_FORMAT where the content contradicts itself. */
+ * Errors: those of safetensors_open and safetensors_get; ERR_FORMAT where the content contradicts itself. */
 int firing_read(struct firing *m, const char *path, char **groups, struct err *e);
 
 #endif

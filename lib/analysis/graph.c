@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/bitmul.h"
-#include "kernels/gemm.h"
-#include "kernels/popcount.h"
-#include "kernels/symmul.h"
+#include "kernels/analysis/bitmul.h"
+#include "kernels/base/gemm.h"
+#include "kernels/analysis/popcount.h"
+#include "kernels/analysis/symmul.h"
 #include "lib/base/arena.h"
 
 enum {

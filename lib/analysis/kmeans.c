@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/isa.h"
+#include "kernels/base/isa.h"
 #include "lib/base/arena.h"
 #include "lib/base/rng.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/pairscan.h"
+#include "kernels/analysis/pairscan.h"
 #include "lib/analysis/pairs.h"
 #include "lib/base/arena.h"
 

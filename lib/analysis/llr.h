@@ -23,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernels/encode.h"
+#include "kernels/sae/encode.h"
 #include "lib/base/err.h"
 
 struct llr {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/rowdot.h"
+#include "kernels/analysis/rowdot.h"
 #include "lib/base/arena.h"
 
 enum { SLABS = 16, PAIRS = 10, STEPS = 1000, HALVINGS = 40 };

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/gemm.h"
+#include "kernels/base/gemm.h"
 #include "lib/base/arena.h"
 #include "lib/base/rng.h"
 

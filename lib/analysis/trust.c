@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "kernels/pairscan.h"
+#include "kernels/analysis/pairscan.h"
 #include "lib/analysis/pairs.h"
 #include "lib/base/arena.h"
 #include "lib/file/jsonfile.h"

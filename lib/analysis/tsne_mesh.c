@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/spline.h"
+#include "kernels/analysis/spline.h"
 #include "lib/base/arena.h"
 
 enum { BATCH = 16, STRIP = 8, MIN_NODES = 32, MAX_NODES = 4096, CHUNK = 512 };

@@ -13,7 +13,7 @@
 
 #include <stddef.h>
 
-#include "kernels/isa.h"
+#include "kernels/base/isa.h"
 #include "lib/base/err.h"
 
 struct tsne_mesh;

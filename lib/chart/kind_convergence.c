@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/chart/converge.h"
+#include "lib/page/convergence.h"
 #include "lib/chart/kind.h"
 #include "lib/chart/ticks.h"
 #include "lib/file/jsonfile.h"
@@ -108,7 +108,7 @@ static int add_value(struct chart_panel *p, const struct converge *c, const stru
     for (size_t h = 0; h < c->H; h++) {
         double low = INFINITY, high = -INFINITY, x = (double)h + aside;
         line->x[h] = dots->x[h] = x;
-        line->y[h] = dots->y[h] = converge_mean(v->x, c->S, c->H, h);
+        line->y[h] = dots->y[h] = convergence_mean(v->x, c->S, c->H, h);
         for (size_t s = 0; s < c->S; s++) low = fmin(low, v->x[s * c->H + h]), high = fmax(high, v->x[s * c->H + h]);
         if (!range) continue;
         for (size_t i = 0; i < 3; i++) range->x[3 * h + i] = x;
@@ -123,7 +123,7 @@ static void say_moving(struct chart_panel *p, const struct converge *c, const st
     size_t n = 0, there = 0;
     for (size_t k = 0; k < g->n; k++) {
         size_t at = strlen(which);
-        if (!isnan(converge_mean(g->value[k].x, c->S, c->H, c->H - 1))) there++;
+        if (!isnan(convergence_mean(g->value[k].x, c->S, c->H, c->H - 1))) there++;
         if (!g->value[k].rest.moving) continue;
         snprintf(which + at, sizeof which - at, "%s%s", n++ ? ", " : "", g->value[k].entry);
     }
@@ -139,7 +139,7 @@ static void say_moving(struct chart_panel *p, const struct converge *c, const st
 static int fill_panel(struct chart_panel *p, const struct converge *c, const struct group *g, const char *const *name,
                       size_t n_names, struct err *e) {
     int rc = chart_categories(&p->x, c->H, e);
-    for (size_t h = 0; !rc && h < c->H; h++) snprintf(p->x.category[h], CHART_LABEL, "%s", converge_share(c, h));
+    for (size_t h = 0; !rc && h < c->H; h++) snprintf(p->x.category[h], CHART_LABEL, "%s", convergence_share(c, h));
     snprintf(p->title, CHART_TEXT, "%s", g->claim->id);
     const char *only = g->n == 1 ? g->value->entry : "";
     snprintf(p->y.label, CHART_TEXT, "%s%s%s", g->value->name, *only ? ", " : "", only);
@@ -162,8 +162,7 @@ static void notes(struct chart *c, const struct converge *v) {
     else
         chart_note(c, "One seed: the spread between runs is not known.");
     chart_note(c, "Dashed: the claim's bound. Shaded: where it holds.");
-    if (v->half_is_run)
-        chart_note(c, "1/2*: runs of their own with half the steps, and all schedules half as long.");
+    if (v->half_is_run) chart_note(c, "1/2*: runs of their own with half the steps, and all schedules half as long.");
     chart_note(c,
                "Snapshots come from one run with its schedules as they are: before the end the learning rate has not "
                "fallen and lambda may not be up; only the end is a trained SAE.");
@@ -199,14 +198,14 @@ int kind_convergence(const struct kind_args *args, struct chart *c, json_t *inpu
         return err_set(e, ERR_USAGE, "plot: --in: kind convergence reads one file, got %zu", args->in.n);
     const char *path = args->in.item[0];
     int rc = jsonfile_read(path, &doc, e);
-    if (!rc) rc = converge_read(doc, path, &v, e);
+    if (!rc) rc = convergence_read(doc, path, &v, e);
     for (size_t i = 0; !rc && i < v.n_claims; i++) n += groups_of(&v.claim[i], NULL);
     if (!rc && (n < 1 || n > CHART_PANELS))
         rc = err_set(e, ERR_RANGE, "%s: want 1 to %d panels, one a statistic of a claim, got %zu", path, CHART_PANELS,
                      n);
     if (!rc) rc = fill(c, &v, group, n, e);
     if (!rc) rc = kind_origin(inputs, "in", "convergence", doc, e);
-    converge_free(&v);
+    convergence_free(&v);
     json_decref(doc);
     return rc;
 }

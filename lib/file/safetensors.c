@@ -28,11 +28,11 @@ struct shard {
     json_t *header;
 };
 
-struct st {
-    char *path; /* as given to st_open */
+struct safetensors {
+    char *path; /* as given to safetensors_open */
     struct shard *shard;
     size_t n_shards;
-    struct st_tensor *tensor; /* in name order; names live in the shards' headers */
+    struct safetensors_tensor *tensor; /* in name order; names live in the shards' headers */
     size_t n_tensors;
 };
 
@@ -46,12 +46,12 @@ static const struct {
     [ST_F64] = {"F64", 8},
 };
 
-size_t st_dtype_bytes(enum st_dtype t) {
+size_t safetensors_dtype_bytes(enum safetensors_dtype t) {
     CHECK((unsigned)t < ST_DTYPES);
     return DTYPE[t].n_bytes;
 }
 
-const char *st_dtype_name(enum st_dtype t) {
+const char *safetensors_dtype_name(enum safetensors_dtype t) {
     CHECK((unsigned)t < ST_DTYPES);
     return DTYPE[t].name;
 }
@@ -124,7 +124,8 @@ static int parse_dtype(const struct shard *s, const char *name, const json_t *v,
     return -1;
 }
 
-static int parse_tensor(const struct shard *s, const char *name, const json_t *v, struct st_tensor *t, struct err *e) {
+static int parse_tensor(const struct shard *s, const char *name, const json_t *v, struct safetensors_tensor *t,
+                        struct err *e) {
     for (const char *c = name; *c; c++)
         if ((unsigned char)*c < ' ')
             return err_set(e, ERR_FORMAT, "%s: a tensor name holds control characters", s->path);
@@ -134,7 +135,7 @@ static int parse_tensor(const struct shard *s, const char *name, const json_t *v
 
     size_t n_dims = 0, two = 0, n_elems = 1, n_bytes;
     int64_t offset[2];
-    *t = (struct st_tensor){.name = name, .dtype = (enum st_dtype)dtype, .path = s->path};
+    *t = (struct safetensors_tensor){.name = name, .dtype = (enum safetensors_dtype)dtype, .path = s->path};
     if (whole_numbers(json_object_get(v, "shape"), t->shape, ST_MAX_DIMS, &n_dims))
         return err_set(e, ERR_FORMAT, "%s: %s: shape: want at most %d whole numbers >= 0", s->path, name, ST_MAX_DIMS);
     t->n_dims = (int)n_dims;
@@ -171,14 +172,14 @@ static int parse_metadata(const struct shard *s, const json_t *meta, struct err 
 }
 
 static int by_place(const void *a, const void *b) {
-    const struct st_tensor *x = a, *y = b;
+    const struct safetensors_tensor *x = a, *y = b;
     const char *p = x->data, *q = y->data;
     return p != q ? (p > q) - (p < q) : (x->n_bytes > y->n_bytes) - (x->n_bytes < y->n_bytes);
 }
 
-static int refuse_overlap(struct st_tensor *t, size_t n, struct err *e) {
+static int refuse_overlap(struct safetensors_tensor *t, size_t n, struct err *e) {
     qsort(t, n, sizeof *t, by_place);
-    const struct st_tensor *last = NULL; /* the last one with bytes */
+    const struct safetensors_tensor *last = NULL; /* the last one with bytes */
     for (size_t i = 0; i < n; i++) {
         if (!t[i].n_bytes) continue;
         if (last && (const char *)t[i].data < (const char *)last->data + last->n_bytes)
@@ -190,13 +191,13 @@ static int refuse_overlap(struct st_tensor *t, size_t n, struct err *e) {
 }
 
 /* Open s->path and append its tensors to st->tensor. */
-static int open_shard(struct st *st, struct shard *s, struct err *e) {
+static int open_shard(struct safetensors *st, struct shard *s, struct err *e) {
     int rc = map_file(s, e);
     if (!rc) rc = parse_header(s, e);
     if (rc) return rc;
 
     size_t n = st->n_tensors, first = n;
-    struct st_tensor *grown = mem_array(n + json_object_size(s->header), sizeof *grown, s->path, e);
+    struct safetensors_tensor *grown = mem_array(n + json_object_size(s->header), sizeof *grown, s->path, e);
     if (!grown) return ERR_MEMORY;
     if (n) memcpy(grown, st->tensor, n * sizeof *grown);
     free(st->tensor);
@@ -218,7 +219,7 @@ static int open_shard(struct st *st, struct shard *s, struct err *e) {
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 static int by_name(const void *a, const void *b) {
-    return strcmp(((const struct st_tensor *)a)->name, ((const struct st_tensor *)b)->name);
+    return strcmp(((const struct safetensors_tensor *)a)->name, ((const struct safetensors_tensor *)b)->name);
 }
 
 static int check_shard_name(const char *index, const char *tensor, const json_t *v, struct err *e) {
@@ -249,7 +250,7 @@ static int shard_names(const json_t *map, const char *index, const char ***name,
     return 0;
 }
 
-static int open_files(struct st *st, const char *folder, const char *const *name, size_t n, struct err *e) {
+static int open_files(struct safetensors *st, const char *folder, const char *const *name, size_t n, struct err *e) {
     st->shard = mem_array(n, sizeof *st->shard, st->path, e);
     if (!st->shard) return ERR_MEMORY;
     st->n_shards = n;
@@ -272,11 +273,11 @@ static int open_files(struct st *st, const char *folder, const char *const *name
 }
 
 /* Every tensor of the index must be in the shard that the index names. */
-static int check_index(const struct st *st, const json_t *map, const char *index, struct err *e) {
+static int check_index(const struct safetensors *st, const json_t *map, const char *index, struct err *e) {
     const char *key;
     json_t *v;
     json_object_foreach((json_t *)map, key, v) {
-        const struct st_tensor *t = st_find(st, key);
+        const struct safetensors_tensor *t = safetensors_find(st, key);
         const char *want = json_string_value(v), *got = t ? strrchr(t->path, '/') + 1 : "no shard";
         if (!t || strcmp(want, got))
             return err_set(e, ERR_FORMAT, "%s: %.128s: want in %s, found in %s", index, key, want, got);
@@ -284,7 +285,7 @@ static int check_index(const struct st *st, const json_t *map, const char *index
     return 0;
 }
 
-static int open_index(struct st *st, const char *folder, const char *index, struct err *e) {
+static int open_index(struct safetensors *st, const char *folder, const char *index, struct err *e) {
     json_t *top = NULL;
     const char **name = NULL;
     size_t n = 0;
@@ -300,7 +301,7 @@ static int open_index(struct st *st, const char *folder, const char *index, stru
     return rc;
 }
 
-static int open_folder(struct st *st, const char *folder, struct err *e) {
+static int open_folder(struct safetensors *st, const char *folder, struct err *e) {
     char one[PATH_MAX], index[PATH_MAX];
     const char *name = "model.safetensors";
     if (snprintf(index, sizeof index, "%s/model.safetensors.index.json", folder) >= (int)sizeof index)
@@ -312,23 +313,23 @@ static int open_folder(struct st *st, const char *folder, struct err *e) {
     return err_hint(e, "give a model folder as Hugging Face lays it out, or a .safetensors file");
 }
 
-int st_open(struct st **out, const char *path, struct err *e) {
+int safetensors_open(struct safetensors **out, const char *path, struct err *e) {
     struct stat f;
     *out = NULL;
     if (stat(path, &f)) return err_errno(e, "%s: cannot open", path);
-    struct st *st = mem_array(1, sizeof *st, path, e);
+    struct safetensors *st = mem_array(1, sizeof *st, path, e);
     if (!st) return ERR_MEMORY;
     int rc = ERR_MEMORY;
     if ((st->path = copy_text(path, path, e)))
         rc = S_ISDIR(f.st_mode) ? open_folder(st, path, e) : open_files(st, NULL, &path, 1, e);
     if (rc)
-        st_close(st);
+        safetensors_close(st);
     else
         *out = st;
     return rc;
 }
 
-void st_close(struct st *s) {
+void safetensors_close(struct safetensors *s) {
     if (!s) return;
     for (size_t i = 0; i < s->n_shards; i++) {
         if (s->shard[i].map) munmap((void *)s->shard[i].map, s->shard[i].map_bytes);
@@ -343,19 +344,19 @@ void st_close(struct st *s) {
 
 /* ---- asking ---- */
 
-size_t st_count(const struct st *s) { return s->n_tensors; }
+size_t safetensors_count(const struct safetensors *s) { return s->n_tensors; }
 
-const struct st_tensor *st_at(const struct st *s, size_t i) {
+const struct safetensors_tensor *safetensors_at(const struct safetensors *s, size_t i) {
     CHECK(i < s->n_tensors);
     return s->tensor + i;
 }
 
-const struct st_tensor *st_find(const struct st *s, const char *name) {
-    struct st_tensor key = {.name = name};
+const struct safetensors_tensor *safetensors_find(const struct safetensors *s, const char *name) {
+    struct safetensors_tensor key = {.name = name};
     return s->n_tensors ? bsearch(&key, s->tensor, s->n_tensors, sizeof key, by_name) : NULL;
 }
 
-const char *st_meta(const struct st *s, const char *key) {
+const char *safetensors_meta(const struct safetensors *s, const char *key) {
     for (size_t i = 0; i < s->n_shards; i++) {
         const char *text = json_string_value(json_object_get(json_object_get(s->shard[i].header, "__metadata__"), key));
         if (text) return text;
@@ -381,7 +382,7 @@ static size_t distance(const char *a, const char *b) {
     return row[nb];
 }
 
-static int missing(const struct st *s, const char *name, struct err *e) {
+static int missing(const struct safetensors *s, const char *name, struct err *e) {
     size_t best[NEAR_NAMES], at[NEAR_NAMES], n = 0, limit = strlen(name) / 3 + 1;
     for (size_t i = 0; i < s->n_tensors; i++) {
         size_t d = distance(name, s->tensor[i].name), k;
@@ -414,9 +415,9 @@ static void shape_text(char *out, size_t size, int dtype, int n_dims, const int6
     if (len < (int)size) snprintf(out + len, size - (size_t)len, "]");
 }
 
-int st_get(const struct st *s, const char *name, int dtype, int n_dims, const int64_t *shape,
-           const struct st_tensor **out, struct err *e) {
-    const struct st_tensor *t = st_find(s, name);
+int safetensors_get(const struct safetensors *s, const char *name, int dtype, int n_dims, const int64_t *shape,
+                    const struct safetensors_tensor **out, struct err *e) {
+    const struct safetensors_tensor *t = safetensors_find(s, name);
     *out = NULL;
     if (!t) return missing(s, name, e);
     bool same = n_dims == t->n_dims && (dtype < 0 || dtype == (int)t->dtype);
@@ -448,7 +449,7 @@ static inline float half_f32(uint16_t h) {
 }
 
 /* n elements at p, of any alignment. */
-static void convert(enum st_dtype t, const char *restrict p, size_t n, float *restrict out) {
+static void convert(enum safetensors_dtype t, const char *restrict p, size_t n, float *restrict out) {
     uint16_t h;
     double d;
     switch (t) {
@@ -468,9 +469,9 @@ static void convert(enum st_dtype t, const char *restrict p, size_t n, float *re
     }
 }
 
-static bool is_float(enum st_dtype t) { return t == ST_BF16 || t == ST_F16 || t == ST_F32 || t == ST_F64; }
+static bool is_float(enum safetensors_dtype t) { return t == ST_BF16 || t == ST_F16 || t == ST_F32 || t == ST_F64; }
 
-int st_to_f32(const struct st_tensor *t, size_t first, size_t n, float *out, struct err *e) {
+int safetensors_to_f32(const struct safetensors_tensor *t, size_t first, size_t n, float *out, struct err *e) {
     CHECK(first <= t->n_elems && n <= t->n_elems - first);
     if (!is_float(t->dtype))
         return err_set(e, ERR_SHAPE, "%s: %s: bad type: want BF16, F16, F32 or F64, got %s", t->path, t->name,
@@ -486,7 +487,7 @@ int st_to_f32(const struct st_tensor *t, size_t first, size_t n, float *out, str
 }
 
 /* Index of the first element of p[0..n) whose exponent bits are all set, or n. */
-static size_t first_bad(enum st_dtype t, const char *p, size_t n) {
+static size_t first_bad(enum safetensors_dtype t, const char *p, size_t n) {
     const uint64_t mask = t == ST_BF16  ? 0x7f80u
                           : t == ST_F16 ? 0x7c00u
                           : t == ST_F32 ? 0x7f800000u
@@ -501,7 +502,7 @@ static size_t first_bad(enum st_dtype t, const char *p, size_t n) {
 }
 
 /* Whether any exponent is all ones: a plain sum over the block, which vectorises. */
-static bool any_bad(enum st_dtype t, const char *p, size_t n) {
+static bool any_bad(enum safetensors_dtype t, const char *p, size_t n) {
     uint32_t bad = 0, w;
     uint16_t h;
     if (t == ST_F64) return first_bad(t, p, n) < n;
@@ -516,7 +517,7 @@ static bool any_bad(enum st_dtype t, const char *p, size_t n) {
     return bad;
 }
 
-int st_check_finite(const struct st_tensor *t, struct err *e) {
+int safetensors_check_finite(const struct safetensors_tensor *t, struct err *e) {
     if (!is_float(t->dtype)) return 0;
     size_t size = DTYPE[t->dtype].n_bytes, blocks = (t->n_elems + BLOCK_ELEMS - 1) / BLOCK_ELEMS, worst = blocks;
     const char *p = t->data;

@@ -20,14 +20,14 @@ enum { DATA_ALIGN = 64, FIRST_CAP = 8 };
 
 struct entry {
     char *name;
-    enum st_dtype dtype;
+    enum safetensors_dtype dtype;
     int n_dims;
     int64_t shape[ST_MAX_DIMS];
     uint64_t begin, n_bytes; /* begin within the data section */
     _Atomic uint64_t written_bytes;
 };
 
-struct st_writer {
+struct stwriter {
     struct outfile out;
     char *path; /* stays when out is closed */
     json_t *meta;
@@ -38,11 +38,11 @@ struct st_writer {
     atomic_bool failed;           /* a write failed: the file is gone */
 };
 
-static int no_memory(const struct st_writer *w, struct err *e) {
+static int no_memory(const struct stwriter *w, struct err *e) {
     return err_set(e, ERR_MEMORY, "%s: not enough memory for the header", w->path);
 }
 
-static void writer_free(struct st_writer *w) {
+static void writer_free(struct stwriter *w) {
     for (size_t i = 0; i < w->n; i++) free(w->entry[i].name);
     free(w->entry);
     json_decref(w->meta);
@@ -58,9 +58,9 @@ static char *copy_name(const char *s, const char *what, struct err *e) {
     return p;
 }
 
-int stw_open(struct st_writer **out, const char *path, struct err *e) {
+int stwriter_open(struct stwriter **out, const char *path, struct err *e) {
     *out = NULL;
-    struct st_writer *w = mem_array(1, sizeof *w, path, e);
+    struct stwriter *w = mem_array(1, sizeof *w, path, e);
     if (!w) return ERR_MEMORY;
     pthread_mutex_init(&w->lock, NULL);
     int rc = 0;
@@ -77,7 +77,7 @@ int stw_open(struct st_writer **out, const char *path, struct err *e) {
     return rc;
 }
 
-int stw_meta(struct st_writer *w, const char *key, const char *text, struct err *e) {
+int stwriter_meta(struct stwriter *w, const char *key, const char *text, struct err *e) {
     CHECK(!w->data_at);
     json_t *k = json_string(key), *v = json_string(text);
     int rc = k && v ? json_object_set(w->meta, key, v) : -1;
@@ -87,7 +87,7 @@ int stw_meta(struct st_writer *w, const char *key, const char *text, struct err 
     return 0;
 }
 
-static int grow(struct st_writer *w, struct err *e) {
+static int grow(struct stwriter *w, struct err *e) {
     if (w->n < w->cap) return 0;
     size_t cap = w->cap ? 2 * w->cap : FIRST_CAP;
     struct entry *p = mem_array(cap, sizeof *p, w->path, e);
@@ -98,7 +98,7 @@ static int grow(struct st_writer *w, struct err *e) {
     return 0;
 }
 
-static int check_name(const struct st_writer *w, const char *name, struct err *e) {
+static int check_name(const struct stwriter *w, const char *name, struct err *e) {
     json_t *utf8 = json_string(name);
     json_decref(utf8);
     bool control = false;
@@ -110,12 +110,12 @@ static int check_name(const struct st_writer *w, const char *name, struct err *e
     return 0;
 }
 
-int stw_declare(struct st_writer *w, const char *name, enum st_dtype dtype, int n_dims, const int64_t *shape,
-                struct err *e) {
+int stwriter_declare(struct stwriter *w, const char *name, enum safetensors_dtype dtype, int n_dims,
+                     const int64_t *shape, struct err *e) {
     CHECK(!w->data_at && n_dims >= 0 && n_dims <= ST_MAX_DIMS && w->n < INT32_MAX);
     int rc = check_name(w, name, e);
     if (rc) return rc;
-    size_t n_bytes = st_dtype_bytes(dtype);
+    size_t n_bytes = safetensors_dtype_bytes(dtype);
     for (int i = 0; i < n_dims; i++)
         if (shape[i] < 0 || !size_product(n_bytes, (size_t)shape[i], 1, &n_bytes))
             return err_set(e, ERR_RANGE, "%s: %s: shape: a size is negative or the product overflows", w->path, name);
@@ -135,7 +135,7 @@ int stw_declare(struct st_writer *w, const char *name, enum st_dtype dtype, int 
 static int by_key(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 /* The metadata with its keys in sorted order, or NULL. */
-static json_t *sorted_meta(const struct st_writer *w, struct err *e) {
+static json_t *sorted_meta(const struct stwriter *w, struct err *e) {
     size_t n = json_object_size(w->meta), i = 0;
     const char **key = mem_array(n, sizeof *key, w->path, e), *k;
     json_t *out = json_object(), *v;
@@ -155,12 +155,12 @@ static json_t *sorted_meta(const struct st_writer *w, struct err *e) {
 static json_t *describe(const struct entry *t) {
     json_t *shape = json_array();
     for (int i = 0; i < t->n_dims; i++) json_array_append_new(shape, json_integer(t->shape[i]));
-    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", st_dtype_name(t->dtype), "shape", shape, "data_offsets",
+    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", safetensors_dtype_name(t->dtype), "shape", shape, "data_offsets",
                      (json_int_t)t->begin, (json_int_t)(t->begin + t->n_bytes));
 }
 
 /* Place the tensors and return the header's text (free() it), or NULL. */
-static char *header_text(struct st_writer *w, struct err *e) {
+static char *header_text(struct stwriter *w, struct err *e) {
     json_t *top = json_object(), *meta = sorted_meta(w, e);
     int bad = !top || !meta;
     if (!bad && json_object_size(meta)) bad = json_object_set(top, "__metadata__", meta);
@@ -168,7 +168,7 @@ static char *header_text(struct st_writer *w, struct err *e) {
     for (size_t size = 8; size; size /= 2)
         for (size_t i = 0; i < w->n; i++) {
             struct entry *t = w->entry + i;
-            if (st_dtype_bytes(t->dtype) != size) continue;
+            if (safetensors_dtype_bytes(t->dtype) != size) continue;
             t->begin = at, at += t->n_bytes;
             bad = bad || json_object_set_new(top, t->name, describe(t));
         }
@@ -179,7 +179,7 @@ static char *header_text(struct st_writer *w, struct err *e) {
     return text;
 }
 
-static int write_header(struct st_writer *w, struct err *e) {
+static int write_header(struct stwriter *w, struct err *e) {
     char *text = header_text(w, e);
     if (!text) return ERR_MEMORY;
     size_t n = strlen(text), padded = (8 + n + DATA_ALIGN - 1) / DATA_ALIGN * DATA_ALIGN;
@@ -197,7 +197,7 @@ static int write_header(struct st_writer *w, struct err *e) {
     return rc;
 }
 
-static int header_once(struct st_writer *w, struct err *e) {
+static int header_once(struct stwriter *w, struct err *e) {
     if (w->failed) return err_set(e, ERR_IO, "%s: an earlier write failed", w->path);
     pthread_mutex_lock(&w->lock);
     int rc = w->data_at ? 0 : write_header(w, e);
@@ -208,14 +208,14 @@ static int header_once(struct st_writer *w, struct err *e) {
 
 /* ---- data ---- */
 
-static struct entry *piece(struct st_writer *w, int handle, uint64_t at, size_t n_bytes) {
+static struct entry *piece(struct stwriter *w, int handle, uint64_t at, size_t n_bytes) {
     CHECK(handle >= 0 && (size_t)handle < w->n);
     struct entry *t = w->entry + handle;
     CHECK(at <= t->n_bytes && n_bytes <= t->n_bytes - at);
     return t;
 }
 
-int stw_write(struct st_writer *w, int handle, uint64_t at, const void *data, size_t n_bytes, struct err *e) {
+int stwriter_write(struct stwriter *w, int handle, uint64_t at, const void *data, size_t n_bytes, struct err *e) {
     struct entry *t = piece(w, handle, at, n_bytes);
     int rc = header_once(w, e);
     if (rc) return rc;
@@ -226,7 +226,7 @@ int stw_write(struct st_writer *w, int handle, uint64_t at, const void *data, si
     return rc;
 }
 
-int stw_read(struct st_writer *w, int handle, uint64_t at, void *data, size_t n_bytes, struct err *e) {
+int stwriter_read(struct stwriter *w, int handle, uint64_t at, void *data, size_t n_bytes, struct err *e) {
     struct entry *t = piece(w, handle, at, n_bytes);
     int rc = header_once(w, e);
     if (rc) return rc;
@@ -241,7 +241,7 @@ int stw_read(struct st_writer *w, int handle, uint64_t at, void *data, size_t n_
     return 0;
 }
 
-int stw_commit(struct st_writer *w, struct err *e) {
+int stwriter_commit(struct stwriter *w, struct err *e) {
     int rc = header_once(w, e);
     for (size_t i = 0; !rc && i < w->n; i++) {
         const struct entry *t = w->entry + i;
@@ -257,7 +257,7 @@ int stw_commit(struct st_writer *w, struct err *e) {
     return rc;
 }
 
-void stw_abort(struct st_writer *w) {
+void stwriter_abort(struct stwriter *w) {
     if (!w) return;
     outfile_abort(&w->out);
     writer_free(w);

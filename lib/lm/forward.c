@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/linear.h"
+#include "kernels/lm/linear.h"
 
 static const char *const kinds[] = {
     [LM_SITE_A] = "A", [LM_SITE_TC] = "TC", [LM_SITE_POST] = "mlp_post", [LM_SITE_M] = "M", [LM_SITE_R] = "R"};

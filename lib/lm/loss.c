@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "kernels/linear.h"
+#include "kernels/lm/linear.h"
 
 size_t loss_scratch_bytes(const struct lm_config *c) {
     size_t n, h = size_product(LOSS_ROWS, c->D, 1, &n) ? arena_need(n, sizeof(float)) : SIZE_MAX;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernels/lm_kernels.h"
+#include "kernels/lm/lm_kernels.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/lm/forward.h"

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/linear.h"
-#include "kernels/rope.h"
+#include "kernels/lm/linear.h"
+#include "kernels/lm/rope.h"
 #include "lib/file/jsonfile.h"
 #include "lib/lm/weights.h"
 
@@ -17,12 +17,13 @@ static const struct weights_family *family(const struct lm_config *c) {
 }
 
 /* A tensor of the wanted shape, in one of the types that hold weights. */
-static int get_weight(const struct st *st, const char *name, const struct weights_spec *s, struct err *e) {
-    const struct st_tensor *t;
+static int get_weight(const struct safetensors *st, const char *name, const struct weights_spec *s, struct err *e) {
+    const struct safetensors_tensor *t;
     int64_t shape[3] = {(int64_t)s->shape[0], (int64_t)s->shape[1], (int64_t)s->shape[2]};
-    int rc = s->present ? st_get(st, name, -1, s->n_dims, shape, &t, e) : 0;
+    int rc = s->present ? safetensors_get(st, name, -1, s->n_dims, shape, &t, e) : 0;
     if (rc || !s->present || t->dtype == ST_BF16 || t->dtype == ST_F16 || t->dtype == ST_F32) return rc;
-    err_set(e, ERR_UNSUPPORTED, "%s: %s: want BF16, F16 or F32, got %s", t->path, name, st_dtype_name(t->dtype));
+    err_set(e, ERR_UNSUPPORTED, "%s: %s: want BF16, F16 or F32, got %s", t->path, name,
+            safetensors_dtype_name(t->dtype));
     return err_hint(e, "convert the checkpoint to one of these types; quantised weights are not read");
 }
 
@@ -65,11 +66,11 @@ static int check_weights(struct lm_model *m, struct err *e) {
     int rc;
     for (size_t p = 0; p < n; p++)
         if ((rc = get_weight(m->st, s[p].name, &s[p], e))) return rc;
-    m->embed = st_find(m->st, family(&m->c)->embed);
+    m->embed = safetensors_find(m->st, family(&m->c)->embed);
     for (size_t l = 0; l < m->c.L; l++)
         if ((rc = check_layer(m, l, e))) return rc;
-    for (size_t i = 0; i < st_count(m->st); i++) {
-        const struct st_tensor *t = st_at(m->st, i);
+    for (size_t i = 0; i < safetensors_count(m->st); i++) {
+        const struct safetensors_tensor *t = safetensors_at(m->st, i);
         if (has_place(&m->c, t->name)) continue;
         err_set(e, ERR_UNSUPPORTED, "%s: %s: %s of %zu layers has no place for this tensor", t->path, t->name,
                 m->c.architecture, m->c.L);
@@ -88,7 +89,7 @@ static int open_all(struct lm_model *m, const char *dir, struct err *e) {
     if (rc) return rc;
     rc = lm_config_read(root, path, &m->c, e);
     json_decref(root);
-    if (rc || (rc = st_open(&m->st, dir, e))) return rc;
+    if (rc || (rc = safetensors_open(&m->st, dir, e))) return rc;
     return check_weights(m, e);
 }
 
@@ -159,10 +160,10 @@ size_t lm_load_bytes(const struct lm_model *m, const struct lm_kernels *k, size_
 static int load_positions(struct lm_model *m, size_t T, float *table, struct err *e) {
     m->T = T;
     if (m->c.family == LM_HOOKED) {
-        const struct st_tensor *t = st_find(m->st, "pos_embed.W_pos");
-        int rc = st_check_finite(t, e);
+        const struct safetensors_tensor *t = safetensors_find(m->st, "pos_embed.W_pos");
+        int rc = safetensors_check_finite(t, e);
         m->pos = table;
-        return rc ? rc : st_to_f32(t, 0, T * m->c.D, table, e);
+        return rc ? rc : safetensors_to_f32(t, 0, T * m->c.D, table, e);
     }
     double *frequency = mem_array(m->c.Dh / 2, sizeof *frequency, "RoPE frequencies", e);
     if (!frequency) return ERR_MEMORY;
@@ -192,7 +193,7 @@ static int load_all(struct lm_model *m, const struct weights_loader *first, floa
 int lm_load(struct lm_model *m, const struct lm_kernels *k, size_t n_layers, size_t T, struct err *e) {
     size_t need = 0;
     CHECK(n_layers >= 1 && n_layers <= m->c.L && T >= 1 && T <= m->c.max_T && !m->layer);
-    int rc = st_check_finite(m->embed, e);
+    int rc = safetensors_check_finite(m->embed, e);
     if (rc || (rc = arena_init_in(&m->mem, k->memory, lm_load_bytes(m, k, n_layers, T), "model: weights", e)))
         return rc;
     if (!(m->layer = mem_array(n_layers, sizeof *m->layer, "model: layers", e))) return ERR_MEMORY;
@@ -235,7 +236,7 @@ int lm_load_head(struct lm_model *m, const struct lm_kernels *k, struct err *e) 
 }
 
 void lm_close(struct lm_model *m) {
-    st_close(m->st);
+    safetensors_close(m->st);
     free(m->layer);
     arena_free(&m->mem);
     arena_free(&m->head_mem);

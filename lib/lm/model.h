@@ -22,7 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "kernels/lm_kernels.h"
+#include "kernels/lm/lm_kernels.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/file/safetensors.h"
@@ -67,7 +67,7 @@ int lm_config_read(const struct json_t *root, const char *path, struct lm_config
  * original/low are stretched by factor, those below original/high are kept, and between the two is interpolated. */
 void lm_rope_frequencies(const struct lm_config *c, double *frequency);
 
-/* Weights of one layer; matrices packed by the back end (kernels/pass.h), what the model has not NULL. */
+/* Weights of one layer; matrices packed by the back end (kernels/lm/pass.h), what the model has not NULL. */
 struct lm_layer {
     const float *attn_norm, *attn_norm_bias;      /* [D] */
     const float *qkv, *qkv_bias;                  /* [(H+2G)*Dh, D] q, then k, then v */
@@ -85,14 +85,14 @@ struct lm_head {
 
 struct lm_model {
     struct lm_config c;
-    struct st *st;                 /* the mapped files */
-    const struct st_tensor *embed; /* [vocab, D], read row by row from the map; or */
-    const float *table;            /* [vocab, D] packed, with a back end that has its own embed; else NULL */
-    size_t n_layers, T;            /* loaded layers; positions in rope or pos */
-    struct lm_layer *layer;        /* [n_layers] */
-    const float *rope;             /* rope_table of T positions; NULL in LM_HOOKED */
-    const float *pos;              /* [T, D] W_pos; NULL in LM_LLAMA */
-    struct lm_head head;           /* after lm_load_head */
+    struct safetensors *st;                 /* the mapped files */
+    const struct safetensors_tensor *embed; /* [vocab, D], read row by row from the map; or */
+    const float *table;                     /* [vocab, D] packed, with a back end that has its own embed; else NULL */
+    size_t n_layers, T;                     /* loaded layers; positions in rope or pos */
+    struct lm_layer *layer;                 /* [n_layers] */
+    const float *rope;                      /* rope_table of T positions; NULL in LM_HOOKED */
+    const float *pos;                       /* [T, D] W_pos; NULL in LM_LLAMA */
+    struct lm_head head;                    /* after lm_load_head */
     struct arena mem, head_mem;
 };
 

@@ -48,7 +48,7 @@ struct shipment {
 /* What one thread holds. With a device, a batch is written while the next one is computed: two shipments. */
 struct worker {
     const struct rows_job *j;
-    struct st_writer *w;
+    struct stwriter *w;
     const int *handle; /* [n_sites] */
     struct lm_scratch s;
     struct arena mem;
@@ -60,7 +60,7 @@ struct worker {
 static size_t bytes_before(const struct rows_job *j, size_t site) {
     size_t width = 0;
     for (size_t i = 0; i < site; i++) width += lm_site_width(&j->m->c, &j->sites[i]);
-    return width * st_dtype_bytes(j->dtype);
+    return width * safetensors_dtype_bytes(j->dtype);
 }
 
 static size_t worker_bytes(const struct rows_job *j) {
@@ -85,7 +85,7 @@ size_t rows_output_bytes(const struct rows_job *j) {
     return bytes + 16 * rows;
 }
 
-static int worker_init(struct worker *k, const struct rows_job *j, struct st_writer *w, const int *handle,
+static int worker_init(struct worker *k, const struct rows_job *j, struct stwriter *w, const int *handle,
                        struct err *e) {
     size_t rows = j->plan->most_rows;
     *k = (struct worker){.j = j, .w = w, .handle = handle};
@@ -106,7 +106,7 @@ static void worker_free(struct worker *k) {
 }
 
 /* Is there NaN or Inf among n numbers of the output's type? */
-static bool spoilt(enum st_dtype dtype, size_t n, const void *x) {
+static bool spoilt(enum safetensors_dtype dtype, size_t n, const void *x) {
     const uint16_t *h = x;
     const uint32_t *u = x;
     uint32_t bad = 0;
@@ -125,7 +125,7 @@ static int fetch_rows(void *ctx, size_t site, const float *rows, size_t M, struc
     struct worker *k = ctx;
     const struct rows_job *j = k->j;
     const struct shipment *t = &k->shipment[k->turn];
-    size_t D = lm_site_width(&j->m->c, &j->sites[site]), bytes = D * st_dtype_bytes(j->dtype),
+    size_t D = lm_site_width(&j->m->c, &j->sites[site]), bytes = D * safetensors_dtype_bytes(j->dtype),
            drop = !j->plan->keep_bos;
     bool wide = j->sites[site].kind == LM_SITE_R;
     char *out = t->out + bytes_before(j, site) * t->b->kept;
@@ -152,7 +152,7 @@ static int check_rows(const struct worker *k, const struct shipment *t, size_t s
             return err_hint(e, "the weights are finite, so float32 or bf16 overflows on this text: leave the document "
                                "out, or try --dtype f32");
         }
-        out += n * st_dtype_bytes(j->dtype);
+        out += n * safetensors_dtype_bytes(j->dtype);
     }
     return 0;
 }
@@ -169,7 +169,7 @@ static int unload(struct worker *k, int turn, struct err *e) {
         const char *out = t.out + bytes_before(j, i) * t.b->kept;
         if ((rc = check_rows(k, &t, i, out, e))) break;
 #pragma omp critical(rows_write)
-        rc = stw_write(k->w, k->handle[i], (uint64_t)t.b->out * row, out, t.b->kept * row, e);
+        rc = stwriter_write(k->w, k->handle[i], (uint64_t)t.b->out * row, out, t.b->kept * row, e);
     }
     return rc;
 }
@@ -211,7 +211,7 @@ static void label_rows(const struct rows_job *j, const struct rows_batch *b, int
     }
 }
 
-static int write_labels(const struct rows_job *j, struct st_writer *w, const int handle[LABELS], struct err *e) {
+static int write_labels(const struct rows_job *j, struct stwriter *w, const int handle[LABELS], struct err *e) {
     int rc = 0;
     int32_t *out = mem_array((LABELS + 1) * j->plan->most_rows, sizeof *out, "collect: labels", e);
     if (!out) return ERR_MEMORY;
@@ -219,19 +219,19 @@ static int write_labels(const struct rows_job *j, struct st_writer *w, const int
         const struct rows_batch *b = &j->plan->batch[i];
         label_rows(j, b, out + LABELS * j->plan->most_rows, out);
         for (size_t l = 0; !rc && l < LABELS; l++)
-            rc = stw_write(w, handle[l], b->out * sizeof *out, out + l * b->kept, b->kept * sizeof *out, e);
+            rc = stwriter_write(w, handle[l], b->out * sizeof *out, out + l * b->kept, b->kept * sizeof *out, e);
     }
     free(out);
     return rc;
 }
 
-static int declare(const struct rows_job *j, struct st_writer *w, int label[LABELS], int *site, struct err *e) {
+static int declare(const struct rows_job *j, struct stwriter *w, int label[LABELS], int *site, struct err *e) {
     int64_t shape[2] = {(int64_t)j->plan->n_rows, 0};
     for (int l = 0; l < LABELS; l++)
-        if ((label[l] = stw_declare(w, label_name[l], ST_I32, 1, shape, e)) < 0) return label[l];
+        if ((label[l] = stwriter_declare(w, label_name[l], ST_I32, 1, shape, e)) < 0) return label[l];
     for (size_t i = 0; i < j->n_sites; i++) {
         shape[1] = (int64_t)lm_site_width(&j->m->c, &j->sites[i]);
-        if ((site[i] = stw_declare(w, j->sites[i].name, j->dtype, 2, shape, e)) < 0) return site[i];
+        if ((site[i] = stwriter_declare(w, j->sites[i].name, j->dtype, 2, shape, e)) < 0) return site[i];
     }
     return 0;
 }
@@ -263,7 +263,7 @@ static int run_all(const struct rows_job *j, struct worker *k, struct err *e) {
     return 0;
 }
 
-int rows_collect(const struct rows_job *j, struct st_writer *w, struct err *e) {
+int rows_collect(const struct rows_job *j, struct stwriter *w, struct err *e) {
     size_t n = rows_threads(j), ready = 0;
     int label[LABELS], rc = 0, *site = mem_array(j->n_sites, sizeof *site, "collect: sites", e);
     struct worker *k = site ? mem_array(n, sizeof *k, "collect: threads", e) : NULL;

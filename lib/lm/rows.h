@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "lib/base/clock.h"
+#include "lib/base/progress.h"
 #include "lib/lm/forward.h"
 #include "lib/lm/tokens.h"
 
@@ -42,8 +42,8 @@ struct rows_job {
     const struct rows_plan *plan;
     const struct lm_site *sites;
     size_t n_sites;
-    enum st_dtype dtype;       /* ST_BF16 (round to nearest even) or ST_F32 */
-    struct progress *progress; /* counts tokens; may be NULL */
+    enum safetensors_dtype dtype; /* ST_BF16 (round to nearest even) or ST_F32 */
+    struct progress *progress;    /* counts tokens; may be NULL */
 };
 
 /* Threads of rows_collect; bytes of the back end's memory of one of them, and bytes it writes; SIZE_MAX on overflow. */
@@ -55,6 +55,6 @@ size_t rows_output_bytes(const struct rows_job *j);
  * Threads: uses OpenMP, a batch per thread; call it from serial code. Same bytes for every number of threads and, on
  * the host, every batch size. Errors: ERR_MEMORY, ERR_IO, ERR_DEVICE, ERR_NUMERIC naming site, document and position of a row with
  * NaN or Inf. */
-int rows_collect(const struct rows_job *j, struct st_writer *w, struct err *e);
+int rows_collect(const struct rows_job *j, struct stwriter *w, struct err *e);
 
 #endif

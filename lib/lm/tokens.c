@@ -34,10 +34,10 @@ static void body(const struct tokens *t, size_t d, size_t *first, size_t *end) {
 }
 
 static int read_meta(struct tokens *t, const char *path, size_t *n_groups, struct err *e) {
-    const char *bos = st_meta(t->st, "bos_id");
+    const char *bos = safetensors_meta(t->st, "bos_id");
     json_t *groups;
     char *end;
-    t->groups = st_meta(t->st, "groups");
+    t->groups = safetensors_meta(t->st, "groups");
     if (!bos || !t->groups) {
         err_set(e, ERR_FORMAT, "%s: metadata '%s': is missing", path, bos ? "groups" : "bos_id");
         return err_hint(e, "want a file of the stage tokenize");
@@ -85,9 +85,9 @@ static int check_docs(const struct tokens *t, const char *path, size_t n_groups,
 static int check_file(struct tokens *t, const char *path, struct err *e) {
     const int64_t any = ST_ANY;
     size_t n_groups;
-    int rc = st_get(t->st, "ids", ST_I32, 1, &any, &t->ids, e);
-    if (rc || (rc = st_get(t->st, "doc_start", ST_I64, 1, &any, &t->doc_start, e)) ||
-        (rc = st_get(t->st, "doc_group", ST_I32, 1, &any, &t->doc_group, e)))
+    int rc = safetensors_get(t->st, "ids", ST_I32, 1, &any, &t->ids, e);
+    if (rc || (rc = safetensors_get(t->st, "doc_start", ST_I64, 1, &any, &t->doc_start, e)) ||
+        (rc = safetensors_get(t->st, "doc_group", ST_I32, 1, &any, &t->doc_group, e)))
         return rc;
     t->N = t->ids->n_elems;
     t->n_docs = t->doc_group->n_elems;
@@ -100,14 +100,14 @@ static int check_file(struct tokens *t, const char *path, struct err *e) {
 
 int tokens_open(struct tokens *t, const char *path, struct err *e) {
     *t = (struct tokens){0};
-    int rc = st_open(&t->st, path, e);
+    int rc = safetensors_open(&t->st, path, e);
     if (!rc && (rc = check_file(t, path, e))) tokens_close(t);
     if (rc && e && !e->hint[0]) err_hint(e, "want a whole file that the stage tokenize wrote");
     return rc;
 }
 
 void tokens_close(struct tokens *t) {
-    st_close(t->st);
+    safetensors_close(t->st);
     *t = (struct tokens){0};
 }
 

@@ -17,15 +17,15 @@
 #include "lib/file/safetensors.h"
 
 struct tokens {
-    struct st *st;
-    const struct st_tensor *ids, *doc_start, *doc_group;
+    struct safetensors *st;
+    const struct safetensors_tensor *ids, *doc_start, *doc_group;
     size_t N, n_docs;
     int32_t bos;        /* -1: none */
     const char *groups; /* the JSON text, as it is in the file */
 };
 
 /* Open and check: shapes, doc_start ascending from 0 to N, groups in range, a BOS id that is a number, at least one
- * document token besides BOS. Errors: those of st_open, ERR_FORMAT, ERR_SHAPE, ERR_RANGE. After an error there is
+ * document token besides BOS. Errors: those of safetensors_open, ERR_FORMAT, ERR_SHAPE, ERR_RANGE. After an error there is
  * nothing to close. */
 int tokens_open(struct tokens *t, const char *path, struct err *e);
 void tokens_close(struct tokens *t);

@@ -22,12 +22,13 @@ static const char *const state_name[CHECKPOINT_STATES] = {"state", "before"}; /*
 
 struct item {
     char name[48];
-    enum st_dtype dtype;
+    enum safetensors_dtype dtype;
     size_t n;
     void *data;
 };
 
-static size_t add_arrays(struct item *it, const char *prefix, const struct sae_arrays *a, const struct step_config *c) {
+static size_t add_arrays(struct item *it, const char *prefix, const struct sae_arrays *a,
+                         const struct trainer_config *c) {
     const struct item all[] = {{"W_enc", ST_F32, c->D * c->F, a->W_enc},
                                {"W_dec", ST_F32, c->D * c->F, a->W_dec},
                                {"b_enc", ST_F32, c->F, a->b_enc},
@@ -55,7 +56,7 @@ static size_t items(const struct trainer *tr, const struct curve *c, const struc
     for (int i = 0; i < snap->n; i++) {
         const struct sae *s = &snap->sae[i];
         const struct sae_arrays a = {s->W_enc, s->W_dec, s->b_enc, s->b_dec, s->theta};
-        if (snap->step[i] <= steps) n += add_arrays(it + n, snapshot_name(i), &a, &tr->c);
+        if (snap->step[i] <= steps) n += add_arrays(it + n, snapshots_name(i), &a, &tr->c);
     }
     return n;
 }
@@ -70,7 +71,7 @@ static int in_folder(const char *folder, const char *name, char path[PATH_MAX], 
 
 struct hashed {
     const char *name;
-    enum st_dtype dtype;
+    enum safetensors_dtype dtype;
     const void *data;
     size_t n_bytes;
 };
@@ -90,7 +91,7 @@ static void checksum(struct hashed *t, size_t n, const char *steps, const char *
     for (size_t i = 0; i < n; i++) {
         char all[HASH_HEX + 64 + 32], data[HASH_HEX];
         hash_bytes(t[i].data, t[i].n_bytes, data);
-        int len = snprintf(all, sizeof all, "%s %.64s %s", data, t[i].name, st_dtype_name(t[i].dtype));
+        int len = snprintf(all, sizeof all, "%s %.64s %s", data, t[i].name, safetensors_dtype_name(t[i].dtype));
         hash_bytes(all, (size_t)len, part[3 + i]);
     }
     hash_bytes(part, (n + 3) * HASH_HEX, hex);
@@ -98,20 +99,20 @@ static void checksum(struct hashed *t, size_t n, const char *steps, const char *
 
 /* ---- writing ---- */
 
-static int write_meta(struct st_writer *w, const struct trainer *tr, const struct item *it, size_t n,
-                      const char *record, struct err *e) {
+static int write_meta(struct stwriter *w, const struct trainer *tr, const struct item *it, size_t n, const char *record,
+                      struct err *e) {
     struct hashed t[MAX_ITEMS];
     char steps[32], entries[32], hex[HASH_HEX];
     for (size_t i = 0; i < n; i++)
-        t[i] = (struct hashed){it[i].name, it[i].dtype, it[i].data, it[i].n * st_dtype_bytes(it[i].dtype)};
+        t[i] = (struct hashed){it[i].name, it[i].dtype, it[i].data, it[i].n * safetensors_dtype_bytes(it[i].dtype)};
     snprintf(steps, sizeof steps, "%" PRId64, tr->t);
     snprintf(entries, sizeof entries, "%zu", tr->last_entries);
     checksum(t, n, steps, entries, record, hex);
-    int rc = stw_meta(w, "version", VERSION, e);
-    if (!rc) rc = stw_meta(w, "checksum", hex, e);
-    if (!rc) rc = stw_meta(w, "steps_done", steps, e);
-    if (!rc) rc = stw_meta(w, "last_entries", entries, e);
-    return rc ? rc : stw_meta(w, "record", record, e);
+    int rc = stwriter_meta(w, "version", VERSION, e);
+    if (!rc) rc = stwriter_meta(w, "checksum", hex, e);
+    if (!rc) rc = stwriter_meta(w, "steps_done", steps, e);
+    if (!rc) rc = stwriter_meta(w, "last_entries", entries, e);
+    return rc ? rc : stwriter_meta(w, "record", record, e);
 }
 
 /* The newest state becomes the one before it. checkpoint_read has put aside what was damaged, so it is a whole one. */
@@ -126,40 +127,41 @@ int checkpoint_write(const struct trainer *tr, const struct curve *c, const stru
     struct item it[MAX_ITEMS];
     char path[PATH_MAX];
     size_t n = items(tr, c, s, tr->t, it);
-    struct st_writer *w = NULL;
+    struct stwriter *w = NULL;
     int handle[MAX_ITEMS] = {0}, rc = in_folder(folder, state_name[0], path, e);
     if (!rc) rc = outdir_make(folder, e);
-    if (!rc) rc = stw_open(&w, path, e);
+    if (!rc) rc = stwriter_open(&w, path, e);
     if (!rc) rc = write_meta(w, tr, it, n, record, e);
     for (size_t i = 0; !rc && i < n; i++) {
         int64_t shape[1] = {(int64_t)it[i].n};
-        handle[i] = stw_declare(w, it[i].name, it[i].dtype, 1, shape, e);
+        handle[i] = stwriter_declare(w, it[i].name, it[i].dtype, 1, shape, e);
         if (handle[i] < 0) rc = handle[i];
     }
     for (size_t i = 0; !rc && i < n; i++)
-        rc = stw_write(w, handle[i], 0, it[i].data, it[i].n * st_dtype_bytes(it[i].dtype), e);
+        rc = stwriter_write(w, handle[i], 0, it[i].data, it[i].n * safetensors_dtype_bytes(it[i].dtype), e);
     if (!rc) rc = step_back(folder, path, e);
-    if (!rc) return stw_commit(w, e);
-    stw_abort(w);
+    if (!rc) return stwriter_commit(w, e);
+    stwriter_abort(w);
     return rc;
 }
 
 /* ---- reading ---- */
 
 /* Is all there, and as it was written? */
-static int whole(const struct st *s, const char *path, struct err *e) {
+static int whole(const struct safetensors *s, const char *path, struct err *e) {
     struct hashed t[MAX_ITEMS];
-    size_t n = st_count(s);
+    size_t n = safetensors_count(s);
     char hex[HASH_HEX];
-    const char *version = st_meta(s, "version"), *sum = st_meta(s, "checksum"), *record = st_meta(s, "record"),
-               *steps = st_meta(s, "steps_done"), *entries = st_meta(s, "last_entries");
+    const char *version = safetensors_meta(s, "version"), *sum = safetensors_meta(s, "checksum"),
+               *record = safetensors_meta(s, "record"), *steps = safetensors_meta(s, "steps_done"),
+               *entries = safetensors_meta(s, "last_entries");
     if (!version || strcmp(version, VERSION))
         return err_set(e, ERR_FORMAT, "%s: damaged, or of another saemill: want version %s, got %.32s", path, VERSION,
                        version ? version : "none");
     if (!sum || !record || !steps || !entries || n > MAX_ITEMS)
         return err_set(e, ERR_FORMAT, "%s: damaged: want checksum, record, steps_done, last_entries", path);
     for (size_t i = 0; i < n; i++) {
-        const struct st_tensor *a = st_at(s, i);
+        const struct safetensors_tensor *a = safetensors_at(s, i);
         t[i] = (struct hashed){a->name, a->dtype, a->data, a->n_bytes};
     }
     checksum(t, n, steps, entries, record, hex);
@@ -167,45 +169,45 @@ static int whole(const struct st *s, const char *path, struct err *e) {
 }
 
 /* Nothing is copied before all of it fits. */
-static int load(struct trainer *tr, struct curve *c, struct snapshots *snap, const struct st *s, const char *path,
-                struct err *e) {
+static int load(struct trainer *tr, struct curve *c, struct snapshots *snap, const struct safetensors *s,
+                const char *path, struct err *e) {
     struct item it[MAX_ITEMS];
-    const struct st_tensor *t[MAX_ITEMS];
-    int64_t steps = strtoll(st_meta(s, "steps_done"), NULL, 10);
+    const struct safetensors_tensor *t[MAX_ITEMS];
+    int64_t steps = strtoll(safetensors_meta(s, "steps_done"), NULL, 10);
     size_t n = items(tr, c, snap, steps, it);
     if (steps < 0 || (size_t)steps > c->steps)
         return err_set(e, ERR_FORMAT, "%s: steps_done: want at most %zu, got %" PRId64, path, c->steps, steps);
     for (size_t i = 0; i < n; i++) {
         int64_t shape[1] = {(int64_t)it[i].n};
-        int rc = st_get(s, it[i].name, (int)it[i].dtype, 1, shape, &t[i], e);
+        int rc = safetensors_get(s, it[i].name, (int)it[i].dtype, 1, shape, &t[i], e);
         if (rc) return rc;
     }
     for (size_t i = 0; i < n; i++) memcpy(it[i].data, t[i]->data, t[i]->n_bytes);
     tr->t = steps;
-    tr->last_entries = (size_t)strtoull(st_meta(s, "last_entries"), NULL, 10);
+    tr->last_entries = (size_t)strtoull(safetensors_meta(s, "last_entries"), NULL, 10);
     return 0;
 }
 
 /* 1 resumed, 0 not there, ERR_FORMAT of another run; else what is wrong with it. *damage: that is what it is. */
 static int read_state(struct trainer *tr, struct curve *c, struct snapshots *snap, const char *path, const char *record,
                       bool *damage, struct err *e) {
-    struct st *s;
+    struct safetensors *s;
     *damage = false;
     if (access(path, F_OK)) return 0;
-    int rc = st_open(&s, path, e);
+    int rc = safetensors_open(&s, path, e);
     if (rc) {
         *damage = rc != ERR_IO && rc != ERR_MEMORY;
         return rc;
     }
     rc = whole(s, path, e);
-    if (!rc && strcmp(st_meta(s, "record"), record)) {
+    if (!rc && strcmp(safetensors_meta(s, "record"), record)) {
         rc = err_set(e, ERR_FORMAT, "%s: the checkpoint belongs to another run", path);
         err_hint(e, "delete its folder to start anew, or give the run another --checkpoint folder");
     } else {
         if (!rc) rc = load(tr, c, snap, s, path, e);
         *damage = rc != 0;
     }
-    st_close(s);
+    safetensors_close(s);
     return rc ? rc : 1;
 }
 

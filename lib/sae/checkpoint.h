@@ -9,8 +9,8 @@
 #define SAEMILL_CHECKPOINT_H
 
 #include "lib/sae/curve.h"
-#include "lib/sae/snapshot.h"
-#include "lib/sae/step.h"
+#include "lib/sae/snapshots.h"
+#include "lib/sae/trainer.h"
 
 enum { CHECKPOINT_STATES = 2 };
 

@@ -52,30 +52,30 @@ static int take_rows(struct directions *r, size_t n, size_t D, struct err *e) {
 }
 
 static int read_tensor(const struct directions_source *s, struct directions *r, struct err *e) {
-    struct st *f;
-    const struct st_tensor *t;
+    struct safetensors *f;
+    const struct safetensors_tensor *t;
     const int64_t shape[2] = {ST_ANY, ST_ANY};
-    int rc = st_open(&f, s->in, e);
+    int rc = safetensors_open(&f, s->in, e);
     if (rc) return rc;
-    rc = st_get(f, s->tensor, -1, 2, shape, &t, e);
+    rc = safetensors_get(f, s->tensor, -1, 2, shape, &t, e);
     if (!rc && (t->shape[0] > INT32_MAX || !t->shape[1]))
         rc = err_set(e, ERR_SHAPE, "%s: %s: want fewer than 2^31 rows and a column, got [%lld,%lld]", s->in, s->tensor,
                      (long long)t->shape[0], (long long)t->shape[1]);
-    if (!rc) rc = st_check_finite(t, e);
+    if (!rc) rc = safetensors_check_finite(t, e);
     if (!rc) rc = take_rows(r, (size_t)t->shape[0], (size_t)t->shape[1], e);
-    if (!rc) rc = st_to_f32(t, 0, t->n_elems, r->x, e);
-    st_close(f);
+    if (!rc) rc = safetensors_to_f32(t, 0, t->n_elems, r->x, e);
+    safetensors_close(f);
     return rc;
 }
 
 /* Keep the rows of features with count > 0, in order. */
 static int keep_live(const struct directions_source *s, struct directions *r, struct err *e) {
-    struct st *f;
-    const struct st_tensor *t;
+    struct safetensors *f;
+    const struct safetensors_tensor *t;
     const int64_t shape[1] = {(int64_t)r->n};
-    int rc = st_open(&f, s->cooccur, e);
+    int rc = safetensors_open(&f, s->cooccur, e);
     if (rc) return rc;
-    rc = st_get(f, "count", ST_U32, 1, shape, &t, e);
+    rc = safetensors_get(f, "count", ST_U32, 1, shape, &t, e);
     if (rc == ERR_SHAPE) err_hint(e, "the SAE has %zu features: is this file from another SAE?", r->n);
     size_t live = 0;
     for (size_t i = 0; !rc && i < r->n; i++) {
@@ -85,7 +85,7 @@ static int keep_live(const struct directions_source *s, struct directions *r, st
         memmove(r->x + live * r->D, r->x + i * r->D, r->D * sizeof *r->x);
         r->feature[live++] = (int32_t)i;
     }
-    st_close(f);
+    safetensors_close(f);
     r->n = rc ? r->n : live;
     return rc;
 }

@@ -5,7 +5,7 @@
 #ifndef SAEMILL_ENCODER_H
 #define SAEMILL_ENCODER_H
 
-#include "kernels/sae_kernels.h"
+#include "kernels/sae/sae_kernels.h"
 #include "lib/base/arena.h"
 #include "lib/sae/sae.h"
 

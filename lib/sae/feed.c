@@ -13,7 +13,7 @@
 enum { SLOTS = 5, HELD = 2, RAW_THREADS = 4 }; /* HELD: in the trainer's hands */
 
 struct feed {
-    const struct st_tensor *rows;
+    const struct safetensors_tensor *rows;
     size_t B, N, D;
     float scale;
     int64_t fill, take, last; /* next batch to fill, to hand out; one past the last */
@@ -27,12 +27,12 @@ struct feed {
     pthread_cond_t changed;
 };
 
-int feed_shape(const struct st *s, size_t *N, size_t *D, double *scale, struct err *e) {
+int feed_shape(const struct safetensors *s, size_t *N, size_t *D, double *scale, struct err *e) {
     const int64_t any[2] = {ST_ANY, ST_ANY};
-    const struct st_tensor *t;
-    int rc = st_get(s, "rows", -1, 2, any, &t, e);
+    const struct safetensors_tensor *t;
+    int rc = safetensors_get(s, "rows", -1, 2, any, &t, e);
     if (rc) return rc;
-    const char *text = st_meta(s, "scale");
+    const char *text = safetensors_meta(s, "scale");
     char *end = NULL;
     *scale = text ? strtod(text, &end) : 0;
     if (!text || !*text || *end || !(isfinite(*scale) && *scale > 0)) {
@@ -48,7 +48,7 @@ int feed_shape(const struct st *s, size_t *N, size_t *D, double *scale, struct e
 /* As stored: copied by slices that threads share, since one core reads less than a GPU wants. */
 static void copy_slot(struct feed *f, int64_t batch, char *to) {
     size_t at = (size_t)(((unsigned __int128)(uint64_t)batch * f->B) % f->N),
-           row = f->D * st_dtype_bytes(f->rows->dtype);
+           row = f->D * safetensors_dtype_bytes(f->rows->dtype);
 #pragma omp parallel for schedule(static) num_threads(RAW_THREADS)
     for (size_t b = 0; b < f->B; b++) memcpy(to + b * row, (const char *)f->rows->data + (at + b) % f->N * row, row);
 }
@@ -58,7 +58,7 @@ static int fill_slot(struct feed *f, int64_t batch, void *to, struct err *e) {
     size_t at = (size_t)(((unsigned __int128)(uint64_t)batch * f->B) % f->N), done = 0;
     while (done < f->B) {
         size_t n = f->N - at < f->B - done ? f->N - at : f->B - done;
-        int rc = st_to_f32(f->rows, at * f->D, n * f->D, x + done * f->D, e);
+        int rc = safetensors_to_f32(f->rows, at * f->D, n * f->D, x + done * f->D, e);
         if (rc) return rc;
         for (size_t r = 0; r < n; r++) {
             float *row = x + (done + r) * f->D, sum = 0;
@@ -100,25 +100,25 @@ static void *reader(void *arg) {
     return NULL;
 }
 
-int feed_open(struct feed **out, const struct st *s, size_t B, int64_t first, int64_t last, const struct memory *m,
-              bool raw, struct err *e) {
+int feed_open(struct feed **out, const struct safetensors *s, size_t B, int64_t first, int64_t last,
+              const struct memory *m, bool raw, struct err *e) {
     struct feed *f = mem_array(1, sizeof *f, "feed", e);
     double scale;
     *out = NULL;
     if (!f) return ERR_MEMORY;
     int rc = feed_shape(s, &f->N, &f->D, &scale, e);
     if (!rc && B > f->N) {
-        rc = err_set(e, ERR_RANGE, "%s: rows: a batch of %zu rows, but only %zu rows", st_find(s, "rows")->path, B,
-                     f->N);
+        rc = err_set(e, ERR_RANGE, "%s: rows: a batch of %zu rows, but only %zu rows",
+                     safetensors_find(s, "rows")->path, B, f->N);
         err_hint(e, "use a smaller batch, or collect more tokens");
     }
     if (rc) {
         free(f);
         return rc;
     }
-    f->rows = st_find(s, "rows");
+    f->rows = safetensors_find(s, "rows");
     raw = raw && (f->rows->dtype == ST_BF16 || f->rows->dtype == ST_F32);
-    size_t elem = raw ? st_dtype_bytes(f->rows->dtype) : sizeof(float), bytes;
+    size_t elem = raw ? safetensors_dtype_bytes(f->rows->dtype) : sizeof(float), bytes;
     f->memory = m, f->raw = raw;
     f->B = B, f->scale = (float)scale, f->fill = f->take = first, f->last = last;
     pthread_mutex_init(&f->lock, NULL);

@@ -24,8 +24,8 @@ struct feed;
  *   raw     hand out rows as stored (bf16 or f32), not scaled and not looked at: for a back end that converts
  *   first   number of the first batch wanted;  last: one past the last
  * Errors: ERR_FORMAT without "rows" or a usable "scale"; ERR_MEMORY. */
-int feed_open(struct feed **out, const struct st *s, size_t B, int64_t first, int64_t last, const struct memory *m,
-              bool raw, struct err *e);
+int feed_open(struct feed **out, const struct safetensors *s, size_t B, int64_t first, int64_t last,
+              const struct memory *m, bool raw, struct err *e);
 
 /* The next batch, [B,D] f32, normalised (or as stored); valid until the call after the next, so that one can be on its way while
  * another is used.
@@ -43,6 +43,6 @@ double feed_waited_s(const struct feed *f);
 void feed_close(struct feed *f);
 
 /* Rows, width and scale of such a file, checked. */
-int feed_shape(const struct st *s, size_t *N, size_t *D, double *scale, struct err *e);
+int feed_shape(const struct safetensors *s, size_t *N, size_t *D, double *scale, struct err *e);
 
 #endif

@@ -1,17 +1,17 @@
 /* latents.c - see latents.h. */
 #include "lib/sae/latents.h"
 
-int latents_open(struct latents *l, const struct sae *sae, const struct st *file, const char *path, const char *site,
-                 const char *backend, struct err *e) {
+int latents_open(struct latents *l, const struct sae *sae, const struct safetensors *file, const char *path,
+                 const char *site, const char *backend, struct err *e) {
     const int64_t shape[] = {ST_ANY, (int64_t)sae->D};
     *l = (struct latents){.path = path, .site = site, .D = sae->D};
-    int rc = st_get(file, site, -1, 2, shape, &l->rows, e);
+    int rc = safetensors_get(file, site, -1, 2, shape, &l->rows, e);
     if (rc == ERR_SHAPE) err_hint(e, "the SAE is %zu wide: give the site it was trained on", sae->D);
     if (rc) return rc;
-    enum st_dtype type = l->rows->dtype;
+    enum safetensors_dtype type = l->rows->dtype;
     l->N = (size_t)l->rows->shape[0];
     if (type != ST_BF16 && type != ST_F16 && type != ST_F32)
-        return err_set(e, ERR_SHAPE, "%s: %s: want BF16, F16 or F32, got %s", path, site, st_dtype_name(type));
+        return err_set(e, ERR_SHAPE, "%s: %s: want BF16, F16 or F32, got %s", path, site, safetensors_dtype_name(type));
     if (!l->N) return err_set(e, ERR_SHAPE, "%s: %s: want rows, got none", path, site);
     rc = encoder_open(&l->encoder, sae, backend, LATENTS_BATCH, e);
     l->x = l->encoder.x, l->active = &l->encoder.active;
@@ -21,7 +21,7 @@ int latents_open(struct latents *l, const struct sae *sae, const struct st *file
 int latents_load(struct latents *l, size_t first, size_t B, struct err *e) {
     size_t D = l->D, bad = SIZE_MAX;
     CHECK(B <= LATENTS_BATCH && first + B <= l->N);
-    int rc = st_to_f32(l->rows, first * D, B * D, l->x, e);
+    int rc = safetensors_to_f32(l->rows, first * D, B * D, l->x, e);
     if (rc) return rc;
 #pragma omp parallel for schedule(static) reduction(min : bad)
     for (size_t b = 0; b < B; b++) {

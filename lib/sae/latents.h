@@ -13,7 +13,7 @@
 enum { LATENTS_BATCH = 2048 };
 
 struct latents {
-    const struct st_tensor *rows;
+    const struct safetensors_tensor *rows;
     const char *path, *site;
     size_t N, D; /* of the tensor */
     struct encoder encoder;
@@ -26,8 +26,8 @@ struct latents {
  *   backend            of SAE_BACKENDS
  * Errors: ERR_FORMAT, ERR_SHAPE (another width, type, or no rows), ERR_MEMORY, ERR_NO_DEVICE. latents_close may follow
  * in any case. */
-int latents_open(struct latents *l, const struct sae *sae, const struct st *file, const char *path, const char *site,
-                 const char *backend, struct err *e);
+int latents_open(struct latents *l, const struct sae *sae, const struct safetensors *file, const char *path,
+                 const char *site, const char *backend, struct err *e);
 
 /* Rows [first, first+B), B <= LATENTS_BATCH, into l->x.   latents_read: and encoded, into l->active.
  * Errors: ERR_NUMERIC naming the first row with NaN or Inf; ERR_MEMORY. */

@@ -26,7 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernels/measure.h"
+#include "kernels/sae/measure.h"
 #include "lib/base/err.h"
 
 struct metrics_group { /* the rows of one group (language); EV about the group's own mean */

@@ -14,12 +14,13 @@ struct part {
     size_t bad; /* first row that is not finite, or SIZE_MAX */
 };
 
-static int block_sum(const struct st_tensor *t, size_t row0, size_t rows, float *x, struct part *p, struct err *e) {
+static int block_sum(const struct safetensors_tensor *t, size_t row0, size_t rows, float *x, struct part *p,
+                     struct err *e) {
     size_t D = (size_t)t->shape[1];
     *p = (struct part){.bad = SIZE_MAX};
     for (size_t r0 = 0; r0 < rows; r0 += PIECE) {
         size_t n = rows - r0 < PIECE ? rows - r0 : PIECE;
-        int rc = st_to_f32(t, (row0 + r0) * D, n * D, x, e);
+        int rc = safetensors_to_f32(t, (row0 + r0) * D, n * D, x, e);
         if (rc) return rc;
         for (size_t r = 0; r < n; r++) {
             double lane[4] = {0};
@@ -32,7 +33,8 @@ static int block_sum(const struct st_tensor *t, size_t row0, size_t rows, float 
     return 0;
 }
 
-static int wave_sum(const struct st_tensor *t, size_t row0, size_t rows, struct part part[WAVE], struct err *e) {
+static int wave_sum(const struct safetensors_tensor *t, size_t row0, size_t rows, struct part part[WAVE],
+                    struct err *e) {
     size_t blocks = (rows + BLOCK - 1) / BLOCK;
     int rc = 0;
 #pragma omp parallel
@@ -57,8 +59,8 @@ static int wave_sum(const struct st_tensor *t, size_t row0, size_t rows, struct 
     return rc;
 }
 
-int rownorms(const struct st_tensor *t, struct rownorms *out, void (*tick)(void *context, size_t done), void *context,
-             struct err *e) {
+int rownorms(const struct safetensors_tensor *t, struct rownorms *out, void (*tick)(void *context, size_t done),
+             void *context, struct err *e) {
     size_t N = (size_t)t->shape[0], wave = (size_t)WAVE * BLOCK;
     struct part part[WAVE];
     double sq = 0, norm = 0;

@@ -16,7 +16,7 @@ struct rownorms {
  *   t              [N,D] a float tensor, N and D > 0
  *   tick, context  called with the rows done, out of N; may be NULL
  * Errors: ERR_NUMERIC naming file, tensor and the first row with NaN or Inf; ERR_MEMORY. */
-int rownorms(const struct st_tensor *t, struct rownorms *out, void (*tick)(void *context, size_t done), void *context,
-             struct err *e);
+int rownorms(const struct safetensors_tensor *t, struct rownorms *out, void (*tick)(void *context, size_t done),
+             void *context, struct err *e);
 
 #endif

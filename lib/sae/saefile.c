@@ -56,7 +56,7 @@ static int cfg_write(const struct sae *s, const char *folder, const char *site, 
 }
 
 /* [F,D] in memory to [D,F] on disk, BAND rows of the file at a time. */
-static int write_transposed(const struct sae *s, struct st_writer *w, int handle, struct err *e) {
+static int write_transposed(const struct sae *s, struct stwriter *w, int handle, struct err *e) {
     float *band = mem_array(BAND * s->F, sizeof *band, "sae: W_enc", e);
     if (!band) return ERR_MEMORY;
     int rc = 0;
@@ -64,7 +64,7 @@ static int write_transposed(const struct sae *s, struct st_writer *w, int handle
         size_t n = s->D - d0 < BAND ? s->D - d0 : BAND;
         for (size_t f = 0; f < s->F; f++)
             for (size_t d = 0; d < n; d++) band[d * s->F + f] = s->W_enc[f * s->D + d0 + d];
-        rc = stw_write(w, handle, d0 * s->F * sizeof *band, band, n * s->F * sizeof *band, e);
+        rc = stwriter_write(w, handle, d0 * s->F * sizeof *band, band, n * s->F * sizeof *band, e);
     }
     free(band);
     return rc;
@@ -109,21 +109,21 @@ int saefile_write_weights(const struct sae *s, const char *path, const char *rec
                     {"b_dec", 1, {D, 0}, s->b_dec},
                     {"threshold", 1, {F, 0}, s->theta}};
     int n = s->arch == SAE_JUMPRELU ? TENSORS : T_THETA, handle[TENSORS];
-    struct st_writer *w = NULL;
+    struct stwriter *w = NULL;
     int rc = check_values(s, path, e);
-    if (!rc) rc = stw_open(&w, path, e);
-    if (!rc && record) rc = stw_meta(w, "record", record, e);
+    if (!rc) rc = stwriter_open(&w, path, e);
+    if (!rc && record) rc = stwriter_meta(w, "record", record, e);
     for (int k = 0; k < n && !rc; k++) {
-        handle[k] = stw_declare(w, t[k].name, ST_F32, t[k].n_dims, t[k].shape, e);
+        handle[k] = stwriter_declare(w, t[k].name, ST_F32, t[k].n_dims, t[k].shape, e);
         rc = handle[k] < 0 ? handle[k] : 0;
     }
     if (!rc) rc = write_transposed(s, w, handle[T_W_ENC], e);
     for (int k = 1; k < n && !rc; k++) {
         size_t elems = (size_t)t[k].shape[0] * (t[k].n_dims == 2 ? (size_t)t[k].shape[1] : 1);
-        rc = stw_write(w, handle[k], 0, t[k].data, elems * sizeof(float), e);
+        rc = stwriter_write(w, handle[k], 0, t[k].data, elems * sizeof(float), e);
     }
-    if (!rc) return stw_commit(w, e);
-    stw_abort(w);
+    if (!rc) return stwriter_commit(w, e);
+    stwriter_abort(w);
     return rc;
 }
 
@@ -209,8 +209,8 @@ static int cfg_read(const char *folder, struct cfg *c, struct err *e) {
 }
 
 /* Every tensor found, of the right shape and finite, and none that the architecture does not have. */
-static int tensors_find(const struct st *st, const struct cfg *c, const char *path, const struct st_tensor *t[TENSORS],
-                        struct err *e) {
+static int tensors_find(const struct safetensors *st, const struct cfg *c, const char *path,
+                        const struct safetensors_tensor *t[TENSORS], struct err *e) {
     const struct {
         const char *name;
         int n_dims;
@@ -222,15 +222,15 @@ static int tensors_find(const struct st *st, const struct cfg *c, const char *pa
                        {"threshold", 1, {c->F, 0}}};
     int n = c->arch == SAE_JUMPRELU ? TENSORS : T_THETA;
     for (int k = 0; k < n; k++) {
-        int rc = st_get(st, want[k].name, -1, want[k].n_dims, want[k].shape, &t[k], e);
+        int rc = safetensors_get(st, want[k].name, -1, want[k].n_dims, want[k].shape, &t[k], e);
         if (!rc && t[k]->dtype != ST_F32 && t[k]->dtype != ST_F16 && t[k]->dtype != ST_BF16 && t[k]->dtype != ST_F64)
             rc = err_set(e, ERR_SHAPE, "%s: %s: want a float type, got %s", path, want[k].name,
-                         st_dtype_name(t[k]->dtype));
-        if (!rc) rc = st_check_finite(t[k], e);
+                         safetensors_dtype_name(t[k]->dtype));
+        if (!rc) rc = safetensors_check_finite(t[k], e);
         if (rc) return rc;
     }
-    for (size_t i = 0; i < st_count(st); i++) {
-        const char *name = st_at(st, i)->name;
+    for (size_t i = 0; i < safetensors_count(st); i++) {
+        const char *name = safetensors_at(st, i)->name;
         int k = 0;
         while (k < n && strcmp(name, want[k].name)) k++;
         if (k < n) continue;
@@ -241,13 +241,13 @@ static int tensors_find(const struct st *st, const struct cfg *c, const char *pa
 }
 
 /* [D,F] on disk to [F,D] in memory. */
-static int read_transposed(const struct st_tensor *t, struct sae *s, struct err *e) {
+static int read_transposed(const struct safetensors_tensor *t, struct sae *s, struct err *e) {
     float *band = mem_array(BAND * s->F, sizeof *band, "sae: W_enc", e);
     if (!band) return ERR_MEMORY;
     int rc = 0;
     for (size_t d0 = 0; d0 < s->D && !rc; d0 += BAND) {
         size_t n = s->D - d0 < BAND ? s->D - d0 : BAND;
-        rc = st_to_f32(t, d0 * s->F, n * s->F, band, e);
+        rc = safetensors_to_f32(t, d0 * s->F, n * s->F, band, e);
         for (size_t f = 0; f < s->F && !rc; f++)
             for (size_t d = 0; d < n; d++) s->W_enc[f * s->D + d0 + d] = band[d * s->F + f];
     }
@@ -256,12 +256,13 @@ static int read_transposed(const struct st_tensor *t, struct sae *s, struct err 
 }
 
 /* SAELens' apply_b_dec_to_input: pre = W_enc (x - b_dec) + b_enc. As sae_fold with scale 1 does it. */
-static int tensors_load(const struct st_tensor *const t[TENSORS], const struct cfg *c, struct sae *s, struct err *e) {
+static int tensors_load(const struct safetensors_tensor *const t[TENSORS], const struct cfg *c, struct sae *s,
+                        struct err *e) {
     int rc = read_transposed(t[T_W_ENC], s, e);
-    if (!rc) rc = st_to_f32(t[T_W_DEC], 0, s->F * s->D, s->W_dec, e);
-    if (!rc) rc = st_to_f32(t[T_B_ENC], 0, s->F, s->b_enc, e);
-    if (!rc) rc = st_to_f32(t[T_B_DEC], 0, s->D, s->b_dec, e);
-    if (!rc && c->arch == SAE_JUMPRELU) rc = st_to_f32(t[T_THETA], 0, s->F, s->theta, e);
+    if (!rc) rc = safetensors_to_f32(t[T_W_DEC], 0, s->F * s->D, s->W_dec, e);
+    if (!rc) rc = safetensors_to_f32(t[T_B_ENC], 0, s->F, s->b_enc, e);
+    if (!rc) rc = safetensors_to_f32(t[T_B_DEC], 0, s->D, s->b_dec, e);
+    if (!rc && c->arch == SAE_JUMPRELU) rc = safetensors_to_f32(t[T_THETA], 0, s->F, s->theta, e);
     if (!rc && c->subtract_b_dec) rc = sae_fold(s, 1);
     if (!rc) sae_clamp_theta(s);
     return rc;
@@ -270,15 +271,15 @@ static int tensors_load(const struct st_tensor *const t[TENSORS], const struct c
 int saefile_read(struct sae *s, const char *folder, struct err *e) {
     struct cfg c;
     char path[PATH_MAX];
-    struct st *st = NULL;
-    const struct st_tensor *t[TENSORS] = {0};
+    struct safetensors *st = NULL;
+    const struct safetensors_tensor *t[TENSORS] = {0};
     *s = (struct sae){0};
     int rc = cfg_read(folder, &c, e);
     if (!rc) rc = join(path, folder, "sae_weights.safetensors", e);
-    if (!rc) rc = st_open(&st, path, e);
+    if (!rc) rc = safetensors_open(&st, path, e);
     if (!rc) rc = tensors_find(st, &c, path, t, e);
     if (!rc) rc = sae_init(s, c.arch, (size_t)c.D, (size_t)c.F, e);
     if (!rc && (rc = tensors_load(t, &c, s, e))) sae_free(s);
-    st_close(st);
+    safetensors_close(st);
     return rc;
 }

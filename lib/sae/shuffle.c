@@ -23,7 +23,7 @@ struct shuffle { /* what the passes share */
     size_t n, row_bytes;
     uint64_t seed, stream;
     const struct shuffle_plan *plan;
-    struct st_writer *w;
+    struct stwriter *w;
     int handle;
     void (*tick)(void *, size_t);
     void *context;
@@ -64,7 +64,7 @@ static int in_memory(const struct shuffle *s, struct err *e) {
                    s->row_bytes);
         tick(s, i1);
     }
-    int rc = stw_write(s->w, s->handle, 0, out, s->n * s->row_bytes, e);
+    int rc = stwriter_write(s->w, s->handle, 0, out, s->n * s->row_bytes, e);
     free(out);
     return rc;
 }
@@ -80,8 +80,8 @@ struct buckets {
 static int flush(const struct shuffle *s, struct buckets *b, size_t k, struct err *e) {
     const struct shuffle_plan *p = s->plan;
     uint64_t at = ((uint64_t)k * p->bucket_rows + b->done[k]) * s->row_bytes;
-    int rc =
-        stw_write(s->w, s->handle, at, b->buffer + k * p->buffer_rows * s->row_bytes, b->held[k] * s->row_bytes, e);
+    int rc = stwriter_write(s->w, s->handle, at, b->buffer + k * p->buffer_rows * s->row_bytes,
+                            b->held[k] * s->row_bytes, e);
     b->done[k] += b->held[k], b->held[k] = 0;
     return rc;
 }
@@ -130,7 +130,7 @@ static int order(const struct shuffle *s, size_t k, unsigned char *in, unsigned 
                  struct err *e) {
     size_t p0 = k * s->plan->bucket_rows, m = s->n - p0 < s->plan->bucket_rows ? s->n - p0 : s->plan->bucket_rows;
     uint64_t at = (uint64_t)p0 * s->row_bytes;
-    int rc = stw_read(s->w, s->handle, at, in, m * s->row_bytes, e);
+    int rc = stwriter_read(s->w, s->handle, at, in, m * s->row_bytes, e);
     if (rc) return rc;
 #pragma omp parallel for schedule(static) if (m >= WORTH)
     for (size_t j = 0; j < m; j++)
@@ -138,7 +138,7 @@ static int order(const struct shuffle *s, size_t k, unsigned char *in, unsigned 
     qsort(place, m, sizeof *place, by_from);
 #pragma omp parallel for schedule(static) if (m >= WORTH)
     for (size_t j = 0; j < m; j++) memcpy(out + place[j].to * s->row_bytes, in + j * s->row_bytes, s->row_bytes);
-    return stw_write(s->w, s->handle, at, out, m * s->row_bytes, e);
+    return stwriter_write(s->w, s->handle, at, out, m * s->row_bytes, e);
 }
 
 static int pass2(const struct shuffle *s, struct err *e) {
@@ -156,7 +156,7 @@ static int pass2(const struct shuffle *s, struct err *e) {
 }
 
 int shuffle_rows(const void *rows, size_t n, size_t row_bytes, uint64_t seed, uint64_t stream,
-                 const struct shuffle_plan *plan, struct st_writer *w, int handle,
+                 const struct shuffle_plan *plan, struct stwriter *w, int handle,
                  void (*tick_)(void *context, size_t done), void *context, struct err *e) {
     struct shuffle s = {.rows = rows,
                         .n = n,

@@ -34,7 +34,7 @@ struct shuffle_plan shuffle_plan(size_t n, size_t row_bytes, size_t memory_bytes
  *   tick, context       called with the rows done, out of 2n (n when in memory); may be NULL
  * Errors: ERR_IO, ERR_MEMORY. Threads: OpenMP inside; one call per writer. */
 int shuffle_rows(const void *rows, size_t n, size_t row_bytes, uint64_t seed, uint64_t stream,
-                 const struct shuffle_plan *plan, struct st_writer *w, int handle,
+                 const struct shuffle_plan *plan, struct stwriter *w, int handle,
                  void (*tick)(void *context, size_t done), void *context, struct err *e);
 
 #endif

@@ -145,12 +145,12 @@ static void chunks(const struct labels *l, struct firing *m) {
 }
 
 static void write_rows(const char *path, const float *x, size_t n, size_t D) {
-    struct st_writer *w;
+    struct stwriter *w;
     struct err e;
     const int64_t shape[2] = {(int64_t)n, (int64_t)D};
-    if (stw_open(&w, path, &e)) stop(&e);
-    int handle = stw_declare(w, "rows", ST_F32, 2, shape, &e);
-    if (handle < 0 || stw_write(w, handle, 0, x, n * D * sizeof *x, &e) || stw_commit(w, &e)) stop(&e);
+    if (stwriter_open(&w, path, &e)) stop(&e);
+    int handle = stwriter_declare(w, "rows", ST_F32, 2, shape, &e);
+    if (handle < 0 || stwriter_write(w, handle, 0, x, n * D * sizeof *x, &e) || stwriter_commit(w, &e)) stop(&e);
 }
 
 int main(int argc, char **argv) {

@@ -15,8 +15,8 @@
 #include "lib/analysis/logreg.h"
 #include "lib/analysis/spectral.h"
 #include "lib/analysis/trust.h"
-#include "lib/analysis/tsne.h"
-#include "lib/analysis/umap.h"
+#include "lib/analysis/tsne_fit.h"
+#include "lib/analysis/umap_fit.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/chart/chart.h"
@@ -67,14 +67,16 @@ static struct firing read_chunks(size_t n) {
 
 static float *read_rows(size_t n, size_t D) {
     char path[4096];
-    struct st *s;
+    struct safetensors *s;
     struct err e;
-    const struct st_tensor *t;
+    const struct safetensors_tensor *t;
     const int64_t shape[2] = {(int64_t)n, (int64_t)D};
     float *x = need(n * D, sizeof *x);
     snprintf(path, sizeof path, "%s/decoder_%zu_%zu.safetensors", folder, n, D);
-    if (st_open(&s, path, &e) || st_get(s, "rows", ST_F32, 2, shape, &t, &e) || st_to_f32(t, 0, n * D, x, &e)) stop(&e);
-    st_close(s);
+    if (safetensors_open(&s, path, &e) || safetensors_get(s, "rows", ST_F32, 2, shape, &t, &e) ||
+        safetensors_to_f32(t, 0, n * D, x, &e))
+        stop(&e);
+    safetensors_close(s);
     return x;
 }
 
@@ -159,7 +161,7 @@ static void judge_peer(const struct job *j, const float *x, const struct knn *g,
     if (!f) return;
     float *xy = need(2 * j->n, sizeof *xy);
     if (fread(xy, sizeof *xy, 2 * j->n, f) == 2 * j->n) {
-        if (tsne_divergence(P, xy, &kl, &e) || trust_measure(x, j->n, j->m, xy, g, 10, &trust, &e)) stop(&e);
+        if (tsne_fit_divergence(P, xy, &kl, &e) || trust_measure(x, j->n, j->m, xy, g, 10, &trust, &e)) stop(&e);
         snprintf(r->note + used, NOTE - used, "; peer's %.3f, %.3f", kl, trust.trustworthiness);
     }
     fclose(f), free(xy);
@@ -175,11 +177,11 @@ static void tsne(const struct job *j, int runs, struct result *r) {
         struct err e;
         double kl = 0, t = clock_s();
         if (knn_exact(x, j->n, j->m, 90, &g, &e) || perplexity_edges(&g, 30, &P, NULL, &e) ||
-            tsne_start(x, j->n, j->m, 0, false, xy, &e) || tsne_descend(&P, &o, xy, &e))
+            tsne_fit_start(x, j->n, j->m, 0, false, xy, &e) || tsne_fit_descend(&P, &o, xy, &e))
             stop(&e);
         r->s[i] = clock_s() - t;
         if (i + 1 == runs) {
-            if (tsne_divergence(&P, xy, &kl, &e) || trust_measure(x, j->n, j->m, xy, &g, 10, &trust, &e)) stop(&e);
+            if (tsne_fit_divergence(&P, xy, &kl, &e) || trust_measure(x, j->n, j->m, xy, &g, 10, &trust, &e)) stop(&e);
             snprintf(r->note, NOTE, "exact KL %.3f, trustworthiness %.3f", kl, trust.trustworthiness);
             judge_peer(j, x, &g, &P, r);
         }
@@ -194,14 +196,14 @@ static void umap(const struct job *j, int runs, struct result *r) {
     struct trust ours, peer = {0};
     struct err e;
     char path[4096];
-    enum umap_start used = UMAP_SPECTRAL;
+    enum umap_fit_start used = UMAP_SPECTRAL;
     if (knn_exact(x, j->n, j->m, 14, &near, &e)) stop(&e);
     for (int i = 0; i < runs; i++) {
         struct umap_options o = {0};
         struct edges w;
         double t = clock_s();
-        if (umap_curve(0.1, 1, &o.a, &o.b, &e) || umap_graph(&near, &w, &e) ||
-            umap_start(&w, x, j->n, j->m, UMAP_SPECTRAL, 0, xy, &used, &e) || umap_descend(&w, &o, xy, &e))
+        if (umap_fit_curve(0.1, 1, &o.a, &o.b, &e) || umap_fit_graph(&near, &w, &e) ||
+            umap_fit_start(&w, x, j->n, j->m, UMAP_SPECTRAL, 0, xy, &used, &e) || umap_fit_descend(&w, &o, xy, &e))
             stop(&e);
         r->s[i] = clock_s() - t;
         edges_free(&w);

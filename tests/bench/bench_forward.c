@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "kernels/gemm.h"
-#include "kernels/linear.h"
+#include "kernels/base/gemm.h"
+#include "kernels/lm/linear.h"
 #include "lib/base/clock.h"
 #include "lib/base/rng.h"
 #include "lib/lm/forward.h"

@@ -8,7 +8,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/rng.h"
-#include "lib/sae/step.h"
+#include "lib/sae/trainer.h"
 
 enum { D = 256, F = 4096, B = 4096, RUNS = 9, SMALL_RUNS = 60 };
 
@@ -81,15 +81,15 @@ static void small_batch(enum sae_arch arch, size_t d, size_t f, size_t b, double
     struct err e;
     struct sae_kernels k = *sae_kernels_get("cpu");
     k.sparse_share = 1;
-    struct step_config c = {.arch = arch,
-                            .D = d,
-                            .F = f,
-                            .B = b,
-                            .epsilon = 0.02f,
-                            .beta2 = 0.999,
-                            .adam_eps = 1e-8,
-                            .seed = 3,
-                            .theta_init = (float)threshold(l0 / (double)f, (double)d)};
+    struct trainer_config c = {.arch = arch,
+                               .D = d,
+                               .F = f,
+                               .B = b,
+                               .epsilon = 0.02f,
+                               .beta2 = 0.999,
+                               .adam_eps = 1e-8,
+                               .seed = 3,
+                               .theta_init = (float)threshold(l0 / (double)f, (double)d)};
     struct trainer tr;
     if (trainer_init(&tr, &c, &k, &e)) {
         fprintf(stderr, "%s\n", e.text);
@@ -98,7 +98,7 @@ static void small_batch(enum sae_arch arch, size_t d, size_t f, size_t b, double
     float *x = normals(8, BATCHES * b * d, 1 / sqrt((double)d));
     for (size_t i = 0; arch == SAE_RELU && i < f; i++) tr.p.b_enc[i] = -c.theta_init;
     double ms[SMALL_RUNS];
-    struct step_report r = {0};
+    struct trainer_report r = {0};
     tr.last_entries = 0;
     for (int i = -4; i < SMALL_RUNS; i++) {
         double t = clock_s();
@@ -120,22 +120,22 @@ static double time_step(double l0, double share, double *got_l0, double *entries
     struct err e;
     struct sae_kernels k = *sae_kernels_get("cpu");
     k.sparse_share = share;
-    struct step_config c = {.arch = SAE_JUMPRELU,
-                            .D = D,
-                            .F = F,
-                            .B = B,
-                            .epsilon = 0.02f,
-                            .beta2 = 0.999,
-                            .adam_eps = 1e-8,
-                            .seed = 3,
-                            .theta_init = (float)threshold(l0 / F, D)};
+    struct trainer_config c = {.arch = SAE_JUMPRELU,
+                               .D = D,
+                               .F = F,
+                               .B = B,
+                               .epsilon = 0.02f,
+                               .beta2 = 0.999,
+                               .adam_eps = 1e-8,
+                               .seed = 3,
+                               .theta_init = (float)threshold(l0 / F, D)};
     struct trainer tr;
     if (trainer_init(&tr, &c, &k, &e)) {
         fprintf(stderr, "%s\n", e.text);
         exit(1);
     }
     double ms[RUNS];
-    struct step_report r = {0};
+    struct trainer_report r = {0};
     for (int i = -2; i < RUNS; i++) {
         if (share >= 1 && i == -2) tr.last_entries = 0;
         double t = clock_s();

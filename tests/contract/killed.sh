@@ -33,7 +33,7 @@ ok 'an object' killed obj/stages/memo.o $B/bin/memo NVCC=
 ok 'a program' killed bin/memo $B/bin/memo NVCC=
 ok 'a test' killed test/test_base $B/test/test_base NVCC=
 ok 'an emulated object' killed emulated/adam_cuda.o $B/emulated/adam_cuda.o NVCC=
-ok 'a CUDA object' killed obj/kernels/adam_cuda.o $B/obj/kernels/adam_cuda.o NVCC=$T/path/nvcc
+ok 'a CUDA object' killed obj/kernels/sae/adam_cuda.o $B/obj/kernels/sae/adam_cuda.o NVCC=$T/path/nvcc
 ok 'a laboratory program' killed lab/adam $B/lab/adam NVCC=$T/path/nvcc
 ok 'the GPU receipt' killed gpu-receipt $B/gpu-receipt NVCC=$T/path/nvcc
 archive() { # ar itself, slowed
@@ -58,10 +58,10 @@ nvcc_is() { # WANTED [ARGUMENT…]
     got=$(make --no-print-directory -s B=$B --eval 'show: ; @echo "$(NVCC)"' show "$@")
     [ "$got" = "$want" ] || { echo "nvcc: $got, want: $want"; return 1; }
 }
-found() { rm -f $B/nvcc && PATH=$T/path:$PATH && nvcc_is $T/path/nvcc && make -s B=$B CC=$T/cc $B/obj/kernels/adam_cuda.o && [ "$(cat $B/nvcc)" = $T/path/nvcc ]; }
+found() { rm -f $B/nvcc && PATH=$T/path:$PATH && nvcc_is $T/path/nvcc && make -s B=$B CC=$T/cc $B/obj/kernels/sae/adam_cuda.o && [ "$(cat $B/nvcc)" = $T/path/nvcc ]; }
 no_path() { PATH=$(echo "$PATH" | tr : '\n' | while read -r d; do [ -x "$d/nvcc" ] || printf '%s:' "$d"; done); }
 ok 'nvcc in PATH' found
-remembered() { (no_path; nvcc_is $T/path/nvcc && make -q B=$B CC=$T/cc $B/obj/kernels/adam_cuda.o); }
+remembered() { (no_path; nvcc_is $T/path/nvcc && make -q B=$B CC=$T/cc $B/obj/kernels/sae/adam_cuda.o); }
 ok 'and when PATH lacks it' remembered
 none() { (nvcc_is '' NVCC= && NVCC= nvcc_is ''); }
 ok 'NVCC= is none, on the command line and in the environment' none

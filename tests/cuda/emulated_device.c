@@ -1,9 +1,9 @@
-/* emulated_device.c - kernels/cuda_device.cu and gemm_cuda.cu for the emulation: the device is this process, cuBLAS is gemm_ref on
+/* emulated_device.c - kernels/base/cuda_device.cu and gemm_cuda.cu for the emulation: the device is this process, cuBLAS is gemm_ref on
  * rounded operands. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/cuda.h"
+#include "kernels/base/cuda.h"
 #include "lib/base/bf16.h"
 
 static enum cuda_precision precision;

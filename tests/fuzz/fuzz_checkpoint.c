@@ -31,22 +31,22 @@ static void clean(void) {
 
 static int step(struct err *e) {
     const float x[B * D] = {0.5f, -1, 0.25f, 0, 2, -0.5f};
-    struct step_report r;
+    struct trainer_report r;
     return trainer_step(&tr, x, NULL, 1e-2, 1e-3, &r, e);
 }
 
 static void prepare(void) {
     struct err e;
-    const struct step_config c = {.arch = SAE_JUMPRELU,
-                                  .D = D,
-                                  .F = F,
-                                  .B = B,
-                                  .epsilon = 0.1f,
-                                  .beta1 = 0.9,
-                                  .beta2 = 0.999,
-                                  .adam_eps = 1e-8,
-                                  .seed = 4,
-                                  .theta_init = 0.1f};
+    const struct trainer_config c = {.arch = SAE_JUMPRELU,
+                                     .D = D,
+                                     .F = F,
+                                     .B = B,
+                                     .epsilon = 0.1f,
+                                     .beta1 = 0.9,
+                                     .beta2 = 0.999,
+                                     .adam_eps = 1e-8,
+                                     .seed = 4,
+                                     .theta_init = 0.1f};
     snprintf(folder, sizeof folder, "build/tmp/fuzz_checkpoint.%ld", (long)getpid());
     snprintf(path, sizeof path, "%s/state.safetensors", folder);
     snprintf(aside, sizeof aside, "%s/damaged.safetensors", folder);

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/base/receipt.h"
+#include "lib/store/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -24,29 +24,29 @@ static void put(const void *bytes, size_t n) {
 }
 
 static void try(const void *bytes, size_t n) {
-    struct receipt r, back;
+    struct record r, back;
     struct err e = {0};
     char *lineage, *text, *again, bad[PATH_MAX];
     put(bytes, n);
-    int rc = receipt_read(path, &r, &e);
+    int rc = record_read(path, &r, &e);
     CHECK(rc <= 0);
     if (rc) {
         CHECK(e.code == rc && *e.text && !r.stage && !r.n_in && !r.n_arg);
-        receipt_free(&r);
+        record_free(&r);
         return;
     }
     CHECK(r.stage && r.program && strlen(r.key) == HASH_HEX - 1 && strlen(r.out) == HASH_HEX - 1);
     for (size_t i = 0; i < r.n_in; i++) CHECK(strlen(r.in[i].hash) == HASH_HEX - 1 && r.in[i].path);
-    for (size_t i = 0; i < r.n_arg; i++) CHECK(receipt_word_ok(r.arg[i]));
-    text = receipt_text(&r);
+    for (size_t i = 0; i < r.n_arg; i++) CHECK(record_word_ok(r.arg[i]));
+    text = record_text(&r);
     put(text, strlen(text));
-    CHECK(!receipt_read(path, &back, &e) && back.n_in == r.n_in && back.n_arg == r.n_arg);
-    again = receipt_text(&back);
+    CHECK(!record_read(path, &back, &e) && back.n_in == r.n_in && back.n_arg == r.n_arg);
+    again = record_text(&back);
     CHECK(!strcmp(text, again));
-    rc = receipt_lineage(&r, &lineage, bad, &e);
+    rc = record_lineage(&r, &lineage, bad, &e);
     CHECK(rc ? e.code == rc && *e.text : lineage != NULL);
-    receipt_free(&r);
-    receipt_free(&back);
+    record_free(&r);
+    record_free(&back);
     free(lineage);
     free(text);
     free(again);

@@ -13,19 +13,19 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-static void read_tensor(const struct st *s, const struct st_tensor *t) {
+static void read_tensor(const struct safetensors *s, const struct safetensors_tensor *t) {
     struct err e;
-    const struct st_tensor *same;
+    const struct safetensors_tensor *same;
     float x[16];
     uint8_t sum = 0;
-    CHECK(st_find(s, t->name) == t);
-    CHECK(!st_get(s, t->name, (int)t->dtype, t->n_dims, t->shape, &same, &e) && same == t);
-    CHECK(t->n_bytes == t->n_elems * st_dtype_bytes(t->dtype));
+    CHECK(safetensors_find(s, t->name) == t);
+    CHECK(!safetensors_get(s, t->name, (int)t->dtype, t->n_dims, t->shape, &same, &e) && same == t);
+    CHECK(t->n_bytes == t->n_elems * safetensors_dtype_bytes(t->dtype));
     for (size_t i = 0; i < t->n_bytes; i++) sum = (uint8_t)(sum + ((const uint8_t *)t->data)[i]);
-    int bad = st_check_finite(t, &e), finite = 1;
+    int bad = safetensors_check_finite(t, &e), finite = 1;
     for (size_t i = 0; i < t->n_elems; i += 16) {
         size_t m = t->n_elems - i < 16 ? t->n_elems - i : 16;
-        if (st_to_f32(t, i, m, x, &e)) return;
+        if (safetensors_to_f32(t, i, m, x, &e)) return;
         for (size_t k = 0; k < m; k++) finite = finite && isfinite(x[k]);
     }
     CHECK(t->dtype == ST_F64 || finite == !bad); /* a finite double may be an infinite float */
@@ -40,21 +40,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     }
     if (fd < 0 || ftruncate(fd, 0) || pwrite(fd, data, n, 0) != (ssize_t)n) abort();
-    struct st *s;
+    struct safetensors *s;
     struct err e = {0};
-    int rc = st_open(&s, path, &e);
+    int rc = safetensors_open(&s, path, &e);
     CHECK(rc <= 0);
     if (rc) {
         CHECK(!s && e.code == rc && *e.text);
         return 0;
     }
-    for (size_t i = 0; i < st_count(s); i++) {
-        CHECK(!i || strcmp(st_at(s, i - 1)->name, st_at(s, i)->name) < 0);
-        read_tensor(s, st_at(s, i));
+    for (size_t i = 0; i < safetensors_count(s); i++) {
+        CHECK(!i || strcmp(safetensors_at(s, i - 1)->name, safetensors_at(s, i)->name) < 0);
+        read_tensor(s, safetensors_at(s, i));
     }
-    const struct st_tensor *t;
-    if (!st_find(s, "W_enc")) CHECK(st_get(s, "W_enc", -1, 0, NULL, &t, &e) == ERR_FORMAT && *e.hint);
-    (void)st_meta(s, "record");
-    st_close(s);
+    const struct safetensors_tensor *t;
+    if (!safetensors_find(s, "W_enc")) CHECK(safetensors_get(s, "W_enc", -1, 0, NULL, &t, &e) == ERR_FORMAT && *e.hint);
+    (void)safetensors_meta(s, "record");
+    safetensors_close(s);
     return 0;
 }

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/cuda.h"
+#include "kernels/base/cuda.h"
 #include "lib/base/clock.h"
 #include "lib/base/rng.h"
-#include "lib/sae/step.h"
+#include "lib/sae/trainer.h"
 #include "tests/gpu/receipt.h"
 
 enum { MOST = 200, TIMES = 15 };
@@ -110,18 +110,18 @@ static struct trainer *start(const struct sae_kernels *base, struct sae_kernels 
     CHECK(tr);
     *k = *base;
     k->sparse_share = dense ? 0 : fmax(0.05, fmin(1, 8 * s->l0 / (double)s->F));
-    const struct step_config c = {.arch = s->arch,
-                                  .D = s->D,
-                                  .F = s->F,
-                                  .B = s->B,
-                                  .epsilon = (float)s->epsilon,
-                                  .beta1 = s->beta1,
-                                  .beta2 = 0.999,
-                                  .adam_eps = 1e-8,
-                                  .seed = 3,
-                                  .theta_init = (float)quantile(s->l0 / (double)s->F, s->D),
-                                  .lazy = s->pre_act > 0,
-                                  .pre_act_loss = (float)s->pre_act};
+    const struct trainer_config c = {.arch = s->arch,
+                                     .D = s->D,
+                                     .F = s->F,
+                                     .B = s->B,
+                                     .epsilon = (float)s->epsilon,
+                                     .beta1 = s->beta1,
+                                     .beta2 = 0.999,
+                                     .adam_eps = 1e-8,
+                                     .seed = 3,
+                                     .theta_init = (float)quantile(s->l0 / (double)s->F, s->D),
+                                     .lazy = s->pre_act > 0,
+                                     .pre_act_loss = (float)s->pre_act};
     if (trainer_init(tr, &c, k, &e)) stop(&e);
     if (!dense) tr->last_entries = 0;
     return tr;
@@ -132,8 +132,8 @@ static void end(struct trainer *tr) {
     free(tr);
 }
 
-static struct step_report step(struct trainer *tr, const void *x, const void *next, double lr) {
-    struct step_report r;
+static struct trainer_report step(struct trainer *tr, const void *x, const void *next, double lr) {
+    struct trainer_report r;
     struct err e;
     if (trainer_step(tr, x, next, lr, 1e-3, &r, &e)) stop(&e);
     return r;
@@ -148,7 +148,7 @@ static void one_step(const char *backend, const char *against, const struct shap
     struct trainer *a = start(table(backend), &ka, s, dense), *b = start(table(against), &kb, s, dense);
     float *x = normals(11, s->B * s->D, 1 / sqrt((double)s->D));
     for (size_t d = 0; d < s->D; d++) a->p.b_dec[d] = b->p.b_dec[d] = 0.01f * (float)rng_normal(12, 0, d);
-    struct step_report ra = step(a, x, NULL, 1e-3), rb = step(b, x, NULL, 1e-3);
+    struct trainer_report ra = step(a, x, NULL, 1e-3), rb = step(b, x, NULL, 1e-3);
     snprintf(size, sizeof size, "D %zu F %zu B %zu L0 %.0f", s->D, s->F, s->B, rb.l0);
     const size_t D = s->D, F = s->F;
     double worst = fmax(fabs(ra.loss_reconstruction / rb.loss_reconstruction - 1), fabs(ra.l0 / rb.l0 - 1));
@@ -233,7 +233,7 @@ static void gradients(const char *backend) {
     struct trainer *tr = start(table(backend), &k, &s, true);
     struct err e;
     float *x = normals(21, s.B * s.D, 0.3);
-    struct step_report r;
+    struct trainer_report r;
     double worst = 0, size = 0;
     const float h = 2e-3f;
     if (trainer_step(tr, x, NULL, 0, 0, &r, &e)) stop(&e);
@@ -264,7 +264,7 @@ static void gradients(const char *backend) {
 static void run_steps(struct trainer *tr, const float *x, size_t batches, size_t from, size_t to, double *losses) {
     const size_t n = tr->c.B * tr->c.D;
     for (size_t t = from; t < to; t++) {
-        struct step_report r = step(tr, x + t % batches * n, t + 1 < to ? x + (t + 1) % batches * n : NULL, 1e-3);
+        struct trainer_report r = step(tr, x + t % batches * n, t + 1 < to ? x + (t + 1) % batches * n : NULL, 1e-3);
         if (losses) losses[t] = r.loss_reconstruction;
     }
 }
@@ -329,7 +329,7 @@ enum { ENCODE, RESIDUAL, SORT, ADAM, BIAS, SEND, SPARSE_STEP };
 static void run_part(void *ctx) {
     struct part *p = ctx;
     struct trainer *tr = p->tr;
-    const struct step_config *c = &tr->c;
+    const struct trainer_config *c = &tr->c;
     const struct sae_kernels *k = tr->k;
     switch (p->which) {
     case ENCODE:
@@ -412,7 +412,7 @@ static void times(const struct shape *s, double goal_ms) {
     memcpy(x, y, s->B * s->D * sizeof *x);
     struct part p = {.tr = tr, .x = x, .rule = {true, (float)s->epsilon, 1e-3f}};
     p.adam = (struct adam){.guard = 1e-8f, .beta2 = 0.999f, .rest1 = 1, .rest2 = 0.001f};
-    struct step_report r = step(tr, x, NULL, 0);
+    struct trainer_report r = step(tr, x, NULL, 0);
     double whole = part_ms(&p, SPARSE_STEP), n = (double)tr->active.n;
     timed("step, sparse, batch sent while computing", size, whole, goal_ms, "L0 %.0f, %.0f rows/s", r.l0,
           1e3 * B / whole);
@@ -454,7 +454,7 @@ static void crossing(const struct shape *base) {
         free(x);
         if (before) break;
     }
-    printf("crossing: %s%.2f %% of the entries; the table in kernels/cuda_table.c has %.2f %%\n",
+    printf("crossing: %s%.2f %% of the entries; the table in kernels/base/cuda_table.c has %.2f %%\n",
            before ? "" : "above ", 100 * before, 100 * table("cuda")->sparse_share);
 }
 

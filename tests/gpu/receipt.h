@@ -1,6 +1,6 @@
 /* receipt.h - between the parts of the receipt: receipt.c (training), receipt_lm.c (a language model's forward pass). */
-#ifndef SAEMILL_RECEIPT_GPU_H
-#define SAEMILL_RECEIPT_GPU_H
+#ifndef SAEMILL_RECEIPT_H
+#define SAEMILL_RECEIPT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/cuda.h"
-#include "kernels/gelu.h"
-#include "kernels/layernorm.h"
-#include "kernels/linear.h"
-#include "kernels/rmsnorm.h"
-#include "kernels/rope.h"
-#include "kernels/swiglu.h"
+#include "kernels/base/cuda.h"
+#include "kernels/lm/gelu.h"
+#include "kernels/lm/layernorm.h"
+#include "kernels/lm/linear.h"
+#include "kernels/lm/rmsnorm.h"
+#include "kernels/lm/rope.h"
+#include "kernels/lm/swiglu.h"
 #include "lib/base/bf16.h"
 #include "lib/base/clock.h"
 #include "lib/lm/forward.h"

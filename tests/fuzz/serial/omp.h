@@ -1,7 +1,7 @@
 /* omp.h - OpenMP's calls for the fuzzing build, which clang compiles without OpenMP: one thread. Not for any other
  * build. */
-#ifndef SAEMILL_SERIAL_OMP_H
-#define SAEMILL_SERIAL_OMP_H
+#ifndef SAEMILL_OMP_H
+#define SAEMILL_OMP_H
 
 static inline int omp_get_max_threads(void) { return 1; }
 static inline int omp_get_num_threads(void) { return 1; }

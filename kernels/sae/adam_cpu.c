@@ -1,0 +1,146 @@
+/* adam_cpu.c - see adam.h. Features are cut into fixed blocks; a block's share of gb_dec is summed apart and the blocks are
+ * added in order, so the bytes do not depend on the thread count. */
+#include "kernels/sae/adam.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/base/clones.h"
+#include "lib/base/arena.h"
+
+enum { BLOCK = 64 };
+
+SIMD_CLONES static void add_two(size_t D, float s, const float *restrict a, float *restrict ga, float t,
+                                const float *restrict b, float *restrict gb) {
+    for (size_t d = 0; d < D; d++) {
+        ga[d] += s * a[d];
+        gb[d] += t * b[d];
+    }
+}
+
+SIMD_CLONES static void project(size_t D, const float *restrict w, float *restrict g) {
+    float s = 0;
+#pragma omp simd reduction(+ : s)
+    for (size_t d = 0; d < D; d++) s += w[d] * g[d];
+    for (size_t d = 0; d < D; d++) g[d] -= s * w[d];
+}
+
+SIMD_CLONES static void adam_row(size_t D, const struct adam *o, float b2, const float *restrict g, float *restrict p,
+                                 float *restrict v) {
+    const float rest2 = o->rest2, rate = o->rate, guard = o->guard;
+    for (size_t d = 0; d < D; d++) {
+        v[d] = b2 * v[d] + rest2 * g[d] * g[d];
+        p[d] -= rate * g[d] / (__builtin_sqrtf(v[d]) + guard);
+    }
+}
+
+SIMD_CLONES static void adam_row_momentum(size_t D, const struct adam *o, const float *restrict g, float *restrict p,
+                                          float *restrict v, float *restrict m) {
+    const float b2 = o->beta2, rest2 = o->rest2, b1 = o->beta1, rest1 = o->rest1, rate = o->rate, guard = o->guard;
+    for (size_t d = 0; d < D; d++) {
+        m[d] = b1 * m[d] + rest1 * g[d];
+        v[d] = b2 * v[d] + rest2 * g[d] * g[d];
+        p[d] -= rate * m[d] / (__builtin_sqrtf(v[d]) + guard);
+    }
+}
+
+SIMD_CLONES static void unit_norm(size_t D, float *restrict w) {
+    float s = 0;
+#pragma omp simd reduction(+ : s)
+    for (size_t d = 0; d < D; d++) s += w[d] * w[d];
+    float r = 1.0f / __builtin_sqrtf(s);
+    for (size_t d = 0; d < D; d++) w[d] *= r;
+}
+
+SIMD_CLONES static void sub_scaled_f64(size_t D, double s, const float *restrict w, double *restrict out) {
+    for (size_t d = 0; d < D; d++) out[d] -= s * (double)w[d];
+}
+
+/* Everything one feature's gradients change, but b_dec. g_enc and g_dec are spoiled. */
+static void feature_update(size_t D, size_t f, float *g_enc, float *g_dec, float g_b, float g_theta, int fired,
+                           const struct adam *o, struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m,
+                           double *gb_dec, uint32_t *steps_idle) {
+    float *we = p->W_enc + f * D, *wd = p->W_dec + f * D;
+    const struct adam_turn turn = adam_turn(o, m->W_enc, fired, steps_idle[f]);
+    float beta2 = o->beta2;
+    if (turn.dead) {
+        for (size_t d = 0; d < D; d++) g_enc[d] -= o->pre_act * o->mean[d];
+        g_b -= o->pre_act, g_theta += o->pre_theta;
+    }
+    if (turn.enc) {
+        beta2 = adam_beta2(o, turn.idle_enc);
+        sub_scaled_f64(D, (double)g_b, we, gb_dec);
+        if (m->W_enc)
+            adam_row_momentum(D, o, g_enc, we, v->W_enc + f * D, m->W_enc + f * D);
+        else
+            adam_row(D, o, beta2, g_enc, we, v->W_enc + f * D);
+    }
+    if (turn.dec) {
+        if (turn.idle_dec != turn.idle_enc) beta2 = adam_beta2(o, turn.idle_dec);
+        project(D, wd, g_dec);
+        if (m->W_enc)
+            adam_row_momentum(D, o, g_dec, wd, v->W_dec + f * D, m->W_dec + f * D);
+        else
+            adam_row(D, o, beta2, g_dec, wd, v->W_dec + f * D);
+        unit_norm(D, wd);
+    }
+    if (!o->lazy || turn.enc) adam_scalar(o, o->beta2, g_b, p->b_enc + f, m->b_enc ? m->b_enc + f : NULL, v->b_enc + f);
+    if (!o->lazy || g_theta != 0)
+        adam_scalar(o, o->beta2, g_theta, p->theta + f, m->theta ? m->theta + f : NULL, v->theta + f);
+    steps_idle[f] = fired ? 0 : steps_idle[f] + 1;
+}
+
+static void add_blocks(size_t D, size_t blocks, const double *part, double *gb_dec) {
+    memset(gb_dec, 0, D * sizeof *gb_dec);
+    for (size_t k = 0; k < blocks; k++)
+        for (size_t d = 0; d < D; d++) gb_dec[d] += part[k * D + d];
+}
+
+void adam_sparse_cpu(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by,
+                     const float *z, const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
+                     struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle) {
+    (void)B;
+    size_t blocks = (F + BLOCK - 1) / BLOCK;
+    double *part = mem_array(blocks * D, sizeof *part, "adam", NULL);
+    CHECK(part);
+#pragma omp parallel
+    {
+        float *g = mem_array(2 * D, sizeof *g, "adam", NULL);
+        CHECK(g);
+#pragma omp for schedule(dynamic)
+        for (size_t k = 0; k < blocks; k++)
+            for (size_t f = k * BLOCK; f < F && f < (k + 1) * BLOCK; f++) {
+                float *g_enc = g, *g_dec = g + D, g_b = 0, g_theta = 0;
+                int fired = 0;
+                memset(g, 0, 2 * D * sizeof *g);
+                for (size_t i = by->first[f]; i < by->first[f + 1]; i++) {
+                    size_t b = by->row[i], n = by->entry[i];
+                    g_theta += dtheta[n];
+                    if (z[n] == 0) continue;
+                    fired = 1;
+                    g_b += dpre[n];
+                    add_two(D, dpre[n], xc + b * D, g_enc, z[n], G + b * D, g_dec);
+                }
+                feature_update(D, f, g_enc, g_dec, g_b, g_theta, fired, o, p, v, m, part + k * D, steps_idle);
+            }
+        free(g);
+    }
+    add_blocks(D, blocks, part, gb_dec);
+    free(part);
+}
+
+void adam_dense_cpu(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o,
+                    struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
+                    uint32_t *steps_idle) {
+    size_t blocks = (F + BLOCK - 1) / BLOCK;
+    double *part = mem_array(blocks * D, sizeof *part, "adam", NULL);
+    CHECK(part);
+#pragma omp parallel for schedule(dynamic)
+    for (size_t k = 0; k < blocks; k++)
+        for (size_t f = k * BLOCK; f < F && f < (k + 1) * BLOCK; f++)
+            feature_update(D, f, g->W_enc + f * D, g->W_dec + f * D, g->b_enc[f], g->theta[f], fired[f] > 0, o, p, v, m,
+                           part + k * D, steps_idle);
+    add_blocks(D, blocks, part, gb_dec);
+    free(part);
+}
