@@ -9,12 +9,12 @@ obj        = $(patsubst %,$(B)/obj/%.o,$(basename $1))
 
 lib_obj  := $(call obj,$(lib_src) $(cuda_src))
 programs := $(patsubst stages/%.c,$(BIN)/%,$(stage_src))
-tests    := $(patsubst tests/%.c,$(B)/test/%,$(test_src)) $(addprefix $(B)/test/test_,step_emulated forward_emulated hooked_emulated rows_emulated)
+tests    := $(patsubst tests/%.c,$(B)/test/%,$(test_src)) $(addprefix $(B)/test/test_,backends_emulated step_emulated forward_emulated hooked_emulated rows_emulated)
 benches  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(bench_src))
 fuzz_src  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 # The GPU's kernels as C, each thread of a launch run on the CPU: tests/cuda/emulate.h.
 emulated_obj := $(patsubst kernels/%.cu,$(B)/emulated/%.o,$(filter-out kernels/base/cuda_device.cu kernels/base/gemm_cuda.cu,$(wildcard kernels/*/*.cu))) \
-                $(patsubst tests/cuda/%.c,$(B)/emulated/%.o,$(wildcard tests/cuda/*.c)) $(B)/emulated/base/cuda_table.o
+                $(patsubst tests/cuda/%.c,$(B)/emulated/%.o,$(wildcard tests/cuda/*.c)) $(B)/emulated/base/backends.o
 emulated     := $(filter %_emulated,$(tests))
 
 all_obj  := $(lib_obj) $(call obj,$(stage_src) $(test_src) $(bench_src) $(fuzz_src))

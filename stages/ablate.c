@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/base/backends.h"
 #include "lib/analysis/ranks.h"
 #include "lib/base/arena.h"
 #include "lib/base/opt.h"
@@ -184,7 +185,7 @@ int main(int argc, char **argv) {
         {"shown", OPT_INT, &s.shown, "32", 1, 1000, NULL, "features", "those that change most, listed row by row",
          false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the noise", false},
-        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes", false},
+        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, backends_choices(), NULL, backends_help(), false},
         {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
         {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
     };

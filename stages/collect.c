@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/sae/sae_kernels.h"
+#include "kernels/base/backends.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/progress.h"
@@ -53,8 +53,8 @@ static void options(struct opt t[OPTIONS], struct args *a) {
          .type = OPT_TEXT,
          .dst = &a->backend,
          .preset = "cpu",
-         .choices = SAE_BACKENDS,
-         .help = "who computes: ref is the slow definition, cuda works in bf16"},
+         .choices = backends_choices(),
+         .help = backends_help()},
         [BATCH] = {.name = "batch",
                    .type = OPT_INT,
                    .dst = &a->batch,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/base/backends.h"
 #include "lib/analysis/chunks.h"
 #include "lib/base/arena.h"
 #include "lib/base/progress.h"
@@ -165,7 +166,7 @@ int main(int argc, char **argv) {
          "the first so many of each group; 0: all", false},
         {"chunk-documents", OPT_TEXT, &s.documents, "span", 0, 0, "span|within", NULL,
          "whether a chunk may span documents of its group, or lies within one", false},
-        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes", false},
+        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, backends_choices(), NULL, backends_help(), false},
         {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
         {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "safetensors file to write", false},
     };

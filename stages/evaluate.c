@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernels/base/backends.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/progress.h"
@@ -285,7 +286,7 @@ int main(int argc, char **argv) {
         {"sae", OPT_INPUT, &s.sae, NULL, 0, 0, NULL, NULL, "folder of an SAE, from train or SAELens", false},
         {"data", OPT_INPUT, &s.data, NULL, 0, 0, NULL, NULL, "held-out activations, from collect", false},
         {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "tensor to take: L6R", false},
-        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes", false},
+        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, backends_choices(), NULL, backends_help(), false},
         {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
         {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
     };

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/base/backends.h"
 #include "lib/analysis/llr.h"
 #include "lib/analysis/ranks.h"
 #include "lib/base/arena.h"
@@ -535,7 +536,7 @@ int main(int argc, char **argv) {
          false},
         {"best", OPT_INT, &s.best, "50", 1, 1000, NULL, "features",
          "of each language to list and to try on the sentences", false},
-        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes", false},
+        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, backends_choices(), NULL, backends_help(), false},
         {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
         {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
     };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/base/backends.h"
 #include "lib/base/clock.h"
 #include "lib/base/progress.h"
 #include "lib/base/opt.h"
@@ -314,8 +315,7 @@ int main(int argc, char **argv) {
         {"snapshots", OPT_INT, &s.snapshots, "0", 0, SNAPSHOTS, NULL, "SAEs", "kept from 1/2, 1/4, 1/8 of the steps",
          false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the first weights", false},
-        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes; cuda multiplies in bf16",
-         false},
+        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, backends_choices(), NULL, backends_help(), false},
         {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
         {"checkpoint", OPT_TEXT, &s.checkpoint, "", 0, 0, NULL, NULL, "folder to resume from and to save to", true},
         {"checkpoint-every", OPT_REAL, &s.checkpoint_every, "30", 0, 1e9, NULL, "s", "time between saves", true},

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/base/backends.h"
 #include "lib/analysis/pca.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
@@ -146,7 +147,7 @@ int main(int argc, char **argv) {
         {"directions", OPT_TEXT, &s.directions, "isotropic", 0, 0, "isotropic|features", NULL,
          "any, or a random feature's", false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of starts and steps", false},
-        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, SAE_BACKENDS, NULL, "who computes", false},
+        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, backends_choices(), NULL, backends_help(), false},
         {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
         {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
     };

@@ -1,4 +1,4 @@
-/* cuda.h - what the CUDA back end's files share, and its way in. Inside kernels/ only.
+/* cuda.h - what the CUDA back end's files share. Inside kernels/ only; its operations: sae_cuda.h, lm_cuda.h.
  *
  * kernels/<op>_cuda.cu are compiled by nvcc where it is, and left out elsewhere. They keep to what C and CUDA have in common, so that
  * tests/cuda/ can compile the same files as C, its own words for CUDA's given on the command line, and run every launch on the CPU: what a block,
@@ -9,6 +9,7 @@
 #ifndef SAEMILL_CUDA_H
 #define SAEMILL_CUDA_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,8 +38,10 @@
 #endif
 
 BEGIN_C
-#include "kernels/lm/lm_kernels.h"
-#include "kernels/sae/sae_kernels.h"
+#include "kernels/base/backends.h"
+#include "kernels/base/gemm.h"
+#include "lib/base/arena.h"
+#include "lib/base/err.h"
 
 /* Threads of a block, and of the one block that scans. The emulation takes fewer: it runs them one after the other. */
 #ifdef SAEMILL_EMULATE
@@ -47,21 +50,13 @@ enum { CUDA_THREADS = 64, CUDA_SCAN_THREADS = 96 };
 enum { CUDA_THREADS = 256, CUDA_SCAN_THREADS = 1024 };
 #endif
 
-/* How products are made: bf16 operands, TF32, or float32; sums always in float32. */
-enum cuda_precision { CUDA_BF16, CUDA_TF32, CUDA_F32 };
-
-/* The table of "cuda", "cuda-tf32" or "cuda-f32", with device, stream and cuBLAS ready.
- * Errors: ERR_NO_DEVICE when this build has no CUDA, there is no GPU, or cuBLAS cannot be loaded; ERR_DEVICE when the GPU
- * fails, here and in whatever waits for it. */
-int cuda_open(const char *backend, const struct sae_kernels **out, struct err *e);
-
-/* The same for a language model's forward pass: intermediates and weights in bf16, or float32 for the other two. */
-int cuda_lm_open(const char *backend, struct lm_kernels *out, struct err *e);
-
 /* ---- cuda_device.cu ---- */
 
-int cuda_start(enum cuda_precision p, struct err *e);
-enum cuda_precision cuda_precision(void);
+/* Device, streams and cuBLAS made ready, for products of that precision from here on.
+ * Errors: ERR_NO_DEVICE when there is no GPU, or cuBLAS cannot be loaded; ERR_DEVICE when the GPU fails, here and in whatever waits
+ * for it. */
+int cuda_start(enum precision p, struct err *e);
+enum precision cuda_precision(void);
 const struct memory *cuda_memory(void);      /* managed */
 const struct memory *cuda_host_memory(void); /* pinned */
 size_t cuda_memory_bytes(void);
@@ -102,11 +97,10 @@ void *cuda_scratch(int which, size_t bytes);
 
 int gemm_cuda_start(struct err *e);
 
-/* C[M,N] := op(A) op(B) + beta C, row-major, as gemm.h, by cuBLAS. Operands are float32; in CUDA_BF16 they are rounded to bf16 first. */
-void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const float *A, size_t lda, const float *B,
-               size_t ldb, float beta, float *C, size_t ldc);
+/* gemm.h by cuBLAS. Operands are float32; for PRECISION_BF16 they are rounded to bf16 first. */
+__typeof__(gemm_ref) gemm_cuda;
 
-/* The same with operands that are bf16 already in CUDA_BF16, float32 otherwise; the result is so too, or float32 if `wide`. */
+/* The same with operands that are bf16 already in PRECISION_BF16, float32 otherwise; the result is so too, or float32 if `wide`. */
 void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *A, size_t lda, const void *B,
                     size_t ldb, float beta, void *C, size_t ldc, bool wide);
 
@@ -120,54 +114,6 @@ enum { CUDA_W_ENC, CUDA_W_DEC };
 const void *cuda_half(int which, const float *W, size_t n);
 void *cuda_half_to_write(int which, const float *W, size_t n);
 void cuda_halves_forget(void);
-
-/* ---- the operations; contracts as those of _ref ---- */
-
-int encode_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_enc, const float *b_enc, const float *low,
-                struct active *a);
-void residual_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec,
-                   const float *theta, const struct sae_rule *rule, const struct active *a, float *G, float *z,
-                   float *dpre, float *dtheta, struct sae_row_sums *sums);
-void byfeature_sort_cuda(struct byfeature *s, const struct active *a);
-void adam_sparse_cuda(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by,
-                      const float *z, const float *dpre, const float *dtheta, const struct adam *o,
-                      struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
-                      uint32_t *steps_idle);
-void adam_dense_cuda(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o,
-                     struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
-                     uint32_t *steps_idle);
-void dense_activate_cuda(size_t n, size_t F, const float *pre, const float *theta, const struct sae_rule *rule,
-                         float *z, struct sae_row_sums *sums, uint32_t *near);
-void dense_gradient_cuda(size_t n, size_t B, size_t F, const float *pre, const float *theta,
-                         const struct sae_rule *rule, float *g, float *g_b, float *g_theta, uint32_t *fired);
-void dense_residual_cuda(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r,
-                         struct sae_row_sums *sums);
-void batch_centre_cuda(size_t B, size_t D, const float *x, const float *b_dec, float *xc);
-void batch_mean_cuda(size_t B, size_t D, const float *xc, float *mean);
-void batch_bounds_cuda(size_t F, const float *theta, const struct sae_rule *rule, float *low);
-void batch_spread_cuda(size_t n, size_t F, const float *row, float *out);
-void batch_b_dec_cuda(size_t B, size_t D, const float *G, double *gb_dec, const struct adam *o, float *b_dec, float *m,
-                      float *v);
-void batch_total_cuda(size_t B, const struct sae_row_sums *sums, struct batch_totals *t);
-size_t batch_count_cuda(size_t n, const uint32_t *counts);
-size_t batch_idle_cuda(size_t F, const uint32_t *steps_idle, uint32_t window);
-void measure_cuda(size_t B, size_t D, const float *x, const struct active *a, const float *W_dec, const float *b_dec,
-                  const double *mean, const double *group_mean, const int32_t *group, float *y, double *e_mean,
-                  struct measure_row *row);
-
-void linear_pack_cuda(size_t first, size_t n, size_t K, const float *W, float *packed);
-void linear_cuda(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
-                 const float *bias, float *y, size_t ldy);
-void rmsnorm_cuda(size_t M, size_t D, const float *x, const float *w, float eps, float *y);
-void layernorm_cuda(size_t M, size_t D, const float *x, const float *w, const float *b, float eps, float *y);
-void rope_cuda(const struct pass_place *p, size_t H, size_t Dh, float *x, size_t ldx, const float *table);
-void attention_cuda(const struct pass_place *p, const struct attention *a, float *out, size_t ldo, void *work);
-void swiglu_cuda(size_t n, float *g, const float *u);
-void gelu_cuda(size_t n, float *x);
-void pass_place_cuda(size_t n, const size_t *start, const int32_t *token, struct pass_place *p);
-void pass_embed_cuda(const struct pass_place *p, size_t D, const float *table, const float *pos, float *x);
-void pass_add_cuda(size_t n, float *x, const float *delta);
-void pass_fetch_cuda(size_t n, const float *x, bool wide, bool bf16, void *out);
 
 #if defined __CUDACC__
 cudaStream_t cuda_stream(void);

@@ -8,7 +8,7 @@ enum { SLOTS = 2 };
 
 static struct {
     bool ready;
-    enum cuda_precision precision;
+    enum precision precision;
     cudaStream_t compute, copy;
     cudaEvent_t arrived[SLOTS], sent[SLOTS], copied[SLOTS];
     void *staging[SLOTS], *staged[SLOTS]; /* pinned, and where it goes to */
@@ -24,7 +24,7 @@ static struct {
 
 cudaStream_t cuda_stream(void) { return device.compute; }
 
-enum cuda_precision cuda_precision(void) { return device.precision; }
+enum precision cuda_precision(void) { return device.precision; }
 
 void cuda_note(cudaError_t status, const char *what) {
     if (status == cudaSuccess || device.failed != cudaSuccess) return;
@@ -39,12 +39,10 @@ int cuda_room(const void *kernel, size_t shared_bytes) {
     return device.failed == cudaSuccess;
 }
 
-int cuda_start(enum cuda_precision p, struct err *e) {
+int cuda_start(enum precision p, struct err *e) {
     int n = 0;
-    if (device.ready) {
-        device.precision = p;
-        return 0;
-    }
+    device.precision = p;
+    if (device.ready) return gemm_cuda_start(e);
     cudaError_t rc = cudaGetDeviceCount(&n);
     if (rc != cudaSuccess || n < 1) {
         err_set(e, ERR_NO_DEVICE, "--backend cuda: no GPU that can be used: %s",
@@ -61,8 +59,7 @@ int cuda_start(enum cuda_precision p, struct err *e) {
     if (device.failed != cudaSuccess)
         return err_set(e, ERR_DEVICE, "--backend cuda: %s: %s", device.where, cudaGetErrorString(device.failed));
     device.ready = true;
-    device.precision = p;
-    return 0;
+    return gemm_cuda_start(e);
 }
 
 static int outcome(struct err *e) {

@@ -58,17 +58,18 @@ int gemm_cuda_start(struct err *e) {
 /* Row-major C = op(A) op(B) is column-major C' = op(B)' op(A)'. */
 static void product(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const void *A, size_t lda,
                     const void *B, size_t ldb, cudaDataType in, float beta, void *C, size_t ldc, cudaDataType out) {
-    const enum cuda_precision p = cuda_precision();
+    const enum precision p = cuda_precision();
     static char what[64];
     /* Parts of a sum stay in float32 until they are one, also where the result is bf16. */
-    blas.set_math_mode(blas.handle, p == CUDA_TF32 ? CUBLAS_TF32_TENSOR_OP_MATH
-                                                   : (cublasMath_t)(CUBLAS_DEFAULT_MATH |
-                                                                    CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
+    blas.set_math_mode(blas.handle,
+                       p == PRECISION_TF32
+                           ? CUBLAS_TF32_TENSOR_OP_MATH
+                           : (cublasMath_t)(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
     cublasStatus_t rc = blas.gemm(blas.handle, tb ? CUBLAS_OP_T : CUBLAS_OP_N, ta ? CUBLAS_OP_T : CUBLAS_OP_N, (int)N,
                                   (int)M, (int)K, &alpha, B, in, (int)ldb, A, in, (int)lda, &beta, C, out, (int)ldc,
-                                  p == CUDA_TF32   ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                  : p == CUDA_BF16 ? CUBLAS_COMPUTE_32F
-                                                   : CUBLAS_COMPUTE_32F_PEDANTIC,
+                                  p == PRECISION_TF32   ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                  : p == PRECISION_BF16 ? CUBLAS_COMPUTE_32F
+                                                        : CUBLAS_COMPUTE_32F_PEDANTIC,
                                   CUBLAS_GEMM_DEFAULT);
     if (rc == CUBLAS_STATUS_SUCCESS) return;
     snprintf(what, sizeof what, "a product of cuBLAS: its status %d", (int)rc);
@@ -77,12 +78,12 @@ static void product(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha,
 
 void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, const float *A, size_t lda, const float *B,
                size_t ldb, float beta, float *C, size_t ldc) {
-    const enum cuda_precision p = cuda_precision();
+    const enum precision p = cuda_precision();
     const size_t rows_a = ta ? K : M, rows_b = tb ? N : K;
     const void *a = A, *b = B;
     cudaDataType type = CUDA_R_32F;
     if (!M || !N) return;
-    if (p == CUDA_BF16) {
+    if (p == PRECISION_BF16) {
         void *ah = cuda_scratch(CUDA_SCRATCH_A, rows_a * lda * 2), *bh = cuda_scratch(CUDA_SCRATCH_B, rows_b * ldb * 2);
         if (!ah || !bh) return;
         cuda_to_bf16(A, ah, (rows_a - 1) * lda + (ta ? M : K));
@@ -94,6 +95,6 @@ void gemm_cuda(bool ta, bool tb, size_t M, size_t N, size_t K, float alpha, cons
 
 void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *A, size_t lda, const void *B,
                     size_t ldb, float beta, void *C, size_t ldc, bool wide) {
-    const cudaDataType type = cuda_precision() == CUDA_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+    const cudaDataType type = cuda_precision() == PRECISION_BF16 ? CUDA_R_16BF : CUDA_R_32F;
     if (M && N) product(ta, tb, M, N, K, 1, A, lda, B, ldb, type, beta, C, ldc, wide ? CUDA_R_32F : type);
 }

@@ -3,7 +3,7 @@
  * In bf16, with heads of 64 or 128: a block takes PASS_TILE queries of a head, 16 a warp, and walks over the keys in tiles as Dao 2023,
  * "FlashAttention-2", does: scores on the matrix units, running maximum and sum, values on the matrix units with the scores still in
  * registers; nothing of size T x T is written. Otherwise a block takes one query of a head, in float32: the slow definition. */
-#include "kernels/base/cuda.h"
+#include "kernels/lm/lm_cuda.h"
 
 #include <math.h>
 
@@ -178,7 +178,7 @@ __global__ static void attention_rows(const struct attention_args a, int half) {
 
 void attention_cuda(const struct pass_place *p, const struct attention *in, float *out, size_t ldo, void *work) {
     const struct attention_args a = {in->H, in->G, in->Dh, in->ld, ldo, in->q, in->k, in->v, out, in->scale, p->tile};
-    const int half = cuda_precision() == CUDA_BF16;
+    const int half = cuda_precision() == PRECISION_BF16;
     size_t T = 0;
     (void)work;
     for (size_t i = 0; i < p->n; i++)

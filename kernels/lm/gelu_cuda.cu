@@ -1,5 +1,5 @@
 /* gelu_cuda.cu - see gelu.h. erfc keeps the negative side, where 1 + erf cancels. */
-#include "kernels/base/cuda.h"
+#include "kernels/lm/lm_cuda.h"
 
 __global__ static void gelu(size_t n, void *x, int half) {
     EACH4(i, n) {
@@ -11,5 +11,5 @@ __global__ static void gelu(size_t n, void *x, int half) {
 }
 
 void gelu_cuda(size_t n, float *x) {
-    LAUNCH(gelu, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, (void *)x, cuda_precision() == CUDA_BF16);
+    LAUNCH(gelu, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, (void *)x, cuda_precision() == PRECISION_BF16);
 }

@@ -1,5 +1,5 @@
 /* layernorm_cuda.cu - see layernorm.h; a block a row, mean before variance. */
-#include "kernels/base/cuda.h"
+#include "kernels/lm/lm_cuda.h"
 
 __global__ static void layernorm(size_t D, const float *x, const float *w, const float *b, float eps, void *y,
                                  int half) {
@@ -18,5 +18,5 @@ __global__ static void layernorm(size_t D, const float *x, const float *w, const
 }
 
 void layernorm_cuda(size_t M, size_t D, const float *x, const float *w, const float *b, float eps, float *y) {
-    LAUNCH(layernorm, M, CUDA_THREADS, 0, D, x, w, b, eps, (void *)y, cuda_precision() == CUDA_BF16);
+    LAUNCH(layernorm, M, CUDA_THREADS, 0, D, x, w, b, eps, (void *)y, cuda_precision() == PRECISION_BF16);
 }

@@ -1,5 +1,5 @@
 /* linear_cuda.cu - products with a model's weights, by cuBLAS; see linear.h. The packed form is plain rows: W [N,K]. */
-#include "kernels/base/cuda.h"
+#include "kernels/lm/lm_cuda.h"
 
 #include "kernels/lm/linear.h"
 #include "lib/base/bf16.h"
@@ -10,7 +10,7 @@ __global__ static void spread_bias(size_t M, size_t N, const float *bias, void *
 
 /* On the host: managed memory is its memory too. */
 void linear_pack_cuda(size_t first, size_t n, size_t K, const float *W, float *packed) {
-    if (cuda_precision() != CUDA_BF16) {
+    if (cuda_precision() != PRECISION_BF16) {
         for (size_t i = 0; i < n * K; i++) packed[first * K + i] = W[i];
         return;
     }
@@ -22,6 +22,6 @@ void linear_cuda(size_t M, size_t N, size_t K, const float *x, size_t ldx, const
                  const float *bias, float *y, size_t ldy) {
     if (bias)
         LAUNCH(spread_bias, cuda_blocks(M * N, 4 * CUDA_THREADS), CUDA_THREADS, 0, M, N, bias, (void *)y, ldy,
-               cuda_precision() == CUDA_BF16);
+               cuda_precision() == PRECISION_BF16);
     gemm_cuda_held(false, true, M, N, K, x, ldx, packed, panel / LINEAR_PANEL, bias ? 1.0f : 0.0f, y, ldy, false);
 }

@@ -1,23 +1,11 @@
 /* lm_kernels.c - see lm_kernels.h. */
 #include "kernels/lm/lm_kernels.h"
 
-#include <string.h>
-
-#include "kernels/base/cuda.h"
-#include "kernels/lm/gelu.h"
-#include "kernels/lm/layernorm.h"
-#include "kernels/lm/linear.h"
-#include "kernels/lm/lse.h"
-#include "kernels/lm/rmsnorm.h"
-#include "kernels/lm/rope.h"
-#include "kernels/lm/swiglu.h"
-
-/* On the host, operations that look along a sequence take one at a time. */
 static void rope_each(__typeof__(&rope_ref) one, const struct pass_place *p, size_t H, size_t Dh, float *x, size_t ldx,
                       const float *table) {
     for (size_t i = 0; i < p->n; i++) one(p->start[i + 1] - p->start[i], H, Dh, x + p->start[i] * ldx, ldx, table);
 }
-static void rope_each_ref(const struct pass_place *p, size_t H, size_t Dh, float *x, size_t ldx, const float *table) {
+void lm_rope_ref(const struct pass_place *p, size_t H, size_t Dh, float *x, size_t ldx, const float *table) {
     rope_each(rope_ref, p, H, Dh, x, ldx, table);
 }
 static void rope_each_cpu(const struct pass_place *p, size_t H, size_t Dh, float *x, size_t ldx, const float *table) {
@@ -33,7 +21,7 @@ static void attend_each(__typeof__(&attention_ref) one, const struct pass_place 
         one(&a, out + first * ldo, ldo, work);
     }
 }
-static void attend_each_ref(const struct pass_place *p, const struct attention *a, float *out, size_t ldo, void *work) {
+void lm_attention_ref(const struct pass_place *p, const struct attention *a, float *out, size_t ldo, void *work) {
     attend_each(attention_ref, p, a, out, ldo, work);
 }
 static void attend_each_cpu(const struct pass_place *p, const struct attention *a, float *out, size_t ldo, void *work) {
@@ -41,35 +29,42 @@ static void attend_each_cpu(const struct pass_place *p, const struct attention *
 }
 
 /* tile_rows: the wide intermediate of so many rows stays in the second-level cache. */
-#define HOST                                                                                                           \
-    .memory = &memory_host, .host = &memory_host, .memory_bytes = mem_physical_bytes, .elem_bytes = sizeof(float),     \
-    .tile_rows = 96, .slots = 1, .pack = linear_pack_rows, .place = pass_place_host, .add = pass_add_host,             \
-    .fetch = pass_fetch_host, .sent = pass_sent_host, .await = pass_await_host
+#define DEFINITION(name, definition) .name = definition,
+static const struct lm_kernels definitions = {.memory = &memory_host,
+                                              .host = &memory_host,
+                                              .elem_bytes = sizeof(float),
+                                              .tile_rows = 96,
+                                              .slots = 1,
+                                              .lse = lse_ref,
+                                              LM_OPERATIONS(DEFINITION)};
+
+void lm_kernels_cpu(struct lm_kernels *t) {
+    t->linear = linear_cpu;
+    t->rmsnorm = rmsnorm_cpu;
+    t->layernorm = layernorm_cpu;
+    t->rope = rope_each_cpu;
+    t->attention = attend_each_cpu;
+    t->swiglu = swiglu_cpu;
+    t->gelu = gelu_cpu;
+    t->lse = lse_cpu;
+}
+
+static const char *missing(const struct lm_kernels *t) {
+#define MISSING(name, definition)                                                                                      \
+    if (!t->name) return #name;
+    LM_OPERATIONS(MISSING)
+    return NULL;
+}
+
+int lm_kernels_make(const struct backend *b, struct lm_kernels *t, struct err *e) {
+    *t = b->device ? (struct lm_kernels){0} : definitions;
+    t->name = b->name;
+    if (b->lm) b->lm(t);
+    return backends_whole(b, missing(t), e);
+}
 
 int lm_kernels_get(const char *backend, struct lm_kernels *t, struct err *e) {
-    if (!strcmp(backend, "ref"))
-        *t = (struct lm_kernels){.name = "ref",
-                                 HOST,
-                                 .linear = linear_ref,
-                                 .rmsnorm = rmsnorm_ref,
-                                 .rope = rope_each_ref,
-                                 .attention = attend_each_ref,
-                                 .swiglu = swiglu_ref,
-                                 .layernorm = layernorm_ref,
-                                 .gelu = gelu_ref,
-                                 .lse = lse_ref};
-    else if (!strcmp(backend, "cpu"))
-        *t = (struct lm_kernels){.name = "cpu",
-                                 HOST,
-                                 .linear = linear_cpu,
-                                 .rmsnorm = rmsnorm_cpu,
-                                 .rope = rope_each_cpu,
-                                 .attention = attend_each_cpu,
-                                 .swiglu = swiglu_cpu,
-                                 .layernorm = layernorm_cpu,
-                                 .gelu = gelu_cpu,
-                                 .lse = lse_cpu};
-    else
-        return cuda_lm_open(backend, t, e);
-    return 0;
+    const struct backend *b;
+    int rc = backends_open(backend, &b, e);
+    return rc ? rc : lm_kernels_make(b, t, e);
 }

@@ -4,7 +4,7 @@
 #ifndef SAEMILL_MMA_CUDA_H
 #define SAEMILL_MMA_CUDA_H
 
-#include "kernels/base/cuda.h"
+#include "kernels/lm/lm_cuda.h"
 
 #ifdef SAEMILL_EMULATE
 #define mma_add(c, a, b)         emulate_mma(c, a, b)

@@ -1,5 +1,5 @@
 /* pass_cuda.cu - the small operations of a forward pass; see pass.h. */
-#include "kernels/base/cuda.h"
+#include "kernels/lm/lm_cuda.h"
 
 #include <string.h>
 
@@ -50,17 +50,17 @@ __global__ static void convert(size_t n, const void *x, int from_half, void *out
 
 void pass_embed_cuda(const struct pass_place *p, size_t D, const float *table, const float *pos, float *x) {
     LAUNCH(embed, cuda_blocks(p->rows * D, 4 * CUDA_THREADS), CUDA_THREADS, 0, p->rows, D, p->token, p->position,
-           (const void *)table, pos, x, cuda_precision() == CUDA_BF16);
+           (const void *)table, pos, x, cuda_precision() == PRECISION_BF16);
 }
 
 void pass_add_cuda(size_t n, float *x, const float *delta) {
     LAUNCH(add, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, x, (const void *)delta,
-           cuda_precision() == CUDA_BF16);
+           cuda_precision() == PRECISION_BF16);
 }
 
 /* What comes in its type already is copied as it is. */
 void pass_fetch_cuda(size_t n, const float *x, bool wide, bool bf16, void *out) {
-    const bool half = !wide && cuda_precision() == CUDA_BF16;
+    const bool half = !wide && cuda_precision() == PRECISION_BF16;
     const void *from = x;
     if (half != bf16) {
         void *y = cuda_scratch(CUDA_SCRATCH_X, n * (bf16 ? 2 : 4));

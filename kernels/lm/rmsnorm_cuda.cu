@@ -1,5 +1,5 @@
 /* rmsnorm_cuda.cu - see rmsnorm.h; a block a row. */
-#include "kernels/base/cuda.h"
+#include "kernels/lm/lm_cuda.h"
 
 __device__ static inline void rmsnorm_row(size_t D, const float *x, const float *w, float eps, void *y, double *room,
                                           int half) {
@@ -29,7 +29,7 @@ __global__ static void rmsnorm_bf16(size_t D, const float *x, const float *w, fl
 }
 
 void rmsnorm_cuda(size_t M, size_t D, const float *x, const float *w, float eps, float *y) {
-    if (cuda_precision() == CUDA_BF16)
+    if (cuda_precision() == PRECISION_BF16)
         LAUNCH(rmsnorm_bf16, M, CUDA_THREADS, 0, D, x, w, eps, (void *)y);
     else
         LAUNCH(rmsnorm_f32, M, CUDA_THREADS, 0, D, x, w, eps, (void *)y);

@@ -1,5 +1,5 @@
 /* rope_cuda.cu - see rope.h; a thread a pair. */
-#include "kernels/base/cuda.h"
+#include "kernels/lm/lm_cuda.h"
 
 __global__ static void rope(size_t rows, size_t H, size_t Dh, void *x, size_t ldx, const int32_t *position,
                             const float *table, int half) {
@@ -15,5 +15,5 @@ __global__ static void rope(size_t rows, size_t H, size_t Dh, void *x, size_t ld
 
 void rope_cuda(const struct pass_place *p, size_t H, size_t Dh, float *x, size_t ldx, const float *table) {
     LAUNCH(rope, cuda_blocks(p->rows * H * Dh / 2, 2 * CUDA_THREADS), CUDA_THREADS, 0, p->rows, H, Dh, (void *)x, ldx,
-           p->position, table, cuda_precision() == CUDA_BF16);
+           p->position, table, cuda_precision() == PRECISION_BF16);
 }

@@ -1,5 +1,5 @@
 /* swiglu_cuda.cu - see swiglu.h. */
-#include "kernels/base/cuda.h"
+#include "kernels/lm/lm_cuda.h"
 
 __global__ static void swiglu(size_t n, void *g, const void *u, int half) {
     EACH4(i, n) {
@@ -13,5 +13,5 @@ __global__ static void swiglu(size_t n, void *g, const void *u, int half) {
 
 void swiglu_cuda(size_t n, float *g, const float *u) {
     LAUNCH(swiglu, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, (void *)g, (const void *)u,
-           cuda_precision() == CUDA_BF16);
+           cuda_precision() == PRECISION_BF16);
 }

@@ -1,9 +1,9 @@
 /* adam_cuda.cu - gradients of a feature's weights, fused with Adam, projection and renormalisation; see adam.h.
  *
  * A block a feature: each thread owns columns and adds the feature's entries in order; the gradients stay in shared memory until the
- * weights and moments have been read and written once. Rows of xc and G are gathered, in CUDA_BF16 from bf16 copies that fit the
+ * weights and moments have been read and written once. Rows of xc and G are gathered, in PRECISION_BF16 from bf16 copies that fit the
  * second-level cache. */
-#include "kernels/base/cuda.h"
+#include "kernels/sae/sae_cuda.h"
 
 struct adam_args {
     size_t D, F;
@@ -208,7 +208,7 @@ void adam_sparse_cuda(size_t D, size_t F, size_t B, const float *xc, const float
     LAUNCH(entry_sums, cuda_blocks(F, CUDA_THREADS / 32), CUDA_THREADS, 0, F, by->first, by->entry, z, dpre, dtheta,
            sums, sums + F, (uint32_t *)(sums + 2 * F));
     bias(D, F, o, a.fired, steps_idle, sums, sums + F, p->W_enc, gb_dec);
-    if (cuda_precision() != CUDA_BF16) {
+    if (cuda_precision() != PRECISION_BF16) {
         LAUNCH(update_f32, F, CUDA_THREADS, 2 * padded(D) * sizeof(float), a);
         return;
     }
@@ -228,7 +228,7 @@ void adam_dense_cuda(size_t D, size_t F, struct sae_arrays *g, const uint32_t *f
     struct adam_args a = {D,        F,     NULL, NULL, NULL, NULL, NULL, NULL,       NULL, g->b_enc,
                           g->theta, fired, *g,   *p,   *v,   *m,   *o,   steps_idle, NULL, NULL};
     bias(D, F, o, fired, steps_idle, g->b_enc, g->theta, p->W_enc, gb_dec);
-    if (cuda_precision() == CUDA_BF16)
+    if (cuda_precision() == PRECISION_BF16)
         a.half_enc = (void *)cuda_half(CUDA_W_ENC, p->W_enc, F * D),
         a.half_dec = (void *)cuda_half(CUDA_W_DEC, p->W_dec, F * D);
     LAUNCH(update_dense, F, CUDA_THREADS, 2 * padded(D) * sizeof(float), a);

@@ -1,5 +1,5 @@
 /* batch_cuda.cu - the small operations of a step; see batch.h. */
-#include "kernels/base/cuda.h"
+#include "kernels/sae/sae_cuda.h"
 
 enum { SLICES = 64 };
 

@@ -2,7 +2,7 @@
  *
  * The batch is cut in SLICES runs of rows, a block each. A block goes through its rows one by one; within a row all features differ,
  * so its threads count (and later place) without meeting. Rows ascend within a feature, as in the reference. */
-#include "kernels/base/cuda.h"
+#include "kernels/sae/sae_cuda.h"
 
 #include "kernels/base/scan_cuda.h"
 

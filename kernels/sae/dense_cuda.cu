@@ -1,5 +1,5 @@
 /* dense_cuda.cu - the elementwise parts of the dense path; see dense.h. */
-#include "kernels/base/cuda.h"
+#include "kernels/sae/sae_cuda.h"
 
 __global__ static void activate(size_t F, const float *pre, const float *theta, const struct sae_rule rule, float *z,
                                 struct sae_row_sums *sums, uint32_t *near) {

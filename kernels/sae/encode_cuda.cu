@@ -2,7 +2,7 @@
  *
  * The product goes to memory whole [B,F]; then every warp owns a span of one row's features: it marks and
  * counts, the counts are scanned, and it writes its entries where the scan says. So the order is that of the reference, whatever the card does. */
-#include "kernels/base/cuda.h"
+#include "kernels/sae/sae_cuda.h"
 
 #include "kernels/base/scan_cuda.h"
 
@@ -56,7 +56,7 @@ int encode_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_enc
     uint32_t *marks = counts ? counts + B * WARPS : NULL;
     size_t *at = (size_t *)cuda_scratch(CUDA_SCRATCH_SUMS, (B * WARPS + 1) * sizeof(size_t));
     const void *rows = x, *W = W_enc;
-    if (cuda_precision() == CUDA_BF16) {
+    if (cuda_precision() == PRECISION_BF16) {
         void *half = cuda_scratch(CUDA_SCRATCH_A, B * D * 2);
         W = cuda_half(CUDA_W_ENC, W_enc, F * D);
         cuda_to_bf16(x, half, B * D);

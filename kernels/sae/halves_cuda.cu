@@ -1,5 +1,5 @@
 /* halves_cuda.cu - bf16 copies of an SAE's weights that outlive a call; see cuda.h. */
-#include "kernels/base/cuda.h"
+#include "kernels/sae/sae_cuda.h"
 
 static struct kept {
     const float *of;

@@ -1,6 +1,6 @@
 /* measure_cuda.cu - reconstructions and the sums of their rows, in double; see measure.h. W_dec is read as float32 with
  * every precision: what is measured is the SAE, not the rounding. */
-#include "kernels/base/cuda.h"
+#include "kernels/sae/sae_cuda.h"
 
 enum { SLICES = 64 };
 

@@ -2,8 +2,8 @@
  *
  * A block a row. First each thread owns columns, four neighbours at a time, and adds the decoder rows of the active entries, in the order of the entries; then each
  * warp owns entries and takes the dot product of the residual (in shared memory) with a decoder row. W_dec is gathered twice, the
- * second time mostly from the second-level cache; in CUDA_BF16 from a bf16 copy, which halves the bytes. */
-#include "kernels/base/cuda.h"
+ * second time mostly from the second-level cache; in PRECISION_BF16 from a bf16 copy, which halves the bytes. */
+#include "kernels/sae/sae_cuda.h"
 
 struct residual_args {
     size_t B, D;
@@ -104,7 +104,7 @@ void residual_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_
                    float *dpre, float *dtheta, struct sae_row_sums *sums) {
     struct residual_args args = {B,       D,      x, b_dec, theta, W_dec,  *rule, a->row,
                                  a->feat, a->pre, G, z,     dpre,  dtheta, sums};
-    if (cuda_precision() != CUDA_BF16) {
+    if (cuda_precision() != PRECISION_BF16) {
         LAUNCH(residual_f32, B, CUDA_THREADS, D * sizeof(float), args);
         return;
     }

@@ -23,7 +23,7 @@ struct latents {
 
 /* Look at one site of collect's file.
  *   file, path, site   must outlive *l; path is the file's name for messages
- *   backend            of SAE_BACKENDS
+ *   backend            a name of kernels/base/backends.h
  * Errors: ERR_FORMAT, ERR_SHAPE (another width, type, or no rows), ERR_MEMORY, ERR_NO_DEVICE. latents_close may follow
  * in any case. */
 int latents_open(struct latents *l, const struct sae *sae, const struct safetensors *file, const char *path,

@@ -6,18 +6,14 @@
 #include "kernels/base/cuda.h"
 #include "lib/base/bf16.h"
 
-static enum cuda_precision precision;
+static enum precision precision;
 
-int cuda_start(enum cuda_precision p, struct err *e) {
+int cuda_start(enum precision p, struct err *e) {
     (void)e;
     precision = p;
     return 0;
 }
-int gemm_cuda_start(struct err *e) {
-    (void)e;
-    return 0;
-}
-enum cuda_precision cuda_precision(void) { return precision; }
+enum precision cuda_precision(void) { return precision; }
 static void *take(size_t bytes) { return memory_host.take(bytes); }
 static void give(void *p) {
     cuda_halves_forget();
@@ -74,7 +70,7 @@ static float tf32(float x) {
 
 /* x as the matrix units take it. */
 static float operand(float x) {
-    return precision == CUDA_BF16 ? bf16_f32(bf16_of(x)) : precision == CUDA_TF32 ? tf32(x) : x;
+    return precision == PRECISION_BF16 ? bf16_f32(bf16_of(x)) : precision == PRECISION_TF32 ? tf32(x) : x;
 }
 
 static float *copy_of(const float *x, size_t n) {
@@ -98,7 +94,7 @@ static float *wide(const void *x, size_t n) {
     float *y = malloc(n * sizeof *y);
     CHECK(y);
     for (size_t i = 0; i < n; i++)
-        y[i] = precision == CUDA_BF16 ? bf16_f32(((const uint16_t *)x)[i]) : operand(((const float *)x)[i]);
+        y[i] = precision == PRECISION_BF16 ? bf16_f32(((const uint16_t *)x)[i]) : operand(((const float *)x)[i]);
     return y;
 }
 
@@ -108,7 +104,7 @@ void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *
     const size_t n_c = (M - 1) * ldc + N;
     float *a = wide(A, ((ta ? K : M) - 1) * lda + (ta ? M : K)), *b = wide(B, ((tb ? N : K) - 1) * ldb + (tb ? K : N)),
           *c = malloc(n_c * sizeof *c);
-    const bool half = precision == CUDA_BF16 && !wide_out;
+    const bool half = precision == PRECISION_BF16 && !wide_out;
     CHECK(c);
     for (size_t i = 0; i < n_c; i++) c[i] = half ? bf16_f32(((uint16_t *)C)[i]) : ((float *)C)[i];
     gemm_ref(ta, tb, M, N, K, 1, a, lda, b, ldb, beta, c, ldc);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/base/cuda.h"
+#include "kernels/sae/sae_cuda.h"
 #include "lib/base/clock.h"
 #include "lib/base/rng.h"
 #include "lib/sae/trainer.h"
@@ -454,7 +454,7 @@ static void crossing(const struct shape *base) {
         free(x);
         if (before) break;
     }
-    printf("crossing: %s%.2f %% of the entries; the table in kernels/base/cuda_table.c has %.2f %%\n",
+    printf("crossing: %s%.2f %% of the entries; the table in kernels/sae/sae_kernels_cuda.cu has %.2f %%\n",
            before ? "" : "above ", 100 * before, 100 * table("cuda")->sparse_share);
 }
 

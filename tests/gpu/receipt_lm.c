@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/base/cuda.h"
+#include "kernels/lm/lm_cuda.h"
 #include "kernels/lm/gelu.h"
 #include "kernels/lm/layernorm.h"
 #include "kernels/lm/linear.h"

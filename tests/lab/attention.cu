@@ -9,8 +9,8 @@
 /* The file itself, with as much of cuda_device.cu as it asks for. */
 #include "kernels/lm/attention_cuda.cu"
 
-static enum cuda_precision precision = CUDA_BF16;
-extern "C" enum cuda_precision cuda_precision(void) { return precision; }
+static enum precision precision = PRECISION_BF16;
+extern "C" enum precision cuda_precision(void) { return precision; }
 extern "C" cudaStream_t cuda_stream(void) { return 0; }
 extern "C" void cuda_note(cudaError_t status, const char *what) {
     if (status != cudaSuccess) fprintf(stderr, "%s: %s\n", what, cudaGetErrorString(status)), exit(1);
