@@ -1,14 +1,12 @@
 /* ablate.c - one feature clamped to zero, or given noise: what the SAE makes of the changed reconstruction. Reads an
  * SAE and collect's file; looks at the rows on which the feature is most active. */
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/base/backends.h"
 #include "lib/analysis/ranks.h"
 #include "lib/base/arena.h"
-#include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/sae/ablation.h"
@@ -185,14 +183,12 @@ int main(int argc, char **argv) {
         {"shown", OPT_INT, &s.shown, "32", 1, 1000, NULL, "features", "those that change most, listed row by row",
          false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the noise", false},
-        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, backends_choices(), NULL, backends_help(), false},
-        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+        STAGE_BACKEND(&s.backend),
+        STAGE_THREADS(&s.threads),
+        STAGE_OUT(&s.out, "JSON file to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
-    int rc = opt_parse(PROG, "one feature clamped or given noise: what else changes", table, n, argc, argv, &e);
-    if (rc > 0) return STAGE_OK;
-    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+    const struct stage me = {PROG, "one feature clamped or given noise: what else changes", OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
 
     if (!rc) rc = saefile_read(&r.sae, s.sae, &e);
     size_t asked = 0;
@@ -200,7 +196,7 @@ int main(int argc, char **argv) {
     s.feature = (int64_t)asked;
     if (!rc) rc = safetensors_open(&r.file, s.data, &e);
     if (!rc) rc = latents_open(&r.in, &r.sae, r.file, s.data, s.site, s.backend, &e);
-    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+    if (!rc) rc = stage_record(&me, &r.record, &e);
 
     if (!rc) rc = find_rows(&s, &r, &e);
     if (!rc) rc = gather(&r, &e);
@@ -220,6 +216,5 @@ int main(int argc, char **argv) {
                    "change, cosine %.4f, MSE %.3g",
                    s.out, (long long)s.feature, r.fires, r.R, clamp->changed, clamp->active, clamp->cosine, clamp->mse);
     run_free(&r);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

@@ -11,16 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/base/opt.h"
 #include "lib/store/progid.h"
 #include "lib/store/quarantine.h"
 #include "lib/store/record.h"
 #include "lib/base/stage.h"
 #include "lib/store/store.h"
 
-static const char prog[] = "audit";
-static const char purpose[] =
-    "compare every receipt with what is there now; exit 1 naming what is stale, foreign or missing";
+#define PROG "audit"
 
 enum { N_OPTIONS = 7, PROGRAMS_MAX = 64 };
 
@@ -258,8 +255,10 @@ int main(int argc, char **argv) {
     struct opt t[N_OPTIONS];
     struct err e = {0};
     table(&a, t);
-    int rc = opt_parse(prog, purpose, t, N_OPTIONS, argc, argv, &e);
-    if (rc == 1) return STAGE_OK;
+    const struct stage me = {
+        PROG, "compare every receipt with what is there now; exit 1 naming what is stale, foreign or missing",
+        OPT_TABLE(t)};
+    int rc = stage_start(&me, argc, argv, &e);
     if (!rc) rc = store_open(&a.store, a.store_root, a.heal ? STORE_RUN : STORE_LOOK, &e);
     if (!rc && a.deep) rc = check_store(&a, &e); /* first: what heals what is damaged leaves links to nothing */
     for (size_t i = 0; !rc && i < a.results.n; i++) rc = record_walk(a.results.item[i], check_receipt, &a, &e);
@@ -275,6 +274,6 @@ int main(int argc, char **argv) {
     store_close(&a.store);
     for (size_t i = 0; i < a.n_seen; i++) free(a.seen[i]);
     free(a.seen);
-    opt_free(t, N_OPTIONS);
-    return stage_close_stdout(prog, rc ? stage_fail(prog, &e) : a.n_bad > a.n_healed ? STAGE_FAILED : STAGE_OK);
+    int status = stage_end(&me, rc, &e);
+    return status == STAGE_OK && a.n_bad > a.n_healed ? STAGE_FAILED : status;
 }

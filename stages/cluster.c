@@ -4,7 +4,6 @@
  * leaves out those that fire in fewer chunks than that, or are silent in fewer. phi and smc go through the bits and never form
  * the affinity matrix; jaccard, dice and overlap form half of it. */
 #include <math.h>
-#include <omp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +12,6 @@
 #include "lib/analysis/spectral.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
-#include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 
@@ -158,17 +156,15 @@ int main(int argc, char **argv) {
         {"min-count", OPT_INT, &s.min_count, "1", 1, INT32_MAX, NULL, "chunks",
          "leave out features that fire in fewer chunks, or are silent in fewer", false},
         {"seed", OPT_INT, &s.seed, "42", 0, INT32_MAX, NULL, NULL, "of the eigenvectors' start and of k-means", false},
-        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+        STAGE_THREADS(&s.threads),
+        STAGE_OUT(&s.out, "JSON file to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
-    int rc = opt_parse(PROG, "cluster features by how they fire together", table, n, argc, argv, &e);
-    if (rc > 0) return STAGE_OK;
-    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+    const struct stage me = {PROG, "cluster features by how they fire together", OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
 
     if (!rc) rc = firing_read(&r.all, s.in, NULL, &e);
     if (!rc) rc = leave_out(&s, &r, &e);
-    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+    if (!rc) rc = stage_record(&me, &r.record, &e);
     if (!rc) r.kind = (enum affinity)affinity_parse(s.affinity);
 
     double start_s = clock_s();
@@ -183,6 +179,5 @@ int main(int argc, char **argv) {
             s.out, r.n_live, r.all.F, json_array_size(r.never), json_array_size(r.always), json_array_size(r.masked),
             s.affinity, r.spectral.size[0], r.spectral.size[r.spectral.k - 1], clock_s() - start_s);
     run_free(&r);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

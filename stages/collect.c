@@ -1,6 +1,5 @@
 /* collect.c - tokens -> activations: one [N,width] tensor per site, with token, position, document and group of every
  * row. */
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +7,6 @@
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/progress.h"
-#include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/lm/rows.h"
 
@@ -17,64 +15,29 @@ struct args {
     int64_t context, batch, threads;
 };
 
+#define PROG "collect"
+
 enum { BATCH = 7, OPTIONS = 10 };
 static void options(struct opt t[OPTIONS], struct args *a) {
     const struct opt table[OPTIONS] = {
-        {.name = "tokens", .type = OPT_INPUT, .dst = &a->tokens, .help = "token ids, written by tokenize"},
-        {.name = "model",
-         .type = OPT_INPUT,
-         .dst = &a->model,
-         .help = "folder with config.json and safetensors: Qwen2, Llama (Hugging Face), TransformerLens"},
-        {.name = "sites",
-         .type = OPT_TEXT,
-         .dst = &a->sites,
-         .help = "L<l>R residual, L<l>A attention, L<l>M feed-forward output, L<l>TC its input, L<l>mlp_post inside "
-                 "it: L0R,L3R"},
-        {.name = "context",
-         .type = OPT_INT,
-         .dst = &a->context,
-         .lo = 2,
-         .hi = 1 << 27,
-         .unit = "tokens",
-         .help = "cut documents into windows of at most this many tokens; each begins with BOS, which counts"},
-        {.name = "dtype",
-         .type = OPT_TEXT,
-         .dst = &a->dtype,
-         .preset = "bf16",
-         .choices = "bf16|f32",
-         .help = "type of the rows in the file"},
-        {.name = "bos",
-         .type = OPT_TEXT,
-         .dst = &a->bos,
-         .preset = "drop",
-         .choices = "drop|keep",
-         .help = "rows of the BOS that begins each window"},
-        {.name = "backend",
-         .type = OPT_TEXT,
-         .dst = &a->backend,
-         .preset = "cpu",
-         .choices = backends_choices(),
-         .help = backends_help()},
-        [BATCH] = {.name = "batch",
-                   .type = OPT_INT,
-                   .dst = &a->batch,
-                   .preset = "0",
-                   .lo = 0,
-                   .hi = 1 << 24,
-                   .unit = "tokens",
-                   .help = "tokens that a thread or a GPU takes at once; 0: 1024, or 8192 with cuda, where it is part "
-                           "of the result",
-                   .unrecorded = true},
-        {.name = "threads",
-         .type = OPT_INT,
-         .dst = &a->threads,
-         .preset = "0",
-         .lo = 0,
-         .hi = 4096,
-         .unit = "threads",
-         .help = "0: all cores",
-         .unrecorded = true},
-        {.name = "out", .type = OPT_OUTPUT, .dst = &a->out, .help = "file to write (.safetensors)"},
+        {"tokens", OPT_INPUT, &a->tokens, NULL, 0, 0, NULL, NULL, "token ids, written by tokenize", false},
+        {"model", OPT_INPUT, &a->model, NULL, 0, 0, NULL, NULL,
+         "folder with config.json and safetensors: Qwen2, Llama (Hugging Face), TransformerLens", false},
+        {"sites", OPT_TEXT, &a->sites, NULL, 0, 0, NULL, NULL,
+         "L<l>R residual, L<l>A attention, L<l>M feed-forward output, L<l>TC its input, L<l>mlp_post inside "
+         "it: L0R,L3R",
+         false},
+        {"context", OPT_INT, &a->context, NULL, 2, 1 << 27, NULL, "tokens",
+         "cut documents into windows of at most this many tokens; each begins with BOS, which counts", false},
+        {"dtype", OPT_TEXT, &a->dtype, "bf16", 0, 0, "bf16|f32", NULL, "type of the rows in the file", false},
+        {"bos", OPT_TEXT, &a->bos, "drop", 0, 0, "drop|keep", NULL, "rows of the BOS that begins each window", false},
+        STAGE_BACKEND(&a->backend),
+        [BATCH] = {"batch", OPT_INT, &a->batch, "0", 0, 1 << 24, NULL, "tokens",
+                   "tokens that a thread or a GPU takes at once; 0: 1024, or 8192 with cuda, where it is part "
+                   "of the result",
+                   true},
+        STAGE_THREADS(&a->threads),
+        STAGE_OUT(&a->out, "file to write (.safetensors)"),
     };
     memcpy(t, table, sizeof table);
 }
@@ -108,13 +71,15 @@ static int open_inputs(struct run *r, struct err *e) {
 static int check_all(struct run *r, struct err *e) {
     const struct lm_config *c = &r->m.c;
     int rc = lm_sites_parse(r->a.sites, c->L, &r->sites, &r->n_sites, e);
-    if (rc || (rc = lm_kernels_get(r->a.backend, &r->k, e))) return rc;
+    if (!rc) rc = lm_kernels_get(r->a.backend, &r->k, e);
+    if (rc) return rc;
     if ((uint64_t)r->a.context > c->max_T) {
         err_set(e, ERR_RANGE, "--context: %lld is more than the model's %s %zu", (long long)r->a.context, c->max_T_key,
                 c->max_T);
         return err_hint(e, "a context that the model was trained with is safer still");
     }
-    if ((rc = tokens_check_vocab(&r->t, c->vocab, e))) return rc;
+    rc = tokens_check_vocab(&r->t, c->vocab, e);
+    if (rc) return rc;
     r->depth = lm_sites_depth(r->sites, r->n_sites);
     if (!r->a.batch) r->a.batch = r->k.batch_matters ? 8192 : 1024;
     rc = rows_plan(&r->plan, &r->t, (size_t)r->a.context, (size_t)r->a.batch, !strcmp(r->a.bos, "keep"), e);
@@ -135,7 +100,7 @@ static int allocate(struct run *r, struct err *e) {
                 (double)have / 1e6);
         return err_hint(e, "ask for shallower sites, a shorter --context, a smaller --batch or fewer --threads");
     }
-    stage_done("collect",
+    stage_done(PROG,
                "%s: layers 0..%zu in %s %.1f MB, %zu batches at once %.1f MB; %zu windows, %zu rows, %.1f MB to write",
                r->m.c.architecture, r->depth - 1, type, (double)weights / 1e6, n, (double)work / 1e6, r->plan.n_windows,
                r->plan.n_rows, (double)rows_output_bytes(&r->job) / 1e6);
@@ -149,15 +114,16 @@ static int compute_and_write(struct run *r, struct err *e) {
     int rc = stwriter_open(&w, r->a.out, e);
     if (rc) return rc;
     snprintf(name, sizeof name, "%s, %zu layers, width %zu", r->m.c.architecture, r->m.c.L, r->m.c.D);
-    progress_start(&progress, "collect", "tok", r->plan.n_tokens);
+    progress_start(&progress, PROG, "tok", r->plan.n_tokens);
     r->job.progress = &progress;
-    if ((rc = stwriter_meta(w, "record", r->record, e)) || (rc = stwriter_meta(w, "groups", r->t.groups, e)) ||
-        (rc = stwriter_meta(w, "model", name, e)) || (rc = rows_collect(&r->job, w, e))) {
-        stwriter_abort(w);
-        return rc;
-    }
-    progress_end(&progress, r->plan.n_tokens, "");
-    return stwriter_commit(w, e);
+    rc = stwriter_meta(w, "record", r->record, e);
+    if (!rc) rc = stwriter_meta(w, "groups", r->t.groups, e);
+    if (!rc) rc = stwriter_meta(w, "model", name, e);
+    if (!rc) rc = rows_collect(&r->job, w, e);
+    if (!rc) progress_end(&progress, r->plan.n_tokens, "");
+    if (!rc) return stwriter_commit(w, e);
+    stwriter_abort(w);
+    return rc;
 }
 
 static double flops(const struct run *r) {
@@ -171,22 +137,23 @@ int main(int argc, char **argv) {
     struct opt table[OPTIONS];
     struct err e = {0};
     options(table, &r.a);
-    int rc = opt_parse("collect", "activations of a language model at named sites", table, OPTIONS, argc, argv, &e);
-    if (rc == 1) return STAGE_OK;
-    if (rc) return stage_fail("collect", &e);
-    if (r.a.threads) omp_set_num_threads((int)r.a.threads);
+    const struct stage me = {PROG, "activations of a language model at named sites", OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
 
-    if ((rc = open_inputs(&r, &e)) || (rc = check_all(&r, &e))) goto end;
+    if (!rc) rc = open_inputs(&r, &e);
+    if (!rc) rc = check_all(&r, &e);
     table[BATCH].unrecorded = !r.k.batch_matters;
-    if ((rc = opt_record("collect", table, OPTIONS, &r.record, &e)) || (rc = allocate(&r, &e))) goto end;
+    if (!rc) rc = stage_record(&me, &r.record, &e);
+    if (!rc) rc = allocate(&r, &e);
 
-    double start = clock_s();
-    if ((rc = compute_and_write(&r, &e))) goto end;
-    double spent = clock_s() - start;
-    stage_done("collect", "%s: %zu rows x %zu sites, %zu tokens in %.2f s: %.0f tok/s, %.1f GFLOP/s", r.a.out,
-               r.plan.n_rows, r.n_sites, r.plan.n_tokens, spent, (double)r.plan.n_tokens / spent,
-               flops(&r) / spent * 1e-9);
-end:
+    double start_s = clock_s();
+    if (!rc) rc = compute_and_write(&r, &e);
+    double spent_s = clock_s() - start_s;
+
+    if (!rc)
+        stage_done(PROG, "%s: %zu rows x %zu sites, %zu tokens in %.2f s: %.0f tok/s, %.1f GFLOP/s", r.a.out,
+                   r.plan.n_rows, r.n_sites, r.plan.n_tokens, spent_s, (double)r.plan.n_tokens / spent_s,
+                   flops(&r) / spent_s * 1e-9);
     run_free(&r);
-    return rc ? stage_fail("collect", &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

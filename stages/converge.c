@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/opt.h"
 #include "lib/base/outfile.h"
 #include "lib/base/stage.h"
 #include "lib/page/convergence.h"
@@ -81,18 +80,17 @@ int main(int argc, char **argv) {
         {"seeds", OPT_TEXT, &s.seeds, "0", 0, 0, NULL, NULL, "names of the seeds: 0,1,2", false},
         {"claims", OPT_INPUT, &s.claims, NULL, 0, 0, NULL, NULL,
          "claims.tsv: id, figure, section, claim, check, condition", false},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+        STAGE_OUT(&s.out, "JSON file to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
-    int rc = opt_parse(PROG, "the values behind the claims against training: have they come to rest?", table, n, argc,
-                       argv, &e);
-    if (rc > 0) return STAGE_OK;
+    const struct stage me = {PROG, "the values behind the claims against training: have they come to rest?",
+                             OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
 
     if (!rc) rc = outfile_check(s.out, &e);
     if (!rc) rc = parse_words(&s, &r.of, &e);
     if (!rc) rc = tsv_read(s.claims, "id figure section claim check condition", &r.of.claims, &e);
     r.of.claims_path = s.claims, r.of.half_is_run = !rc && !strcmp(s.half, "run");
-    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+    if (!rc) rc = stage_record(&me, &r.record, &e);
 
     if (!rc) rc = convergence_begin(&r.of, &r.doc, &e);
     if (!rc) rc = add_plots(&s, &r, &e);
@@ -104,6 +102,5 @@ int main(int argc, char **argv) {
                    json_array_size(json_object_get(r.doc, "claims")), r.of.shares.n, r.of.seeds.n,
                    r.of.seeds.n == 1 ? "" : "s", r.n_moving);
     run_free(&r);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

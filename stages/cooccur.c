@@ -2,7 +2,6 @@
  *
  * Chunks: lib/analysis/chunks.h. The artifact: lib/analysis/firing.h. Only the rows that lie in a chunk are encoded. */
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +9,6 @@
 #include "lib/analysis/chunks.h"
 #include "lib/base/arena.h"
 #include "lib/base/progress.h"
-#include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/safetensors.h"
@@ -166,19 +164,17 @@ int main(int argc, char **argv) {
          "the first so many of each group; 0: all", false},
         {"chunk-documents", OPT_TEXT, &s.documents, "span", 0, 0, "span|within", NULL,
          "whether a chunk may span documents of its group, or lies within one", false},
-        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, backends_choices(), NULL, backends_help(), false},
-        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "safetensors file to write", false},
+        STAGE_BACKEND(&s.backend),
+        STAGE_THREADS(&s.threads),
+        STAGE_OUT(&s.out, "safetensors file to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
-    int rc = opt_parse(PROG, "find which features fire in which chunks of text", table, n, argc, argv, &e);
-    if (rc > 0) return STAGE_OK;
-    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+    const struct stage me = {PROG, "find which features fire in which chunks of text", OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
 
     if (!rc) rc = saefile_read(&r.sae, s.sae, &e);
     if (!rc) rc = safetensors_open(&r.file, s.data, &e);
     if (!rc) rc = check(&s, &r, &e);
-    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+    if (!rc) rc = stage_record(&me, &r.record, &e);
 
     if (!rc) rc = allocate(&s, &r, &e);
     if (!rc) rc = fire(&s, &r, &e);
@@ -192,6 +188,5 @@ int main(int argc, char **argv) {
                    r.plan.chunks, (long long)s.tokens, r.firing.F, never, always);
     }
     run_free(&r);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

@@ -16,7 +16,6 @@
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/progress.h"
-#include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/lm/splice.h"
@@ -329,18 +328,16 @@ int main(int argc, char **argv) {
         {"context", OPT_INT, &s.context, NULL, 2, 1 << 24, NULL, "tokens", "most positions of a window", false},
         {"max-tokens", OPT_INT, &s.max_tokens, "4096", 2, 1e9, NULL, "tokens",
          "windows are spread over the file until so many", false},
-        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+        STAGE_THREADS(&s.threads),
+        STAGE_OUT(&s.out, "JSON file to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
-    int rc = opt_parse(PROG, "what the model loses when one feature is ablated, for every feature", table, n, argc,
-                       argv, &e);
-    if (rc > 0) return STAGE_OK;
-    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+    const struct stage me = {PROG, "what the model loses when one feature is ablated, for every feature",
+                             OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
 
     double start_s = clock_s();
     if (!rc) rc = open_all(&s, &r, &e);
-    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+    if (!rc) rc = stage_record(&me, &r.record, &e);
 
     if (!rc) rc = lm_kernels_get("cpu", &r.k, &e);
     if (!rc) rc = lm_load(&r.m, &r.k, r.m.c.L, (size_t)s.context, &e);
@@ -357,6 +354,5 @@ int main(int argc, char **argv) {
                    r.compared ? r.common / (double)r.compared : NAN, TOP, TOP,
                    r.compared ? r.chance / (double)r.compared : NAN, clock_s() - start_s);
     run_free(&r);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

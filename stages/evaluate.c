@@ -5,7 +5,6 @@
  * rows are: means, then everything about them. */
 #include <limits.h>
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,6 @@
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/progress.h"
-#include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/safetensors.h"
@@ -286,20 +284,18 @@ int main(int argc, char **argv) {
         {"sae", OPT_INPUT, &s.sae, NULL, 0, 0, NULL, NULL, "folder of an SAE, from train or SAELens", false},
         {"data", OPT_INPUT, &s.data, NULL, 0, 0, NULL, NULL, "held-out activations, from collect", false},
         {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "tensor to take: L6R", false},
-        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, backends_choices(), NULL, backends_help(), false},
-        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+        STAGE_BACKEND(&s.backend),
+        STAGE_THREADS(&s.threads),
+        STAGE_OUT(&s.out, "JSON file to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
-    int rc = opt_parse(PROG, "measure an SAE on held-out rows", table, n, argc, argv, &e);
-    if (rc > 0) return STAGE_OK;
-    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+    const struct stage me = {PROG, "measure an SAE on held-out rows", OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
 
     double start_s = clock_s();
     if (!rc) rc = saefile_read(&r.sae, s.sae, &e);
     if (!rc) rc = safetensors_open(&r.file, s.data, &e);
     if (!rc) rc = check(&s, &r, &e);
-    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+    if (!rc) rc = stage_record(&me, &r.record, &e);
 
     if (!rc) rc = allocate(&r, &e);
     if (!rc) rc = both_passes(&r, &e);
@@ -310,6 +306,5 @@ int main(int argc, char **argv) {
         stage_done(PROG, "%s: %zu rows, L0 %.1f, centred EV %.4f, %.1f %% dead, %.0f rows/s", s.out, r.in.N, m.l0,
                    m.ev_centred, 100 * (double)m.dead / (double)r.sae.F, (double)r.in.N / (spent_s > 0 ? spent_s : 1));
     run_free(&r);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

@@ -12,14 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/base/opt.h"
 #include "lib/base/outdir.h"
 #include "lib/store/record.h"
 #include "lib/base/stage.h"
 #include "lib/store/store.h"
 
-static const char prog[] = "gc";
-static const char purpose[] = "free the entries of a store that no receipt reaches";
+#define PROG "gc"
 
 enum { N_OPTIONS = 3 };
 
@@ -213,12 +211,11 @@ int main(int argc, char **argv) {
     struct opt t[N_OPTIONS];
     struct err e = {0};
     table(&g, t);
-    int rc = opt_parse(prog, purpose, t, N_OPTIONS, argc, argv, &e);
-    if (rc == 1) return STAGE_OK;
+    const struct stage me = {PROG, "free the entries of a store that no receipt reaches", OPT_TABLE(t)};
+    int rc = stage_start(&me, argc, argv, &e);
     if (!rc && access(g.store_root, F_OK) && errno == ENOENT) {
         printf("gc: no store at %s yet\n", g.store_root);
-        opt_free(t, N_OPTIONS);
-        return STAGE_OK;
+        return stage_end(&me, rc, &e);
     }
     if (!rc) rc = store_open(&g.store, g.store_root, STORE_ALONE, &e);
     for (size_t i = 0; !rc && i < g.results.n; i++) rc = record_walk(g.results.item[i], note, &g, &e);
@@ -240,6 +237,5 @@ int main(int argc, char **argv) {
     }
     store_close(&g.store);
     free(g.live);
-    opt_free(t, N_OPTIONS);
-    return stage_close_stdout(prog, rc ? stage_fail(prog, &e) : STAGE_OK);
+    return stage_end(&me, rc, &e);
 }

@@ -2,7 +2,6 @@
  *
  * Definitions: lib/analysis/lobe.h. Every statistic stands against a permutation null, so that a clear picture is a number. */
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,6 @@
 #include "lib/analysis/clusterfile.h"
 #include "lib/analysis/lobe.h"
 #include "lib/base/arena.h"
-#include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/sae/sae.h"
@@ -198,16 +196,14 @@ int main(int argc, char **argv) {
         {"seed", OPT_INT, &s.seed, "42", 0, INT32_MAX, NULL, NULL, "of the permutations", false},
         {"angular", OPT_TEXT, &s.angular, "yes", 0, 0, "yes|no", NULL,
          "compare with clusters by angle too (2 F^2 bytes)", false},
-        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+        STAGE_THREADS(&s.threads),
+        STAGE_OUT(&s.out, "JSON file to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
-    int rc = opt_parse(PROG, "name the group of text that each lobe fires on", table, n, argc, argv, &e);
-    if (rc > 0) return STAGE_OK;
-    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+    const struct stage me = {PROG, "name the group of text that each lobe fires on", OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
 
     if (!rc) rc = check(&s, &r, &e);
-    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+    if (!rc) rc = stage_record(&me, &r.record, &e);
 
     if (!rc) rc = allocate(&r, &e);
     if (!rc) rc = compute(&s, &r, &e);
@@ -218,6 +214,5 @@ int main(int argc, char **argv) {
                    s.out, r.k, r.stats.chunk_purity.value, r.stats.chunk_purity.z, r.stats.purity1.value,
                    r.stats.purity1.z, r.stats.ami_preferred.value, r.stats.ami_preferred.z);
     run_free(&r);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

@@ -15,7 +15,6 @@
 #include "lib/analysis/pca.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
-#include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/sae/asked.h"
@@ -268,22 +267,20 @@ int main(int argc, char **argv) {
         {"feature-of", OPT_INPUT, &s.feature_of, "", 0, 0, NULL, NULL, "or the one that specificity's file looked at",
          false},
         {"nearest", OPT_INT, &s.k, "10", 1, 1000, NULL, "features", "nearest by cosine to mark and to compare", false},
-        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+        STAGE_THREADS(&s.threads),
+        STAGE_OUT(&s.out, "JSON file to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
-    int rc = opt_parse(PROG, "project an SAE's features and compare their neighbours in W_enc and W_dec", table, n,
-                       argc, argv, &e);
-    if (rc > 0) return STAGE_OK;
+    const struct stage me = {PROG, "project an SAE's features and compare their neighbours in W_enc and W_dec",
+                             OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
     if (!rc && !strcmp(s.features, "live") && !s.evaluate) {
         rc = err_set(&e, ERR_USAGE, PROG ": --features live: want --evaluate, got none");
         err_hint(&e, "evaluate's file says which features fire; --features all needs no such file");
     }
-    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
 
     double start_s = clock_s();
     if (!rc) rc = open_sae(&s, &r, &e);
-    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+    if (!rc) rc = stage_record(&me, &r.record, &e);
 
     for (int m = 0; m < 2 && !rc; m++) rc = look(&s, &r, &r.side[m], &e);
     if (!rc) compare(&r);
@@ -298,6 +295,5 @@ int main(int argc, char **argv) {
             100 * (r.side[1].pca.variance[0] + r.side[1].pca.variance[1]) / r.side[1].pca.total, r.k,
             100 * r.share[r.k - 1], 100 * (double)r.k / (double)(r.n - 1), clock_s() - start_s);
     run_free(&r);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

@@ -6,7 +6,6 @@
  *                   (Llama Scope, He et al. 2024; SAELens)
  * Rows are written as they are, in their own dtype; whoever reads them multiplies by the scale of the metadata. */
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,6 @@
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/progress.h"
-#include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/safetensors.h"
@@ -129,19 +127,17 @@ int main(int argc, char **argv) {
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the permutation", false},
         {"memory-mb", OPT_INT, &s.memory_mb, "0", 0, 1 << 30, NULL, "MiB",
          "memory to use; 0: a quarter of the machine's", true},
-        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "safetensors file to write", false},
+        STAGE_THREADS(&s.threads),
+        STAGE_OUT(&s.out, "safetensors file to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
-    int rc = opt_parse(PROG, "write one site's rows in one seeded global permutation, with their scale", table, n, argc,
-                       argv, &e);
-    if (rc > 0) return STAGE_OK;
-    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+    const struct stage me = {PROG, "write one site's rows in one seeded global permutation, with their scale",
+                             OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
 
     double start_s = clock_s();
     if (!rc) rc = safetensors_open(&r.in, s.in, &e);
     if (!rc) rc = check(&s, &r, &e);
-    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+    if (!rc) rc = stage_record(&me, &r.record, &e);
 
     size_t passes = r.plan.n_buckets > 1 ? 3 : 2;
     if (!rc) progress_start(&r.progress, PROG, "rows", passes * r.N);
@@ -157,6 +153,5 @@ int main(int argc, char **argv) {
                    gb, r.plan.n_buckets, r.plan.n_buckets == 1 ? "" : "s", gb / (spent_s > 0 ? spent_s : 1));
     free(r.record);
     safetensors_close(r.in);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

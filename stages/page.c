@@ -11,15 +11,13 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/infile.h"
-#include "lib/base/opt.h"
 #include "lib/base/outfile.h"
 #include "lib/base/stage.h"
 #include "lib/page/html.h"
 #include "lib/page/report.h"
 #include "lib/file/jsonfile.h"
 
-static const char prog[] = "page";
-static const char purpose[] = "figures, captions, claims and lineage as one HTML page";
+#define PROG "page"
 
 struct args {
     struct opt_list figures;
@@ -157,11 +155,10 @@ int main(int argc, char **argv) {
     struct err e = {0};
 
     table(&a, t);
-    int rc = opt_parse(prog, purpose, t, N_OPTIONS, argc, argv, &e);
-    if (rc > 0) return STAGE_OK;
-    if (rc < 0) return stage_fail(prog, &e);
+    const struct stage me = {PROG, "figures, captions, claims and lineage as one HTML page", OPT_TABLE(t)};
+    int rc = stage_start(&me, argc, argv, &e);
 
-    rc = figures_read(&a, &r, &e);
+    if (!rc) rc = figures_read(&a, &r, &e);
     if (!rc) rc = tsv_read(a.claims, "id figure section claim check condition", &r.claims, &e);
     if (!rc) rc = tsv_read(a.captions, "figure title caption", &r.captions, &e);
     if (!rc) rc = extras_read(&a, &r, &training, &e);
@@ -173,11 +170,10 @@ int main(int argc, char **argv) {
     if (!rc) rc = page_write(&a, &r, &e);
     if (a.convergence) snprintf(moving, sizeof moving, ", %zu still moving", r.count[CLAIM_MOVING]);
     if (!rc)
-        stage_done(prog, "%s: %zu figures, %zu claims: %zu hold, %zu in part, %zu do not%s, %zu not measured", a.out,
+        stage_done(PROG, "%s: %zu figures, %zu claims: %zu hold, %zu in part, %zu do not%s, %zu not measured", a.out,
                    r.n_figures, r.claims.n_rows, r.count[CLAIM_HOLDS], r.count[CLAIM_PARTLY], r.count[CLAIM_FAILS],
                    moving, r.count[CLAIM_NOT_MEASURED]);
     run_free(&r);
     json_decref(training);
-    opt_free(t, N_OPTIONS);
-    return rc ? stage_fail(prog, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

@@ -9,7 +9,6 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/infile.h"
-#include "lib/base/opt.h"
 #include "lib/base/outdir.h"
 #include "lib/base/stage.h"
 #include "lib/chart/chart.h"
@@ -17,9 +16,7 @@
 #include "lib/chart/pngfile.h"
 #include "lib/file/jsonfile.h"
 
-static const char prog[] = "plot";
-static const char purpose[] =
-    "draw a figure from artifacts: DIR/plot.png with its lineage, DIR/plot.json with its numbers";
+#define PROG "plot"
 
 static const char *const written[] = {"plot.png", "plot.json", NULL};
 
@@ -131,7 +128,7 @@ static int command_text(const json_t *record, char **out, struct err *e) {
     if (!f) return err_set(e, ERR_MEMORY, "plot: no memory for the command");
     const char *key;
     const json_t *value, *item;
-    fputs(prog, f);
+    fputs(PROG, f);
     for (void *at = json_object_iter((json_t *)(uintptr_t)record); at;
          at = json_object_iter_next((json_t *)(uintptr_t)record, at)) {
         key = json_object_iter_key(at), value = json_object_iter_value(at);
@@ -217,7 +214,7 @@ static int write_png(const struct run *r, const char *folder, struct err *e) {
 
 static int write_all(const struct args *a, const struct run *r, struct err *e) {
     struct outdir o;
-    int rc = outdir_open(&o, a->out, prog, written, e);
+    int rc = outdir_open(&o, a->out, PROG, written, e);
     if (rc) return rc;
     rc = write_png(r, o.part, e);
     if (!rc) rc = write_json(a, r, o.part, e);
@@ -225,8 +222,8 @@ static int write_all(const struct args *a, const struct run *r, struct err *e) {
     return rc ? rc : outdir_commit(&o, e);
 }
 
-static int provenance(const struct args *a, const struct opt *t, struct run *r, struct err *e) {
-    int rc = opt_record(prog, t, N_OPTIONS, &r->record_text, e);
+static int provenance(const struct args *a, const struct stage *me, struct run *r, struct err *e) {
+    int rc = stage_record(me, &r->record_text, e);
     if (!rc && !(r->record = json_loads(r->record_text, 0, NULL)))
         rc = err_set(e, ERR_USAGE, "plot: --labels, --title: want UTF-8 text");
     if (!rc && !(r->inputs_text = json_dumps(r->inputs, JSON_COMPACT))) rc = err_set(e, ERR_MEMORY, "plot: no memory");
@@ -253,22 +250,22 @@ int main(int argc, char **argv) {
     struct err e = {0};
 
     table(&a, t);
-    int rc = opt_parse(prog, purpose, t, N_OPTIONS, argc, argv, &e);
-    if (rc > 0) return STAGE_OK;
-    if (rc < 0) return stage_fail(prog, &e);
+    const struct stage me = {
+        PROG, "draw a figure from artifacts: DIR/plot.png with its lineage, DIR/plot.json with its numbers",
+        OPT_TABLE(t)};
+    int rc = stage_start(&me, argc, argv, &e);
 
-    rc = outdir_check(a.out, prog, written, &e);
+    if (!rc) rc = outdir_check(a.out, PROG, written, &e);
     if (!rc) rc = kind_build(&a.kind, &r.chart, &r.inputs, &e);
-    if (!rc) rc = provenance(&a, t, &r, &e);
+    if (!rc) rc = provenance(&a, &me, &r, &e);
 
     if (!rc) rc = chart_draw(&r.chart, (int)a.width_px, &r.canvas, &e);
     if (!rc) canvas_size(r.canvas, &r.w, &r.h);
 
     if (!rc) rc = write_all(&a, &r, &e);
     if (!rc)
-        stage_done(prog, "%s, %zu panel%s, %zu x %zu pixels: %s", a.kind.kind, r.chart.n_panels,
+        stage_done(PROG, "%s, %zu panel%s, %zu x %zu pixels: %s", a.kind.kind, r.chart.n_panels,
                    r.chart.n_panels == 1 ? "" : "s", r.w, r.h, a.out);
     run_free(&r);
-    opt_free(t, N_OPTIONS);
-    return rc ? stage_fail(prog, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

@@ -7,7 +7,6 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/infile.h"
-#include "lib/base/opt.h"
 #include "lib/base/outdir.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
@@ -114,11 +113,10 @@ int main(int argc, char **argv) {
     const struct opt table[] = {
         {"in", OPT_INPUT, &s.in, NULL, 0, 0, NULL, NULL, "folder of train, with snapshots", false},
         {"at", OPT_TEXT, &s.at, NULL, 0, 0, "half|quarter|eighth", NULL, "of the steps", false},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "folder to write", false},
+        STAGE_OUT(&s.out, "folder to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
-    int rc = opt_parse(PROG, "an SAE as it was on the way", table, n, argc, argv, &e);
-    if (rc > 0) return STAGE_OK;
+    const struct stage me = {PROG, "an SAE as it was on the way", OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
 
     if (!rc) rc = find(&s, &r, &e);
     if (!rc) rc = read_curve(&s, &r, &e);
@@ -129,6 +127,5 @@ int main(int argc, char **argv) {
 
     json_decref(r.train);
     curve_free(&r.curve);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

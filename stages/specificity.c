@@ -7,7 +7,6 @@
  * that tokenize and collect made of that file, a document a line. A feature's activation on a sentence is the largest
  * over its tokens; the mean is given too. */
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +16,6 @@
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/progress.h"
-#include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/parallel.h"
@@ -536,18 +534,16 @@ int main(int argc, char **argv) {
          false},
         {"best", OPT_INT, &s.best, "50", 1, 1000, NULL, "features",
          "of each language to list and to try on the sentences", false},
-        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, backends_choices(), NULL, backends_help(), false},
-        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+        STAGE_BACKEND(&s.backend),
+        STAGE_THREADS(&s.threads),
+        STAGE_OUT(&s.out, "JSON file to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
-    int rc = opt_parse(PROG, "measure how specific an SAE's features are to languages", table, n, argc, argv, &e);
-    if (rc > 0) return STAGE_OK;
-    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+    const struct stage me = {PROG, "measure how specific an SAE's features are to languages", OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
 
     double start_s = clock_s();
     if (!rc) rc = open_all(&s, &r, &e);
-    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+    if (!rc) rc = stage_record(&me, &r.record, &e);
 
     if (!rc) rc = allocate(&r, &e);
     if (!rc && s.feature < 0) rc = choose_shared(&s, &r, &e);
@@ -561,6 +557,5 @@ int main(int argc, char **argv) {
                    s.out, r.said.n, r.said.G, (long long)s.feature, (unsigned long long)r.sums.fired[s.feature],
                    r.rows[1].N, r.n_ranked, r.sae.F, clock_s() - start_s);
     run_free(&r);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

@@ -23,13 +23,15 @@
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/progress.h"
-#include "lib/base/opt.h"
+#include "lib/base/outfile.h"
 #include "lib/base/stage.h"
 #include "lib/file/corpus.h"
 #include "lib/file/encoding.h"
 #include "lib/file/safetensors.h"
 #include "lib/lm/tokenizer.h"
 #include "lib/lm/unitext.h"
+
+#define PROG "tokenize"
 
 enum { GROUP_NAME = 64 };
 enum { BAD_WARNED = 1000, BAD_REFUSED = 10 }; /* one byte in so many, of a file, is no UTF-8 */
@@ -63,6 +65,7 @@ struct run {
     int64_t in_group; /* tokens of the group in work */
     size_t n_bytes, n_cut;
     struct progress progress;
+    char *record;
 };
 
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
@@ -235,7 +238,7 @@ static int write_tensors(const struct run *r, struct stwriter *w, struct err *e)
     return rc;
 }
 
-static int write_meta(const struct run *r, struct stwriter *w, const char *record, struct err *e) {
+static int write_meta(const struct run *r, struct stwriter *w, struct err *e) {
     char bos[16];
     json_t *names = json_array();
     for (size_t g = 0; g < r->n_groups; g++) json_array_append_new(names, json_string(r->group[g]));
@@ -245,25 +248,35 @@ static int write_meta(const struct run *r, struct stwriter *w, const char *recor
     int rc =
         whole ? stwriter_meta(w, "groups", groups, e) : err_set(e, ERR_FORMAT, "groups: a folder's name is not UTF-8");
     if (!rc) rc = stwriter_meta(w, "bos_id", bos, e);
-    if (!rc) rc = stwriter_meta(w, "record", record, e);
+    if (!rc) rc = stwriter_meta(w, "record", r->record, e);
     free(groups);
     json_decref(names);
     return rc;
 }
 
-/* The record names the two files that were read, not the folder with the model's weights: those change nothing here.
- *   t [n]   the stage's table; its first row is --model */
-static int make_record(struct options *o, const struct opt *t, size_t n, char **json, struct err *e) {
+static int write_all(const struct run *r, struct err *e) {
+    struct stwriter *w = NULL;
+    int rc = stwriter_open(&w, r->o->out, e);
+    if (!rc) rc = write_meta(r, w, e);
+    if (!rc) rc = write_tensors(r, w, e);
+    if (!rc) return stwriter_commit(w, e);
+    stwriter_abort(w);
+    return rc;
+}
+
+/* The record names the two files that were read, not the folder with the model's weights, the table's first row: those change
+ * nothing here. */
+static int make_record(struct options *o, const struct stage *me, char **json, struct err *e) {
     char tokenizer[PATH_MAX], config[PATH_MAX];
     struct opt all[16] = {{.name = "tokenizer", .type = OPT_INPUT, .dst = &o->tokenizer},
                           {.name = "config", .type = OPT_INPUT, .dst = &o->config}};
-    CHECK(n + 1 <= sizeof all / sizeof *all && t[0].dst == &o->model);
-    memcpy(all + 2, t + 1, (n - 1) * sizeof *t);
+    CHECK(me->n + 1 <= sizeof all / sizeof *all && me->table[0].dst == &o->model);
+    memcpy(all + 2, me->table + 1, (me->n - 1) * sizeof *all);
     snprintf(tokenizer, sizeof tokenizer, "%s/tokenizer.json", o->model);
     snprintf(config, sizeof config, "%s/config.json", o->model);
     o->tokenizer = tokenizer;
     o->config = access(config, F_OK) ? NULL : config;
-    int rc = opt_record("tokenize", all, n + 1, json, e);
+    int rc = opt_record(PROG, all, me->n + 1, json, e);
     o->tokenizer = o->config = NULL; /* the names end with this block */
     return rc;
 }
@@ -286,7 +299,8 @@ static void tell_replaced(const struct run *r, char replaced[64]) {
     if (all) snprintf(replaced, 64, "; %zu bytes that are no UTF-8 replaced", all);
 }
 
-static void free_run(struct run *r) {
+static void run_free(struct run *r) {
+    free(r->record);
     tokenizer_close(r->tok);
     bpe_ids_free(&r->ids);
     bpe_ids_free(&r->doc_group);
@@ -298,9 +312,7 @@ static void free_run(struct run *r) {
 int main(int argc, char **argv) {
     struct options o = {0};
     struct run r = {.o = &o};
-    struct stwriter *w = NULL;
     struct err e = {0};
-    char *record = NULL;
     const struct opt table[] = {
         {"model", OPT_INPUT, &o.model, NULL, 0, 0, NULL, NULL, "folder with tokenizer.json and config.json", false},
         {"corpus", OPT_INPUTS, &o.corpus, NULL, 0, 0, NULL, NULL, "UTF-8 text: .txt, .jsonl, each plain, .zst or .gz",
@@ -309,44 +321,33 @@ int main(int argc, char **argv) {
         {"max-tokens", OPT_INT, &o.max_tokens, "0", 0, 1e12, NULL, "tokens", "stop after so many; 0: never", false},
         {"max-tokens-per-group", OPT_INT, &o.max_per_group, "0", 0, 1e12, NULL, "tokens",
          "so many of each language, its files in turn; 0: all", false},
-        {"out", OPT_OUTPUT, &o.out, NULL, 0, 0, NULL, NULL, "ids, doc_start, doc_group (.safetensors)", false},
+        STAGE_OUT(&o.out, "ids, doc_start, doc_group (.safetensors)"),
     };
-    const size_t n_table = sizeof table / sizeof *table;
-    int rc = opt_parse("tokenize", "corpora to token ids", table, n_table, argc, argv, &e);
-    if (rc) return rc > 0 ? STAGE_OK : stage_fail("tokenize", &e);
+    const struct stage me = {PROG, "corpora to token ids", OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
 
     double start_s = clock_s();
-    rc = tokenizer_open(&r.tok, o.model, &e);
+    if (!rc) rc = tokenizer_open(&r.tok, o.model, &e);
     if (!rc) rc = find_sources(&r, &e);
-    if (!rc) rc = make_record(&o, table, n_table, &record, &e);
-    if (!rc) rc = stwriter_open(&w, o.out, &e);
+    if (!rc) rc = outfile_check(o.out, &e);
+    if (!rc) rc = make_record(&o, &me, &r.record, &e);
 
     double read_s = clock_s();
-    progress_start(&r.progress, "tokenize", "tok", (size_t)o.max_tokens);
+    progress_start(&r.progress, PROG, "tok", (size_t)o.max_tokens);
     if (!rc) rc = read_all(&r, &e);
     progress_end(&r.progress, r.ids.n, "");
-    double done_s = clock_s();
+    double spent_s = clock_s() - read_s;
 
-    if (!rc) rc = write_meta(&r, w, record, &e);
-    if (!rc) rc = write_tensors(&r, w, &e);
-    if (!rc)
-        rc = stwriter_commit(w, &e);
-    else
-        stwriter_abort(w);
+    if (!rc) rc = write_all(&r, &e);
 
-    int status = STAGE_OK;
     char replaced[64] = "";
     if (!rc) tell_replaced(&r, replaced);
-    if (rc)
-        status = stage_fail("tokenize", &e);
-    else
+    if (!rc)
         stage_done(
-            "tokenize",
+            PROG,
             "%zu tokens, %zu documents (%zu cut), %zu groups; %.1f MB of text in %.2f s, %.1f MB/s; opened in %.2f s%s",
-            r.ids.n, r.doc_group.n, r.n_cut, r.n_groups, (double)r.n_bytes / 1e6, done_s - read_s,
-            (double)r.n_bytes / 1e6 / (done_s - read_s), read_s - start_s, replaced);
-    free(record);
-    free_run(&r);
-    opt_free(table, n_table);
-    return status;
+            r.ids.n, r.doc_group.n, r.n_cut, r.n_groups, (double)r.n_bytes / 1e6, spent_s,
+            (double)r.n_bytes / 1e6 / spent_s, read_s - start_s, replaced);
+    run_free(&r);
+    return stage_end(&me, rc, &e);
 }

@@ -1,14 +1,12 @@
 /* train.c - train one sparse autoencoder on normalised rows. Reads normalise's file, writes a folder that SAELens loads. */
 #include <limits.h>
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/base/backends.h"
 #include "lib/base/clock.h"
 #include "lib/base/progress.h"
-#include "lib/base/opt.h"
 #include "lib/base/outdir.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
@@ -315,20 +313,18 @@ int main(int argc, char **argv) {
         {"snapshots", OPT_INT, &s.snapshots, "0", 0, SNAPSHOTS, NULL, "SAEs", "kept from 1/2, 1/4, 1/8 of the steps",
          false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the first weights", false},
-        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, backends_choices(), NULL, backends_help(), false},
-        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
+        STAGE_BACKEND(&s.backend),
+        STAGE_THREADS(&s.threads),
         {"checkpoint", OPT_TEXT, &s.checkpoint, "", 0, 0, NULL, NULL, "folder to resume from and to save to", true},
         {"checkpoint-every", OPT_REAL, &s.checkpoint_every, "30", 0, 1e9, NULL, "s", "time between saves", true},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "folder to write", false},
+        STAGE_OUT(&s.out, "folder to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
-    int rc = opt_parse(PROG, "train a sparse autoencoder", table, n, argc, argv, &e);
-    if (rc > 0) return STAGE_OK;
-    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+    const struct stage me = {PROG, "train a sparse autoencoder", OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
 
     if (!rc) rc = safetensors_open(&r.rows, s.in, &e);
     if (!rc) rc = feed_shape(r.rows, &r.N, &r.D, &r.scale, &e);
-    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+    if (!rc) rc = stage_record(&me, &r.record, &e);
 
     if (!rc) rc = sae_kernels_open(s.backend, &r.k, &e);
     if (!rc) rc = check(&s, &r, &e);
@@ -349,6 +345,5 @@ int main(int argc, char **argv) {
 
     if (!rc) tell(&s, &r, s.steps - first, spent_s);
     run_free(&r);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

@@ -1,6 +1,5 @@
 /* tsne.c - the decoder directions of an SAE (or any rows) as points in the plane. Reads an SAE folder and cooccur's
  * file, or one tensor; writes the points, the exact KL divergence and the trustworthiness. */
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +8,6 @@
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/progress.h"
-#include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/sae/directions.h"
@@ -95,17 +93,15 @@ int main(int argc, char **argv) {
          "all pairs, or a mesh for many points", false},
         {"init", OPT_TEXT, &s.init, "pca", 0, 0, "pca|random", NULL, "where points start", false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of a random start", false},
-        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+        STAGE_THREADS(&s.threads),
+        STAGE_OUT(&s.out, "JSON file to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
+    const struct stage me = {PROG, "embed decoder directions in the plane by t-SNE", OPT_TABLE(table)};
     directions_options(&s.rows, table);
-    int rc = opt_parse(PROG, "embed decoder directions in the plane by t-SNE", table, n, argc, argv, &e);
-    if (rc > 0) return STAGE_OK;
-    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+    int rc = stage_start(&me, argc, argv, &e);
 
     if (!rc) rc = directions_read(PROG, &s.rows, &r.rows, &e);
-    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+    if (!rc) rc = stage_record(&me, &r.record, &e);
 
     if (!rc) rc = perplexity_neighbours(s.perplexity, r.rows.n, &r.k, &e);
 
@@ -124,6 +120,5 @@ int main(int argc, char **argv) {
                    r.descend_s, r.measure_s,
                    r.unreached ? "; some rows have more equal neighbours than the perplexity" : "");
     run_free(&r);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

@@ -1,6 +1,5 @@
 /* umap.c - the decoder directions of an SAE (or any rows) as points in the plane, by UMAP. Reads an SAE folder and
  * cooccur's file, or one tensor; writes the points and their trustworthiness, as tsne does. */
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +8,6 @@
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/progress.h"
-#include "lib/base/opt.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/sae/directions.h"
@@ -96,20 +94,18 @@ int main(int argc, char **argv) {
         {"epochs", OPT_INT, &s.epochs, "0", 0, 1e6, NULL, "epochs", "0: 500 to 10000 points, 200 above", false},
         {"init", OPT_TEXT, &s.init, "spectral", 0, 0, "spectral|pca|random", NULL, "where points start", false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the start and of the points that push", false},
-        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+        STAGE_THREADS(&s.threads),
+        STAGE_OUT(&s.out, "JSON file to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
+    const struct stage me = {PROG, "embed decoder directions in the plane by UMAP", OPT_TABLE(table)};
     directions_options(&s.rows, table);
-    int rc = opt_parse(PROG, "embed decoder directions in the plane by UMAP", table, n, argc, argv, &e);
-    if (rc > 0) return STAGE_OK;
-    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+    int rc = stage_start(&me, argc, argv, &e);
 
     r.how = (struct umap_options){.epochs = (size_t)s.epochs, .seed = (uint64_t)s.seed, .tick = tick, .ctx = &r};
     if (!rc) rc = umap_fit_curve(s.min_dist, s.spread, &r.how.a, &r.how.b, &e);
 
     if (!rc) rc = directions_read(PROG, &s.rows, &r.rows, &e);
-    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+    if (!rc) rc = stage_record(&me, &r.record, &e);
 
     if (!rc) rc = umap_fit_neighbours((size_t)s.neighbors, r.rows.n, &r.k, &e);
 
@@ -127,6 +123,5 @@ int main(int argc, char **argv) {
                    s.out, r.rows.n, r.trust.trustworthiness, r.trust.preservation, r.trust.k, start_name[r.start],
                    r.knn_s, r.descend_s);
     run_free(&r);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

@@ -2,7 +2,6 @@
  * Reads an SAE and collect's file; writes medians, bands, one walk in full with its path in the plane, and the expected
  * distance. */
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +9,6 @@
 #include "lib/analysis/pca.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
-#include "lib/base/opt.h"
 #include "lib/base/rng.h"
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
@@ -147,19 +145,17 @@ int main(int argc, char **argv) {
         {"directions", OPT_TEXT, &s.directions, "isotropic", 0, 0, "isotropic|features", NULL,
          "any, or a random feature's", false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of starts and steps", false},
-        {"backend", OPT_TEXT, &s.backend, "cpu", 0, 0, backends_choices(), NULL, backends_help(), false},
-        {"threads", OPT_INT, &s.threads, "0", 0, 4096, NULL, "threads", "0: all cores", true},
-        {"out", OPT_OUTPUT, &s.out, NULL, 0, 0, NULL, NULL, "JSON file to write", false},
+        STAGE_BACKEND(&s.backend),
+        STAGE_THREADS(&s.threads),
+        STAGE_OUT(&s.out, "JSON file to write"),
     };
-    const size_t n = sizeof table / sizeof *table;
-    int rc = opt_parse(PROG, "random walks from real activations", table, n, argc, argv, &e);
-    if (rc > 0) return STAGE_OK;
-    if (!rc && s.threads) omp_set_num_threads((int)s.threads);
+    const struct stage me = {PROG, "random walks from real activations", OPT_TABLE(table)};
+    int rc = stage_start(&me, argc, argv, &e);
 
     if (!rc) rc = saefile_read(&r.sae, s.sae, &e);
     if (!rc) rc = safetensors_open(&r.file, s.data, &e);
     if (!rc) rc = latents_open(&r.in, &r.sae, r.file, s.data, s.site, s.backend, &e);
-    if (!rc) rc = opt_record(PROG, table, n, &r.record, &e);
+    if (!rc) rc = stage_record(&me, &r.record, &e);
 
     if (!rc) rc = choose(&s, &r, &e);
 
@@ -182,6 +178,5 @@ int main(int argc, char **argv) {
                    (long long)s.walks, (long long)s.steps, spent_s,
                    r.walk.distance[(size_t)s.steps * (size_t)s.walks] / r.size, s.step_size * sqrt((double)s.steps));
     run_free(&r);
-    opt_free(table, n);
-    return rc ? stage_fail(PROG, &e) : STAGE_OK;
+    return stage_end(&me, rc, &e);
 }

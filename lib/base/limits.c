@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 int omp_get_max_threads(void) __attribute__((weak));
+void omp_set_num_threads(int n) __attribute__((weak));
 int openblas_get_num_threads(void) __attribute__((weak));
 void *blas_memory_alloc(int procpos) __attribute__((weak));
 void blas_memory_free(void *p) __attribute__((weak));
@@ -88,6 +89,7 @@ int limits_meet(int64_t threads, char **argv, struct err *e) {
         err_set(e, ERR_MEMORY, "cannot start %d threads: %s", n, strerror(why));
         return err_hint(e, "--threads %d fits; or raise the limit (ulimit -u, ulimit -v)", made);
     }
+    if (threads && omp_set_num_threads) omp_set_num_threads(n);
     if (!limited) return 0;
     grow_stack();
     return blas_memory_alloc ? blas_buffers(n, (double)space.rlim_cur, e) : 0;

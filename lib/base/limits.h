@@ -12,8 +12,8 @@
  * this first. */
 void limits_signals(void);
 
-/* What OpenMP and OpenBLAS need and would end, or hang, for the lack of. opt_parse calls this last.
- *   threads  that the program will run; 0: all cores; < 0: it runs none
+/* Run so many threads, and have what OpenMP and OpenBLAS need and would end, or hang, for the lack of. opt_parse calls this last.
+ *   threads  that OpenMP shall run; 0: as many as there are cores; < 0: the program has no use for them
  *   argv     [] the program's, to start it again
  * Threads that cannot be had are an error. Under ulimit -v OpenBLAS gets its buffers now: where it cannot have one it tries for
  * ever. It asks for some before main already, in threads of its own, which nothing here uses: the program then starts again

@@ -14,7 +14,7 @@ enum opt_type {
     OPT_INPUTS, /* struct opt_list   one or more such paths: --corpus A B C, or repeated */
     OPT_OUTPUT, /* const char *      path that is written; not recorded */
     OPT_TEXT,   /* const char *      free text, or one of `choices` */
-    OPT_INT,    /* int64_t           whole number in [lo, hi] */
+    OPT_INT,    /* int64_t           whole number in [lo, hi]; "threads" also sets OpenMP's */
     OPT_REAL,   /* double            finite number in [lo, hi] */
     OPT_FLAG    /* bool              given or not */
 };
@@ -35,6 +35,8 @@ struct opt {
     const char *help;    /* one line */
     bool unrecorded;     /* true for what cannot change the result: threads, checkpoint folders, progress */
 };
+
+#define OPT_TABLE(t) (t), sizeof(t) / sizeof *(t)
 
 /* Parse argv into the table's destinations.
  *   prog      name for messages

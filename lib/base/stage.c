@@ -7,6 +7,19 @@
 #include <stdio.h>
 #include <string.h>
 
+int stage_start(const struct stage *s, int argc, char **argv, struct err *e) {
+    return opt_parse(s->name, s->purpose, s->table, s->n, argc, argv, e);
+}
+
+int stage_record(const struct stage *s, char **json, struct err *e) {
+    return opt_record(s->name, s->table, s->n, json, e);
+}
+
+int stage_end(const struct stage *s, int rc, const struct err *e) {
+    opt_free(s->table, s->n);
+    return stage_close_stdout(s->name, rc < 0 ? stage_fail(s->name, e) : STAGE_OK);
+}
+
 int stage_fail(const char *prog, const struct err *e) {
     size_t n = strlen(prog);
     int prefixed = !strncmp(e->text, prog, n) && e->text[n] == ':';
