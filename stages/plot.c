@@ -29,7 +29,7 @@ struct args {
     int64_t width_px;
 };
 
-enum { N_OPTIONS = 15 };
+enum { N_OPTIONS = 14 };
 
 static void table(struct args *a, struct opt t[N_OPTIONS]) {
     struct kind_args *k = &a->kind;
@@ -75,14 +75,6 @@ static void table(struct args *a, struct opt t[N_OPTIONS]) {
          .preset = "grey",
          .choices = "grey|hide",
          .help = "lobes-scatter: features in no lobe"},
-        {.name = "smooth",
-         .type = OPT_REAL,
-         .dst = &k->smooth,
-         .preset = "0.01",
-         .lo = 0,
-         .hi = 0.5,
-         .unit = "share of steps",
-         .help = "curves: window of the running mean"},
         {.name = "target-l0",
          .type = OPT_REAL,
          .dst = &k->target_l0,
@@ -143,7 +135,7 @@ static int command_text(const json_t *record, char **out, struct err *e) {
             for (size_t i = 0; (item = json_array_get(value, i)); i++) fprintf(f, " %s", json_string_value(item));
         else if (json_is_number(value)) {
             char number[32];
-            chart_number_text(json_number_value(value), number);
+            jsonfile_shortest(json_number_value(value), number);
             fprintf(f, " %s", number);
         }
     }

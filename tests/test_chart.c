@@ -296,7 +296,7 @@ static void png_holds_pixels_and_texts(void **state) {
 /* ---- kinds ---- */
 
 static struct kind_args args_of(const char *kind) {
-    return (struct kind_args){.kind = kind, .left_out = "grey", .smooth = 0.05, .target_l0 = 80, .target_ev = 0.72};
+    return (struct kind_args){.kind = kind, .left_out = "grey", .target_l0 = 80, .target_ev = 0.72};
 }
 
 static int build(const struct kind_args *a, struct chart *c, struct err *e) {

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/file/jsonfile.h"
+
 int kind_label(const struct kind_args *args, size_t i, size_t n, const char *preset, char out[KIND_TEXT],
                struct err *e) {
     if (!args->labels) {
@@ -19,6 +21,15 @@ int kind_label(const struct kind_args *args, size_t i, size_t n, const char *pre
     if (len >= KIND_TEXT) return err_set(e, ERR_USAGE, "plot: --labels: a name is longer than %d bytes", KIND_TEXT - 1);
     memcpy(out, s, len);
     out[len] = 0;
+    return 0;
+}
+
+int kind_take(json_t *into, const json_t *from, const char *path, const char *const *keys, struct err *e) {
+    for (; *keys; keys++) {
+        json_t *v = json_object_get(from, *keys);
+        if (!v) return err_set(e, ERR_FORMAT, "%s: key '%s': is missing", path, *keys);
+        json_object_set_new(into, *keys, json_is_real(v) ? jsonfile_number(json_real_value(v), 9) : json_deep_copy(v));
+    }
     return 0;
 }
 

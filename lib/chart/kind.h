@@ -21,7 +21,6 @@ struct kind_args {
     const char *kind, *title, *labels; /* title, labels: NULL if not given; labels are separated by '|' */
     struct opt_list in, map, lobes, cluster;
     const char *left_out; /* lobes-scatter: "grey" or "hide" */
-    double smooth;        /* curves: window of the running mean, share of the steps */
     double target_l0, target_ev;
     int64_t seed;
 };
@@ -55,6 +54,10 @@ int kind_ranking(const struct kind_args *args, struct chart *c, json_t *inputs, 
  * are given but not n of them (checked once per chart by kind_build's callees through this). */
 int kind_label(const struct kind_args *args, size_t i, size_t n, const char *preset, char out[KIND_TEXT],
                struct err *e);
+
+/* Copy members of an artifact into a figure's statistics, in the order of the keys (NULL ends them): real numbers with 9 digits,
+ * all else as it is. ERR_FORMAT naming the key that is missing. */
+int kind_take(json_t *into, const json_t *from, const char *path, const char *const *keys, struct err *e);
 
 /* Remember an input's origin under inputs[option]: a copy of its "record" (or null where it has none), with "label". */
 int kind_origin(json_t *inputs, const char *option, const char *label, const json_t *file, struct err *e);

@@ -49,27 +49,22 @@ static int by_language(const struct view *v, const json_t *o, const char *key, s
 }
 
 int kind_sentences(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+    static const char *const summary[] = {"fired", "mean_activation", NULL};
     struct view v;
     int rc = chart_init(c, 1, 1, e);
     if (!rc) rc = view_read(&v, args, inputs, e);
     struct chart_panel *p = c->panel;
     const size_t n = rc ? 0 : json_array_size(v.sentences);
-    json_t *fired = json_object(), *mean = json_object();
     if (!rc) rc = chart_categories(&p->x, n, e);
     for (size_t g = 0; !rc && g < v.G; g++) {
         struct chart_series *s =
             chart_add(p, CHART_BARS, kind_group_name(v.language[g]), kind_group_colour(v.language[g], g), n, e);
-        double sum = 0;
-        json_int_t on = 0;
         rc = s ? 0 : ERR_MEMORY;
         for (size_t i = 0; !rc && i < n; i++) {
             snprintf(p->x.category[i], CHART_LABEL, "%zu", i + 1);
             s->x[i] = (double)i;
             rc = by_language(&v, json_array_get(v.sentences, i), "max", g, &s->y[i], e);
-            sum += s->y[i], on += s->y[i] > 0;
         }
-        if (!rc) json_object_set_new(fired, v.language[g], json_integer(on));
-        if (!rc) json_object_set_new(mean, v.language[g], jsonfile_number(n ? sum / (double)n : NAN, 9));
     }
     if (!rc) {
         c->aspect = 0.42;
@@ -77,12 +72,9 @@ int kind_sentences(const struct kind_args *args, struct chart *c, json_t *inputs
         snprintf(p->x.label, CHART_TEXT, "sentence");
         snprintf(p->y.label, CHART_TEXT, "largest activation over the tokens");
         p->y.from_zero = true;
-        json_object_set(c->statistics, "fired", fired);
-        json_object_set(c->statistics, "mean_activation", mean);
+        rc = kind_take(c->statistics, json_object_get(v.file, "on_sentences"), v.path, summary, e);
         json_object_set_new(c->statistics, "n_sentences", json_integer((json_int_t)n));
     }
-    json_decref(fired);
-    json_decref(mean);
     if (v.file) json_decref(v.file);
     return rc;
 }
