@@ -27,26 +27,32 @@ struct args {
     struct kind_args kind;
     const char *lineage, *out;
     int64_t width_px;
+    char *kinds, *reads; /* "curves|effect|…" and "curves: train folders; effect: effect JSON; …" */
 };
 
 enum { N_OPTIONS = 14 };
 
+/* What the kinds are called and what they read; neighbours that read the same are told together. */
+static int list_kinds(struct args *a, struct err *e) {
+    size_t n[2];
+    FILE *names = open_memstream(&a->kinds, &n[0]), *reads = open_memstream(&a->reads, &n[1]);
+    for (const struct kind *const *k = kind_list; names && reads && *k; k++) {
+        bool same = k[1] && (*k)->reads && k[1]->reads && !strcmp((*k)->reads, k[1]->reads);
+        fprintf(names, "%s%s", (*k)->name, k[1] ? "|" : "");
+        if ((*k)->reads) fprintf(reads, "%s%s%s", (*k)->name, same ? ", " : ": ", same ? "" : (*k)->reads);
+        if ((*k)->reads && !same && k[1]) fputs("; ", reads);
+    }
+    bool failed = !names || !reads;
+    if (names) failed |= fclose(names) != 0;
+    if (reads) failed |= fclose(reads) != 0;
+    return failed ? err_set(e, ERR_MEMORY, "plot: no memory for the kinds") : 0;
+}
+
 static void table(struct args *a, struct opt t[N_OPTIONS]) {
     struct kind_args *k = &a->kind;
     const struct opt o[N_OPTIONS] = {
-        {.name = "kind",
-         .type = OPT_TEXT,
-         .dst = &k->kind,
-         .choices = "curves|lobes-scatter|sweep|frequency|histogram|eigen|plane|space|agreement|sentences|prompts|"
-                    "ranking|ablation|walk|effect|convergence",
-         .help = "what to draw"},
-        {.name = "in",
-         .type = OPT_INPUTS,
-         .dst = &k->in,
-         .preset = "",
-         .help = "curves: train folders; sweep, frequency: evaluate JSON; histogram: lobes JSON; eigen: cluster JSON; "
-                 "plane, space, agreement: neighbours JSON; sentences, prompts, ranking: specificity JSON; ablation: "
-                 "ablate JSON; walk: walk JSON; effect: effect JSON; convergence: converge JSON"},
+        {.name = "kind", .type = OPT_TEXT, .dst = &k->kind, .choices = a->kinds, .help = "what to draw"},
+        {.name = "in", .type = OPT_INPUTS, .dst = &k->in, .preset = "", .help = a->reads},
         {.name = "map",
          .type = OPT_INPUTS,
          .dst = &k->map,
@@ -244,8 +250,9 @@ int main(int argc, char **argv) {
     struct run r = {0};
     struct err e = {0};
 
+    int rc = list_kinds(&a, &e);
     table(&a, t);
-    int rc = opt_parse(prog, purpose, t, N_OPTIONS, argc, argv, &e);
+    if (!rc) rc = opt_parse(prog, purpose, t, N_OPTIONS, argc, argv, &e);
     if (rc > 0) return STAGE_OK;
     if (rc < 0) return stage_fail(prog, &e);
 
@@ -262,5 +269,6 @@ int main(int argc, char **argv) {
                    r.chart.n_panels == 1 ? "" : "s", r.w, r.h, a.out);
     run_free(&r);
     opt_free(t, N_OPTIONS);
+    free(a.kinds), free(a.reads);
     return rc ? stage_fail(prog, &e) : STAGE_OK;
 }

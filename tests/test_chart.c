@@ -308,6 +308,17 @@ static int build(const struct kind_args *a, struct chart *c, struct err *e) {
     return rc;
 }
 
+/* The build found them all, each with a name of its own. */
+static void kinds_are_found(void **state) {
+    (void)state;
+    size_t n = 0;
+    for (const struct kind *const *k = kind_list; *k; k++, n++) {
+        assert_true((*k)->name && *(*k)->name && (*k)->build);
+        for (const struct kind *const *l = kind_list; l < k; l++) assert_string_not_equal((*k)->name, (*l)->name);
+    }
+    assert_true(n >= 16);
+}
+
 static double number(const struct chart *c, const char *list, size_t i, const char *key, const char *sub) {
     const json_t *v = json_object_get(json_array_get(json_object_get(c->statistics, list), i), key);
     if (sub) v = json_object_get(v, sub);
@@ -548,6 +559,7 @@ int main(void) {
         cmocka_unit_test(empty_and_broken_series_are_drawn),
         cmocka_unit_test(text_that_is_not_utf8_is_refused),
         cmocka_unit_test(png_holds_pixels_and_texts),
+        cmocka_unit_test(kinds_are_found),
         cmocka_unit_test(curves_tell_the_three_layers),
         cmocka_unit_test(curves_name_the_penalty),
         cmocka_unit_test(lobes_scatter_counts_every_feature),

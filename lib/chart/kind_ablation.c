@@ -76,7 +76,7 @@ static void same_scale(struct chart *c) {
     }
 }
 
-int kind_ablation(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_ablation(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const key[] = {"clamp", "noise_added"}, *const name[] = {"clamped to 0", "noise added"};
     const char *path = args->in.item[0];
     json_t *file = NULL, *rows = NULL, *shown = NULL, *before = NULL, *after = NULL;
@@ -133,3 +133,5 @@ int kind_ablation(const struct kind_args *args, struct chart *c, json_t *inputs,
     json_decref(file);
     return rc;
 }
+
+const struct kind kind_ablation = {.name = "ablation", .reads = "ablate JSON", .build = build_ablation};

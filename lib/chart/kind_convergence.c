@@ -279,7 +279,7 @@ static int fill(struct chart *c, const struct doc *d, struct group *g, size_t n,
     return rc;
 }
 
-int kind_convergence(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_convergence(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     struct group group[CHART_PANELS];
     struct doc d = {.path = args->in.item[0]};
     size_t n = 0;
@@ -295,3 +295,5 @@ int kind_convergence(const struct kind_args *args, struct chart *c, json_t *inpu
     json_decref(d.file);
     return rc;
 }
+
+const struct kind kind_convergence = {.name = "convergence", .reads = "converge JSON", .build = build_convergence};

@@ -169,7 +169,7 @@ static void note_unturned(struct chart *c) {
     if (n) chart_note(c, "Features that still point where they started (cosine above 0.5): %.150s.", text);
 }
 
-int kind_curves(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_curves(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const title[PANELS] = {"Reconstruction loss", "Sparsity loss", "Active features"};
     static const char *const label[PANELS] = {"mean ‖x − x̂‖² per row", "", "mean L0 per row"};
     int rc = chart_init(c, PANELS, PANELS, e);
@@ -198,3 +198,5 @@ int kind_curves(const struct kind_args *args, struct chart *c, json_t *inputs, s
     if (window > 1) chart_note(c, "Faint: every step. Strong: running mean over %lld steps.", (long long)window);
     return 0;
 }
+
+const struct kind kind_curves = {.name = "curves", .reads = "train folders", .build = build_curves};

@@ -59,7 +59,7 @@ static int cloud(struct chart_panel *p, const struct features *f, int sign, cons
     return 0;
 }
 
-int kind_effect(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_effect(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const key[] = {"loss",
                                       "loss_sae",
                                       "loss_zero",
@@ -108,3 +108,5 @@ int kind_effect(const struct kind_args *args, struct chart *c, json_t *inputs, s
     if (file) json_decref(file);
     return rc;
 }
+
+const struct kind kind_effect = {.name = "effect", .reads = "effect JSON", .build = build_effect};

@@ -79,7 +79,7 @@ static int add_file(const struct kind_args *args, size_t i, struct chart *c, jso
     return rc;
 }
 
-int kind_eigen(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_eigen(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     int rc = chart_init(c, 2, 2, e);
     if (rc) return rc;
     c->legend_shared = true, c->aspect = 0.62;
@@ -101,3 +101,5 @@ int kind_eigen(const struct kind_args *args, struct chart *c, json_t *inputs, st
     if (!rc && same) rc = mark_k(c, first, e);
     return rc;
 }
+
+const struct kind kind_eigen = {.name = "eigen", .reads = "cluster JSON", .build = build_eigen};

@@ -130,7 +130,7 @@ static int sweep_points(const struct kind_args *args, json_t *inputs, struct poi
     return 0;
 }
 
-int kind_sweep(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_sweep(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     size_t n = args->in.n, n_series = 0;
     struct chart_panel *p;
     int rc = chart_init(c, 1, 1, e);
@@ -156,6 +156,8 @@ int kind_sweep(const struct kind_args *args, struct chart *c, json_t *inputs, st
     free(name);
     return rc;
 }
+
+const struct kind kind_sweep = {.name = "sweep", .reads = "evaluate JSON", .build = build_sweep};
 
 /* ---- frequency ---- */
 
@@ -216,7 +218,7 @@ static int lowest_decade(const struct kind_args *args, int *lowest, struct err *
     return 0;
 }
 
-int kind_frequency(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_frequency(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     int lowest, rc = chart_init(c, 1, 1, e);
     if (!rc) rc = lowest_decade(args, &lowest, e);
     if (rc) return rc;
@@ -242,3 +244,5 @@ int kind_frequency(const struct kind_args *args, struct chart *c, json_t *inputs
     }
     return rc;
 }
+
+const struct kind kind_frequency = {.name = "frequency", .reads = "evaluate JSON", .build = build_frequency};

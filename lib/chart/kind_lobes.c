@@ -294,7 +294,7 @@ static int scatter_panel(const struct kind_args *args, size_t i, struct chart *c
     return rc;
 }
 
-int kind_lobes_scatter(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_lobes_scatter(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const words[] = {
         "Purity: share of features whose nearest neighbour by decoder direction lies in the same lobe.",
         "AMI: adjusted mutual information of a feature's lobe and the language it fires on most.",
@@ -315,6 +315,8 @@ int kind_lobes_scatter(const struct kind_args *args, struct chart *c, json_t *in
     for (size_t i = 0; !rc && i < sizeof words / sizeof *words; i++) chart_note(c, "%s", words[i]);
     return rc;
 }
+
+const struct kind kind_lobes_scatter = {.name = "lobes-scatter", .build = build_lobes_scatter};
 
 /* ---- histogram ---- */
 
@@ -380,7 +382,7 @@ static int histogram_panel(const struct kind_args *args, size_t i, struct chart 
     return rc;
 }
 
-int kind_histogram(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_histogram(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     size_t n = args->in.n;
     int rc = chart_init(c, n, n <= 3 ? n : n == 4 ? 2 : 3, e);
     if (rc) return rc;
@@ -390,3 +392,5 @@ int kind_histogram(const struct kind_args *args, struct chart *c, json_t *inputs
     for (size_t i = 0; !rc && i < n; i++) rc = histogram_panel(args, i, c, inputs, e);
     return rc;
 }
+
+const struct kind kind_histogram = {.name = "histogram", .reads = "lobes JSON", .build = build_histogram};

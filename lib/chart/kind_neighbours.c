@@ -177,7 +177,7 @@ static int plane_panel(const struct view *v, size_t m, struct chart_panel *p, st
     return rc;
 }
 
-int kind_plane(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_plane(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     struct view v = {0};
     int rc = chart_init(c, SIDES, SIDES, e);
     if (!rc) rc = view_read(&v, args, inputs, e);
@@ -187,6 +187,8 @@ int kind_plane(const struct kind_args *args, struct chart *c, json_t *inputs, st
     view_free(&v);
     return rc;
 }
+
+const struct kind kind_plane = {.name = "plane", .reads = "neighbours JSON", .build = build_plane};
 
 /* --- space: seen from above and one side, near points darker and larger --- */
 
@@ -341,7 +343,7 @@ static int space_panel(const struct view *v, size_t m, struct chart_panel *p, st
     return rc;
 }
 
-int kind_space(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_space(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     struct view v = {0};
     int rc = chart_init(c, SIDES, SIDES, e);
     if (!rc) rc = view_read(&v, args, inputs, e);
@@ -351,6 +353,8 @@ int kind_space(const struct kind_args *args, struct chart *c, json_t *inputs, st
     view_free(&v);
     return rc;
 }
+
+const struct kind kind_space = {.name = "space", .reads = "neighbours JSON", .build = build_space};
 
 /* --- agreement --- */
 
@@ -381,7 +385,7 @@ static int common_bars(const json_t *o, const char *path, struct chart_panel *p,
     return rc;
 }
 
-int kind_agreement(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_agreement(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     struct view v = {0};
     const char *path = args->in.item[0];
     double share = 0, chance = 0;
@@ -410,3 +414,5 @@ int kind_agreement(const struct kind_args *args, struct chart *c, json_t *inputs
     view_free(&v);
     return rc;
 }
+
+const struct kind kind_agreement = {.name = "agreement", .reads = "neighbours JSON", .build = build_agreement};

@@ -48,7 +48,7 @@ static int by_language(const struct view *v, const json_t *o, const char *key, s
     return err_set(e, ERR_FORMAT, "%s: key '%s': want a number for %s", v->path, key, v->language[g]);
 }
 
-int kind_sentences(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_sentences(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const summary[] = {"fired", "mean_activation", NULL};
     struct view v;
     int rc = chart_init(c, 1, 1, e);
@@ -78,6 +78,8 @@ int kind_sentences(const struct kind_args *args, struct chart *c, json_t *inputs
     if (v.file) json_decref(v.file);
     return rc;
 }
+
+const struct kind kind_sentences = {.name = "sentences", .reads = "specificity JSON", .build = build_sentences};
 
 /* The English text of a sentence; what is behind a zero character in it is not shown. */
 static const char *english(const struct view *v, const char *id) {
@@ -119,7 +121,7 @@ static int prompt_lines(struct chart_panel *p, const struct view *v, struct err 
     return 0;
 }
 
-int kind_prompts(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_prompts(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const key[] = {"llr_token", "llr_share"};
     static const char *const name[] = {"by token frequency", "by share of the activation"};
     struct view v;
@@ -157,6 +159,8 @@ int kind_prompts(const struct kind_args *args, struct chart *c, json_t *inputs, 
     return rc;
 }
 
+const struct kind kind_prompts = {.name = "prompts", .reads = "specificity JSON", .build = build_prompts};
+
 static int falling(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x < y) - (x > y);
@@ -193,7 +197,7 @@ static int transfer(struct chart_panel *p, const struct view *v, struct err *e) 
     return rc;
 }
 
-int kind_ranking(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_ranking(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     struct view v;
     int64_t ranked = 0, best = 0, least = 0;
     double share = 0;
@@ -232,3 +236,5 @@ int kind_ranking(const struct kind_args *args, struct chart *c, json_t *inputs, 
     if (v.file) json_decref(v.file);
     return rc;
 }
+
+const struct kind kind_ranking = {.name = "ranking", .reads = "specificity JSON", .build = build_ranking};

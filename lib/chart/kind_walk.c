@@ -117,7 +117,7 @@ static int add_file(const struct kind_args *args, size_t i, struct chart *c, jso
     return rc;
 }
 
-int kind_walk(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_walk(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const title[] = {"Reconstruction loss", "Cosine similarity to the start",
                                         "Distance from the start", "One path"};
     static const char *const label[] = {"squared error / mean squared norm", "cosine", "distance / size of the rows",
@@ -136,3 +136,5 @@ int kind_walk(const struct kind_args *args, struct chart *c, json_t *inputs, str
     chart_note(c, "Thin lines: 5 and 95 %% of the walks; thinnest: one walk.");
     return rc;
 }
+
+const struct kind kind_walk = {.name = "walk", .reads = "walk JSON", .build = build_walk};
