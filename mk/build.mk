@@ -65,6 +65,13 @@ $(archive): $(lib_obj) $(B)/members
 	$(call say,AR  )
 	$(call whole,rm -f $(part) && ar rcsD $(part) $(lib_obj))
 
+# The kinds of chart, for kind.c: what lib/chart/kind_*.c define.
+kind_src := $(sort $(wildcard lib/chart/kind_*.c))
+$(B)/obj/lib/chart/kind.o: private CPPFLAGS += -I$(B)
+$(B)/obj/lib/chart/kind.o: $(B)/kinds.inc
+$(B)/kinds.inc: $(kind_src) $(B)/members
+	$(call whole,sed -n 's/^const struct kind \(kind_[a-z0-9_]*\) = .*/KIND(\1)/p' $(kind_src) >$(part))
+
 linker    = $(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS)
 execstack = -Wl,-z,execstack
 $(BIN)/%: $(B)/obj/stages/%.o $(archive) $(B)/link

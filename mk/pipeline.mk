@@ -17,7 +17,7 @@ use.specificity := site feature without min-firings best backend
 use.ablate      := site rows noise shown seed backend
 use.walk        := site walks walk-steps step-size directions seed backend
 use.effect      := site context max-tokens
-use.plot      := kind labels title left-out smooth target-l0 target-ev
+use.plot      := kind labels title left-out target-l0 target-ev
 use.converge  :=
 use.page      := title
 

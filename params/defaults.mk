@@ -68,6 +68,5 @@ step-size       := 0.1           # of the rows' size; BM do not say
 labels          :=               # none: what the files say
 title           :=               # none: the page has captions
 left-out        := grey          # features in no lobe
-smooth          := 0.01          # running mean over this share of the steps
 target-l0       := 80            # L0 to reach on held-out rows, drawn in curves and sweeps
 target-ev       := 0.72          # centred explained variance to reach with it

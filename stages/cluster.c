@@ -102,7 +102,11 @@ static json_t *report(const struct settings *s, const struct run *r) {
         bool live = i < r->n_live && r->keep[i] == f;
         json_array_append_new(label, json_integer(live ? c->label[i++] : -1));
     }
-    for (size_t j = 0; j < c->k; j++) json_array_append_new(sizes, json_integer((json_int_t)c->size[j]));
+    size_t smallest = c->size[0];
+    for (size_t j = 0; j < c->k; j++) {
+        smallest = c->size[j] < smallest ? c->size[j] : smallest;
+        json_array_append_new(sizes, json_integer((json_int_t)c->size[j]));
+    }
     for (size_t i = 0; i + 1 < c->n_values; i++)
         json_array_append_new(gaps, jsonfile_number(c->value[i] - c->value[i + 1], 6));
     json_object_set_new(o, "affinity", json_string(s->affinity));
@@ -111,6 +115,7 @@ static json_t *report(const struct settings *s, const struct run *r) {
     json_object_set_new(o, "n_clustered", json_integer((json_int_t)r->n_live));
     json_object_set_new(o, "n_chunks", json_integer((json_int_t)r->all.chunks));
     json_object_set_new(o, "sizes", sizes);
+    json_object_set_new(o, "smallest_lobe_share", jsonfile_number((double)smallest / (double)r->n_live, 9));
     json_object_set_new(o, "notes", notes(s, r));
     json_t *values = json_array();
     for (size_t i = 0; i < c->n_values; i++)

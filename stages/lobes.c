@@ -27,7 +27,8 @@ struct run {
     char *groups, *record;
     int32_t *label, *winner, *lobe_group, *preferred;
     uint32_t *histogram, *chunks; /* [k,G], [G] */
-    size_t k, G, ties, group_ties, preferred_ties;
+    double *own;                  /* [G] */
+    size_t k, G, ties, group_ties, preferred_ties, without;
     struct lobes_stats stats;
 };
 
@@ -53,7 +54,8 @@ static int allocate(struct run *r, struct err *e) {
     r->preferred = r->lobe_group ? mem_array(r->firing.F, sizeof *r->preferred, "lobes", e) : NULL;
     r->histogram = r->preferred ? mem_array(cells, sizeof *r->histogram, "lobes", e) : NULL;
     r->chunks = r->histogram ? mem_array(r->G, sizeof *r->chunks, "lobes", e) : NULL;
-    return r->chunks ? 0 : ERR_MEMORY;
+    r->own = r->chunks ? mem_array(r->G, sizeof *r->own, "lobes", e) : NULL;
+    return r->own ? 0 : ERR_MEMORY;
 }
 
 static int compute(const struct settings *s, struct run *r, struct err *e) {
@@ -62,6 +64,7 @@ static int compute(const struct settings *s, struct run *r, struct err *e) {
     int rc = lobe_winners(m, r->label, r->k, r->winner, r->histogram, &r->ties, e);
     if (rc) return rc;
     r->group_ties = lobe_groups(r->histogram, r->k, r->G, r->chunks, r->lobe_group);
+    r->without = lobe_own(r->histogram, r->lobe_group, r->k, r->G, r->own);
     if ((rc = lobe_preferred(m, r->label, r->preferred, &r->preferred_ties, e))) return rc;
     const struct lobes_input in = {m,
                                    r->label,
@@ -79,8 +82,10 @@ static int compute(const struct settings *s, struct run *r, struct err *e) {
 
 /* --- output --- */
 
+/* The excess, (value - null_mean) / (1 - null_mean), is of the digits that are written. */
 static void add(json_t *o, const char *name, const struct stats_null *x, const char *what, const char *null) {
     json_t *j = json_object();
+    double value, mean;
     json_object_set_new(j, "value", jsonfile_number(x->value, 9));
     json_object_set_new(j, "null_mean", jsonfile_number(x->null_mean, 9));
     json_object_set_new(j, "null_std", jsonfile_number(x->null_std, 9));
@@ -88,6 +93,9 @@ static void add(json_t *o, const char *name, const struct stats_null *x, const c
     json_object_set_new(j, "n_permutations", json_integer((json_int_t)x->n_permutations));
     json_object_set_new(j, "what", json_string(what));
     json_object_set_new(j, "null", json_string(null));
+    value = json_number_value(json_object_get(j, "value")), mean = json_number_value(json_object_get(j, "null_mean"));
+    bool there = isfinite(x->value) && isfinite(x->null_mean);
+    json_object_set_new(j, "excess", jsonfile_number(there ? (value - mean) / (1 - mean) : (double)NAN, 9));
     json_object_set_new(o, name, j);
 }
 
@@ -145,6 +153,20 @@ static json_t *notes(const struct run *r) {
     return list;
 }
 
+static void add_own(const struct run *r, json_t *o) {
+    const json_t *groups = json_object_get(o, "groups");
+    json_t *own = json_object();
+    double least = INFINITY;
+    for (size_t g = 0; g < r->G; g++) {
+        const char *name = json_string_value(json_array_get(groups, g));
+        least = fmin(least, r->own[g]);
+        json_object_set_new(own, name, jsonfile_number(r->own[g], 9));
+    }
+    json_object_set_new(o, "own_lobe", own);
+    json_object_set_new(o, "own_lobe_min", jsonfile_number(least, 9));
+    json_object_set_new(o, "languages_without_lobe", json_integer((json_int_t)r->without));
+}
+
 static json_t *report(const struct run *r) {
     json_t *o = json_object(), *rows = json_array(), *per_group = json_array(), *feature = json_array();
     for (size_t l = 0; l < r->k; l++) {
@@ -159,6 +181,7 @@ static json_t *report(const struct run *r) {
     json_object_set_new(o, "chunks", per_group);
     json_object_set_new(o, "histogram", rows);
     json_object_set_new(o, "lobe_group", jsonfile_i32s(r->lobe_group, r->k));
+    add_own(r, o);
     json_object_set_new(o, "ties", json_integer((json_int_t)r->ties));
     json_object_set_new(o, "notes", notes(r));
     json_object_set_new(o, "statistics", statistics(r));
@@ -179,7 +202,7 @@ static void run_free(struct run *r) {
     firing_free(&r->firing);
     sae_free(&r->sae);
     free(r->groups), free(r->record), free(r->label), free(r->winner), free(r->lobe_group), free(r->preferred);
-    free(r->histogram), free(r->chunks);
+    free(r->histogram), free(r->chunks), free(r->own);
 }
 
 int main(int argc, char **argv) {

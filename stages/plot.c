@@ -24,26 +24,32 @@ struct args {
     struct kind_args kind;
     const char *lineage, *out;
     int64_t width_px;
+    char *kinds, *reads; /* "curves|effect|…" and "curves: train folders; effect: effect JSON; …" */
 };
 
-enum { N_OPTIONS = 15 };
+enum { N_OPTIONS = 14 };
+
+/* What the kinds are called and what they read; neighbours that read the same are told together. */
+static int list_kinds(struct args *a, struct err *e) {
+    size_t n[2];
+    FILE *names = open_memstream(&a->kinds, &n[0]), *reads = open_memstream(&a->reads, &n[1]);
+    for (const struct kind *const *k = kind_list; names && reads && *k; k++) {
+        bool same = k[1] && (*k)->reads && k[1]->reads && !strcmp((*k)->reads, k[1]->reads);
+        fprintf(names, "%s%s", (*k)->name, k[1] ? "|" : "");
+        if ((*k)->reads) fprintf(reads, "%s%s%s", (*k)->name, same ? ", " : ": ", same ? "" : (*k)->reads);
+        if ((*k)->reads && !same && k[1]) fputs("; ", reads);
+    }
+    bool failed = !names || !reads;
+    if (names) failed |= fclose(names) != 0;
+    if (reads) failed |= fclose(reads) != 0;
+    return failed ? err_set(e, ERR_MEMORY, "plot: no memory for the kinds") : 0;
+}
 
 static void table(struct args *a, struct opt t[N_OPTIONS]) {
     struct kind_args *k = &a->kind;
     const struct opt o[N_OPTIONS] = {
-        {.name = "kind",
-         .type = OPT_TEXT,
-         .dst = &k->kind,
-         .choices = "curves|lobes-scatter|sweep|frequency|histogram|eigen|plane|space|agreement|sentences|prompts|"
-                    "ranking|ablation|walk|effect|convergence",
-         .help = "what to draw"},
-        {.name = "in",
-         .type = OPT_INPUTS,
-         .dst = &k->in,
-         .preset = "",
-         .help = "curves: train folders; sweep, frequency: evaluate JSON; histogram: lobes JSON; eigen: cluster JSON; "
-                 "plane, space, agreement: neighbours JSON; sentences, prompts, ranking: specificity JSON; ablation: "
-                 "ablate JSON; walk: walk JSON; effect: effect JSON; convergence: converge JSON"},
+        {.name = "kind", .type = OPT_TEXT, .dst = &k->kind, .choices = a->kinds, .help = "what to draw"},
+        {.name = "in", .type = OPT_INPUTS, .dst = &k->in, .preset = "", .help = a->reads},
         {.name = "map",
          .type = OPT_INPUTS,
          .dst = &k->map,
@@ -72,14 +78,6 @@ static void table(struct args *a, struct opt t[N_OPTIONS]) {
          .preset = "grey",
          .choices = "grey|hide",
          .help = "lobes-scatter: features in no lobe"},
-        {.name = "smooth",
-         .type = OPT_REAL,
-         .dst = &k->smooth,
-         .preset = "0.01",
-         .lo = 0,
-         .hi = 0.5,
-         .unit = "share of steps",
-         .help = "curves: window of the running mean"},
         {.name = "target-l0",
          .type = OPT_REAL,
          .dst = &k->target_l0,
@@ -140,7 +138,7 @@ static int command_text(const json_t *record, char **out, struct err *e) {
             for (size_t i = 0; (item = json_array_get(value, i)); i++) fprintf(f, " %s", json_string_value(item));
         else if (json_is_number(value)) {
             char number[32];
-            chart_number_text(json_number_value(value), number);
+            jsonfile_shortest(json_number_value(value), number);
             fprintf(f, " %s", number);
         }
     }
@@ -249,11 +247,12 @@ int main(int argc, char **argv) {
     struct run r = {0};
     struct err e = {0};
 
+    int rc = list_kinds(&a, &e);
     table(&a, t);
     const struct stage me = {
         PROG, "draw a figure from artifacts: DIR/plot.png with its lineage, DIR/plot.json with its numbers",
         OPT_TABLE(t)};
-    int rc = stage_start(&me, argc, argv, &e);
+    if (!rc) rc = stage_start(&me, argc, argv, &e);
 
     if (!rc) rc = outdir_check(a.out, PROG, written, &e);
     if (!rc) rc = kind_build(&a.kind, &r.chart, &r.inputs, &e);
@@ -267,5 +266,6 @@ int main(int argc, char **argv) {
         stage_done(PROG, "%s, %zu panel%s, %zu x %zu pixels: %s", a.kind.kind, r.chart.n_panels,
                    r.chart.n_panels == 1 ? "" : "s", r.w, r.h, a.out);
     run_free(&r);
+    free(a.kinds), free(a.reads);
     return stage_end(&me, rc, &e);
 }

@@ -82,12 +82,14 @@ static int copy(const char *folder, const char *name, const char *to, const char
 /* train.json says which run this is; what belongs to its end is as at this step. */
 static int write_summary(const struct settings *s, struct run *r, const char *folder, struct err *e) {
     char path[PATH_MAX];
-    int rc = path_in(folder, "train", ".json", path, e);
+    int64_t d_in = 0;
+    int rc = jsonfile_int(r->train, s->in, "d_in", &d_in, e);
+    if (!rc) rc = path_in(folder, "train", ".json", path, e);
     json_object_set_new(r->train, "of_steps", json_incref(json_object_get(r->train, "steps")));
     json_object_set_new(r->train, "steps", json_integer((json_int_t)r->step));
     json_object_set_new(r->train, "snapshot", json_string(s->at));
     json_object_del(r->train, "snapshots"), json_object_del(r->train, "unturned_share");
-    curve_summary(&r->curve, r->train);
+    if (!rc) rc = curve_summary(&r->curve, (size_t)d_in, r->train, e);
     return rc ? rc : jsonfile_write(path, r->train, e);
 }
 

@@ -311,6 +311,23 @@ static json_t *sentences_json(const struct run *r) {
     return list;
 }
 
+/* Of the asked feature's largest activations in the sentences: on how many it fires, and their mean, of the digits that are written. */
+static json_t *sentences_summary(const struct run *r, const json_t *sentences) {
+    json_t *fired = json_object(), *mean_of = json_object();
+    for (size_t g = 0; g < r->said.G; g++) {
+        double sum = 0;
+        size_t on = 0;
+        for (size_t s = 0; s < r->said.n; s++) {
+            const json_t *most_of = json_object_get(json_array_get(sentences, s), "max");
+            double z = json_number_value(json_object_get(most_of, r->said.language[g]));
+            sum += z, on += z > 0;
+        }
+        json_object_set_new(fired, r->said.language[g], whole(on));
+        json_object_set_new(mean_of, r->said.language[g], jsonfile_number(sum / (double)r->said.n, 9));
+    }
+    return json_pack("{s:o, s:o}", "fired", fired, "mean_activation", mean_of);
+}
+
 /* The table of Figure 8: for a language the sentences on which the feature is most active. */
 static json_t *top_json(const struct run *r, size_t at, size_t g) {
     json_t *list = json_array();
@@ -477,6 +494,7 @@ static json_t *report(const struct settings *s, const struct run *r) {
     json_object_set_new(o, "top", by_language(r, top_json, 0));
     json_object_set_new(o, "intervals", intervals_json(r));
     json_object_set_new(o, "sentences", sentences_json(r));
+    json_object_set_new(o, "on_sentences", sentences_summary(r, json_object_get(o, "sentences")));
     json_object_set_new(o, "n_best", whole(best));
     json_object_set_new(o, "transfer", transfer_json(r, best));
     json_object_set_new(o, "patterns", patterns_json(r));

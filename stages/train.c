@@ -162,7 +162,7 @@ static int write_summary(const struct settings *s, const struct run *r, const ch
                           (json_int_t)r->D, "width", (json_int_t)s->width, "steps", (json_int_t)s->steps, "batch",
                           (json_int_t)s->batch, "rows", (json_int_t)r->N);
     json_object_set_new(o, "scale", jsonfile_number(r->scale, 17));
-    curve_summary(&r->curve, o);
+    int rc = curve_summary(&r->curve, r->D, o, e);
     json_object_set_new(o, "unturned_share", jsonfile_number(r->unturned, 9));
     json_t *kept = json_array();
     for (int i = 0; i < r->snapshots.n; i++)
@@ -170,7 +170,7 @@ static int write_summary(const struct settings *s, const struct run *r, const ch
             kept, json_pack("{s:s, s:I}", "name", snapshots_name(i), "step", (json_int_t)r->snapshots.step[i]));
     json_object_set_new(o, "snapshots", kept);
     json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
-    int rc = jsonfile_write(path, o, e);
+    if (!rc) rc = jsonfile_write(path, o, e);
     json_decref(o);
     return rc;
 }

@@ -95,6 +95,43 @@ static json_t *band(const struct walk *w, const double *value, double unit, stru
     return o;
 }
 
+static double at(const json_t *of, const char *key, size_t t) {
+    return json_number_value(json_array_get(json_object_get(of, key), t));
+}
+
+static void set(json_t *o, const char *measure, const char *what, double x) {
+    char key[64];
+    snprintf(key, sizeof key, "%s_%s", measure, what);
+    json_object_set_new(o, key, jsonfile_number(x, 9));
+}
+
+/* What becomes of a measure in n steps, from the bands as they are written: where the median ends, in what share of the steps it
+ * rises, and the width of the band at the end in units of the median. */
+static void add_measure(json_t *o, const char *measure, const json_t *band, size_t n) {
+    const double end = at(band, "median", n);
+    size_t rises = 0;
+    for (size_t t = 1; t <= n; t++) rises += at(band, "median", t) > at(band, "median", t - 1);
+    set(o, measure, "final", end);
+    set(o, measure, "rises_share", (double)rises / (double)n);
+    set(o, measure, "band_final", (at(band, "high", n) - at(band, "low", n)) / fabs(end));
+}
+
+/* By what claims about walks are judged; distance_off_expected: how far the median distance is off sqrt(steps) times the step size
+ * at most, as a share of it. */
+static json_t *summary(const json_t *all, size_t n) {
+    static const char *const measure[] = {"loss", "cosine", "distance"};
+    const json_t *loss = json_object_get(all, "loss"), *far = json_object_get(all, "distance");
+    json_t *o = json_object();
+    double off = 0;
+    for (int k = 0; k < 3; k++) {
+        add_measure(o, measure[k], json_object_get(all, measure[k]), n);
+        if (!k) set(o, "loss", "final_over_first", at(loss, "median", n) / at(loss, "median", 0));
+    }
+    for (size_t t = 1; t <= n; t++) off = fmax(off, fabs(at(far, "median", t) / at(all, "expected_distance", t) - 1));
+    set(o, "distance", "off_expected", off);
+    return o;
+}
+
 static int write_walks(const struct settings *s, const struct run *r, struct err *e) {
     const struct walk *w = &r->walk;
     json_t *o = json_pack("{s:I,s:I,s:s,s:s}", "walks", (json_int_t)w->walks, "steps", (json_int_t)w->steps,
@@ -116,6 +153,7 @@ static int write_walks(const struct settings *s, const struct run *r, struct err
     json_object_set_new(o, "loss", loss);
     json_object_set_new(o, "cosine", cosine);
     json_object_set_new(o, "distance", far);
+    if (loss && cosine && far) json_object_set_new(o, "summary", summary(o, w->steps));
     json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
     int rc = loss && cosine && far ? jsonfile_write(s->out, o, e) : ERR_MEMORY;
     json_decref(o);

@@ -296,7 +296,7 @@ static void png_holds_pixels_and_texts(void **state) {
 /* ---- kinds ---- */
 
 static struct kind_args args_of(const char *kind) {
-    return (struct kind_args){.kind = kind, .left_out = "grey", .smooth = 0.05, .target_l0 = 80, .target_ev = 0.72};
+    return (struct kind_args){.kind = kind, .left_out = "grey", .target_l0 = 80, .target_ev = 0.72};
 }
 
 static int build(const struct kind_args *a, struct chart *c, struct err *e) {
@@ -306,6 +306,17 @@ static int build(const struct kind_args *a, struct chart *c, struct err *e) {
     int rc = kind_build(a, c, &inputs, e);
     json_decref(inputs);
     return rc;
+}
+
+/* The build found them all, each with a name of its own. */
+static void kinds_are_found(void **state) {
+    (void)state;
+    size_t n = 0;
+    for (const struct kind *const *k = kind_list; *k; k++, n++) {
+        assert_true((*k)->name && *(*k)->name && (*k)->build);
+        for (const struct kind *const *l = kind_list; l < k; l++) assert_string_not_equal((*k)->name, (*l)->name);
+    }
+    assert_true(n >= 16);
 }
 
 static double number(const struct chart *c, const char *list, size_t i, const char *key, const char *sub) {
@@ -548,6 +559,7 @@ int main(void) {
         cmocka_unit_test(empty_and_broken_series_are_drawn),
         cmocka_unit_test(text_that_is_not_utf8_is_refused),
         cmocka_unit_test(png_holds_pixels_and_texts),
+        cmocka_unit_test(kinds_are_found),
         cmocka_unit_test(curves_tell_the_three_layers),
         cmocka_unit_test(curves_name_the_penalty),
         cmocka_unit_test(lobes_scatter_counts_every_feature),

@@ -287,6 +287,7 @@ static void build(const char *path, struct chart *c) {
 
 static void the_figure_has_a_panel_a_statistic(void **state) {
     (void)state;
+    static const char *const list[] = {"mean", "least", "greatest"};
     json_t *doc = made(), *values;
     struct chart c;
     struct err e = {0};
@@ -315,9 +316,10 @@ static void the_figure_has_a_panel_a_statistic(void **state) {
     /* One seed; and values from 1 to 100, all positive, as the bounds are. */
     json_object_set_new(doc, "seeds", json_pack("[s]", "x"));
     values = json_object_get(json_array_get(json_object_get(doc, "claims"), 0), "values");
-    json_object_set_new(json_array_get(values, 2), "value", json_pack("[[n,n,n]]"));
-    for (size_t k = 0; k < 2; k++)
-        json_object_set_new(json_array_get(values, k), "value", json_pack("[[f,f,f]]", 1.0, 10.0, 100.0));
+    for (size_t k = 0; k < 3; k++)
+        for (size_t i = 0; i < 3; i++)
+            json_object_set_new(json_array_get(values, k), list[i],
+                                k == 2 ? json_pack("[n,n,n]") : json_pack("[f,f,f]", 1.0, 10.0, 100.0));
     json_array_remove(json_object_get(doc, "claims"), 1);
     assert_int_equal(jsonfile_write(TMP "/doc.json", doc, &e), 0);
     build(TMP "/doc.json", &c);
@@ -325,6 +327,16 @@ static void the_figure_has_a_panel_a_statistic(void **state) {
     assert_int_equal(c.panel[0].n_series, 7); /* no bars */
     assert_string_equal(c.note[0], "One seed: the spread between runs is not known.");
     chart_free(&c);
+
+    /* A list that is too short is named. */
+    json_object_set_new(json_array_get(values, 1), "least", json_pack("[f]", 1.0));
+    assert_int_equal(jsonfile_write(TMP "/doc.json", doc, &e), 0);
+    const char *in[] = {TMP "/doc.json"};
+    const struct kind_args a = {.kind = "convergence", .in = {in, 1}};
+    json_t *inputs;
+    assert_int_equal(kind_build(&a, &c, &inputs, &e), ERR_SHAPE);
+    assert_string_equal(e.text, TMP "/doc.json: claim 0: key 'least': want 3 numbers, one a share, got 1");
+    json_decref(inputs), chart_free(&c);
     json_decref(doc);
 }
 

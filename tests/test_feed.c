@@ -15,6 +15,7 @@
 
 #include "lib/base/outdir.h"
 #include "lib/base/rng.h"
+#include "lib/file/jsonfile.h"
 #include "lib/sae/checkpoint.h"
 #include "lib/sae/feed.h"
 
@@ -193,6 +194,39 @@ static void snapshots_are_of_their_step(void **state) {
     struct snapshots few;
     assert_int_equal(snapshots_init(&few, 3, 7, &tr.c, &e), ERR_RANGE);
     snapshots_free(&few), snapshots_free(&s), sae_free(&now), trainer_free(&tr), curve_free(&c);
+}
+
+static void is_near(const json_t *o, const char *key, double want) {
+    double got = json_number_value(json_object_get(o, key));
+    if (!(fabs(got - want) < 1e-7)) fail_msg("%s: want %g, got %g", key, want, got);
+}
+
+/* 400 steps: means over 5. One low step of 0.1 among 0.2 makes the least mean 0.18; the first step and the largest L0 stand alone. */
+static void statistics_of_a_curve(void **state) {
+    (void)state;
+    struct curve c;
+    struct err e = {0};
+    json_t *o = json_object(), *file;
+    if (curve_init(&c, 400, &e)) fail_msg("%s", e.text);
+    for (int t = 0; t < 400; t++) {
+        c.value[CURVE_RECONSTRUCTION][t] = t == 0 ? 1 : t == 10 ? 0.1f : t < 200 ? 0.2f : 0.3f;
+        c.value[CURVE_SPARSITY][t] = t < 200 ? 0.5f : 0.125f;
+        c.value[CURVE_L0][t] = t == 3 ? 512 : 16;
+    }
+    if (curve_summary(&c, 256, o, &e)) fail_msg("%s", e.text);
+    const json_t *s = json_object_get(o, "curve");
+    is_near(s, "steps", 399), is_near(s, "reconstruction_early_min", 0.18), is_near(s, "early_over_first", 0.18);
+    is_near(s, "final_over_early", 0.3 / 0.18), is_near(s, "sparsity_final_over_max", 0.25);
+    is_near(s, "l0_max_over_d_in", 2), is_near(s, "l0_final", 16);
+    assert_int_equal(curve_write(&c, TMP "/curve.json", &e), 0);
+    assert_int_equal(jsonfile_read(TMP "/curve.json", &file, &e), 0);
+    const json_t *mean = json_object_get(file, "mean"), *rec = json_object_get(mean, "loss_reconstruction");
+    assert_int_equal(json_integer_value(json_object_get(mean, "window")), 5);
+    assert_int_equal(json_array_size(rec), 400);
+    assert_true(fabs(json_number_value(json_array_get(rec, 12)) - 0.18) < 1e-7);
+    assert_true(fabs(json_number_value(json_array_get(rec, 0)) - 1.4 / 3) < 1e-7); /* cut at the end */
+    json_decref(file), json_decref(o);
+    curve_free(&c);
 }
 
 /* Written, cut and read back; the fall of the loss counts the penalty at the last lambda. */
@@ -428,6 +462,7 @@ int main(void) {
                                        cmocka_unit_test(schedules),
                                        cmocka_unit_test(snapshots_are_of_their_step),
                                        cmocka_unit_test(curve_on_disk),
+                                       cmocka_unit_test(statistics_of_a_curve),
                                        cmocka_unit_test(resume),
                                        cmocka_unit_test_setup_teardown(damaged_checkpoint, two_saves, forget),
                                        cmocka_unit_test_setup_teardown(which_state_is_taken, two_saves, forget),

@@ -170,6 +170,15 @@ static void winners(void **state) {
     assert_memory_equal(h, histogram, sizeof histogram);
     assert_int_equal(lobe_groups(h, 3, 2, chunks, lobe_group), 0);
     assert_true(lobe_group[0] == 0 && lobe_group[1] == 1 && lobe_group[2] == -1);
+    double own[2];
+    assert_int_equal(lobe_own(h, lobe_group, 3, 2, own),
+                     0); /* of group 1 the first lobe wins one chunk, its own the other */
+    assert_true(own[0] == 1 && own[1] == 0.5);
+    const int32_t both_first[3] = {0, 0, -1};
+    assert_int_equal(lobe_own(h, both_first, 3, 2, own), 1);
+    assert_true(own[0] == 1 && own[1] == 0);
+    assert_int_equal(lobe_own(h + 4, lobe_group + 2, 1, 2, own), 2); /* a lobe that wins nothing */
+    assert_true(isnan(own[0]) && isnan(own[1]));
     /* shares, not counts: 3 of 10 chunks is less than 2 of 4; equal shares go to the lower group */
     const uint32_t other[4] = {3, 2, 5, 2}, sizes[2] = {10, 4};
     assert_int_equal(lobe_groups(other, 2, 2, sizes, lobe_group), 1);

@@ -2,6 +2,7 @@
 #include "lib/analysis/lobe.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +73,21 @@ size_t lobe_groups(const uint32_t *histogram, size_t k, size_t G, const uint32_t
         ties += tied;
     }
     return ties;
+}
+
+size_t lobe_own(const uint32_t *histogram, const int32_t *lobe_group, size_t k, size_t G, double *own) {
+    size_t without = 0;
+    for (size_t g = 0; g < G; g++) {
+        uint64_t all = 0, mine = 0;
+        bool any = false;
+        for (size_t l = 0; l < k; l++) {
+            all += histogram[l * G + g];
+            if (lobe_group[l] == (int32_t)g) mine += histogram[l * G + g], any = true;
+        }
+        own[g] = all ? (double)mine / (double)all : (double)NAN;
+        without += !any;
+    }
+    return without;
 }
 
 int lobe_preferred(const struct firing *m, const int32_t *label, int32_t *preferred, size_t *ties, struct err *e) {

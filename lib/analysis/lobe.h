@@ -24,6 +24,11 @@ int lobe_winners(const struct firing *m, const int32_t *label, size_t k, int32_t
  * Returns the lobes whose group was decided by a tie. */
 size_t lobe_groups(const uint32_t *histogram, size_t k, size_t G, const uint32_t *chunks, int32_t *lobe_group);
 
+/* Of each group's chunks, the share that lobes of the group itself win.
+ *   own  [G] f64, overwritten; NaN for a group of which no lobe wins a chunk
+ * Returns the groups that have no lobe. */
+size_t lobe_own(const uint32_t *histogram, const int32_t *lobe_group, size_t k, size_t G, double *own);
+
 /* The group each feature prefers: the one in the largest share of whose chunks it fires; ties go to the lower group; -1 if it fires
  * nowhere.
  *   label      [F] i32, lobes; only to say which features are counted in *ties

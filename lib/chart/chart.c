@@ -91,13 +91,6 @@ void chart_note(struct chart *c, const char *fmt, ...) {
     va_end(ap);
 }
 
-void chart_number_text(double x, char out[32]) {
-    for (int digits = 6; digits <= 17; digits++) {
-        snprintf(out, 32, "%.*g", digits, x);
-        if (strtod(out, NULL) == x) return;
-    }
-}
-
 static json_t *axis_json(const struct chart_axis *a) {
     json_t *o = json_object();
     json_object_set_new(o, "label", json_string(a->label));

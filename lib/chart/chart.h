@@ -96,9 +96,6 @@ int chart_categories(struct chart_axis *a, size_t n, struct err *e);
 void chart_panel_note(struct chart_panel *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void chart_note(struct chart *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The shortest decimal text that reads back as x: "0.72", not "0.71999999999999996". */
-void chart_number_text(double x, char out[32]);
-
 /* All numbers of the chart: {"panels":[…],"notes":[…]}. NULL without memory. */
 json_t *chart_json(const struct chart *c);
 

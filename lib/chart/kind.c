@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/file/jsonfile.h"
+
 int kind_label(const struct kind_args *args, size_t i, size_t n, const char *preset, char out[KIND_TEXT],
                struct err *e) {
     if (!args->labels) {
@@ -19,6 +21,15 @@ int kind_label(const struct kind_args *args, size_t i, size_t n, const char *pre
     if (len >= KIND_TEXT) return err_set(e, ERR_USAGE, "plot: --labels: a name is longer than %d bytes", KIND_TEXT - 1);
     memcpy(out, s, len);
     out[len] = 0;
+    return 0;
+}
+
+int kind_take(json_t *into, const json_t *from, const char *path, const char *const *keys, struct err *e) {
+    for (; *keys; keys++) {
+        json_t *v = json_object_get(from, *keys);
+        if (!v) return err_set(e, ERR_FORMAT, "%s: key '%s': is missing", path, *keys);
+        json_object_set_new(into, *keys, json_is_real(v) ? jsonfile_number(json_real_value(v), 9) : json_deep_copy(v));
+    }
     return 0;
 }
 
@@ -87,34 +98,29 @@ uint32_t kind_group_colour(const char *group, size_t index) {
     return others[index % (sizeof others / sizeof *others)];
 }
 
+/* kinds.inc names what the files kind_*.c define: "KIND(kind_ablation)" a line (mk/build.mk). */
+#define KIND(k) extern const struct kind k;
+#include "kinds.inc"
+#undef KIND
+#define KIND(k) &k,
+const struct kind *const kind_list[] = {
+#include "kinds.inc"
+    NULL};
+
 int kind_build(const struct kind_args *args, struct chart *c, json_t **inputs, struct err *e) {
-    static const struct {
-        const char *kind;
-        int (*build)(const struct kind_args *, struct chart *, json_t *, struct err *);
-        bool scatter;
-    } kinds[] = {{"curves", kind_curves, false},       {"lobes-scatter", kind_lobes_scatter, true},
-                 {"sweep", kind_sweep, false},         {"frequency", kind_frequency, false},
-                 {"histogram", kind_histogram, false}, {"eigen", kind_eigen, false},
-                 {"plane", kind_plane, false},         {"space", kind_space, false},
-                 {"agreement", kind_agreement, false}, {"sentences", kind_sentences, false},
-                 {"prompts", kind_prompts, false},     {"ranking", kind_ranking, false},
-                 {"ablation", kind_ablation, false},   {"walk", kind_walk, false},
-                 {"effect", kind_effect, false},       {"convergence", kind_convergence, false}};
+    const bool triples = args->map.n || args->lobes.n || args->cluster.n;
+    const struct kind *const *k = kind_list;
     *inputs = json_object();
     if (!*inputs) return err_set(e, ERR_MEMORY, "no memory for the origin of inputs");
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        if (strcmp(kinds[i].kind, args->kind)) continue;
-        bool triples = args->map.n || args->lobes.n || args->cluster.n;
-        if (kinds[i].scatter && args->in.n)
-            return err_set(e, ERR_USAGE, "plot: --in: not read by kind %s: want --map, --lobes, --cluster", args->kind);
-        if (!kinds[i].scatter && triples)
-            return err_set(e, ERR_USAGE, "plot: --map, --lobes, --cluster: not read by kind %s: want --in", args->kind);
-        if (!kinds[i].scatter && !args->in.n)
-            return err_set(e, ERR_USAGE, "plot: kind %s: --in FILE... is needed", args->kind);
-        int rc = kinds[i].build(args, c, *inputs, e);
-        if (!rc && args->title) snprintf(c->title, sizeof c->title, "%s", args->title);
-        c->seed = (uint64_t)args->seed;
-        return rc;
-    }
-    return err_set(e, ERR_USAGE, "plot: --kind %s: no such kind", args->kind);
+    while (*k && strcmp((*k)->name, args->kind)) k++;
+    if (!*k) return err_set(e, ERR_USAGE, "plot: --kind %s: no such kind", args->kind);
+    if (!(*k)->reads && args->in.n)
+        return err_set(e, ERR_USAGE, "plot: --in: not read by kind %s: want --map, --lobes, --cluster", args->kind);
+    if ((*k)->reads && triples)
+        return err_set(e, ERR_USAGE, "plot: --map, --lobes, --cluster: not read by kind %s: want --in", args->kind);
+    if ((*k)->reads && !args->in.n) return err_set(e, ERR_USAGE, "plot: kind %s: --in FILE... is needed", args->kind);
+    int rc = (*k)->build(args, c, *inputs, e);
+    if (!rc && args->title) snprintf(c->title, sizeof c->title, "%s", args->title);
+    c->seed = (uint64_t)args->seed;
+    return rc;
 }

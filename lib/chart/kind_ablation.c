@@ -53,7 +53,7 @@ static int sorted(struct chart_panel *p, const json_t *o, const char *path, cons
 static int shares(struct chart_panel *p, const json_t *o, const char *path, const char *name, uint32_t colour,
                   json_t *stats, struct err *e) {
     static const char *const key[] = {"changed_share", "changed_share_of_active"};
-    static const char *const kept[] = {"changed_share", "changed_share_of_active", "cosine", "mse", "own_change"};
+    static const char *const kept[] = {"changed_share", "changed_share_of_active", "cosine", "mse", "own_change", NULL};
     struct chart_series *s = chart_add(p, CHART_BARS, name, colour, 2, e);
     double v = 0;
     int rc = s ? 0 : ERR_MEMORY;
@@ -61,11 +61,7 @@ static int shares(struct chart_panel *p, const json_t *o, const char *path, cons
         rc = jsonfile_real(o, path, key[k], &v, e);
         if (!rc) s->x[k] = k, s->y[k] = 100 * v;
     }
-    for (int k = 0; !rc && k < 5; k++) {
-        rc = jsonfile_real(o, path, kept[k], &v, e);
-        if (!rc) json_object_set_new(stats, kept[k], jsonfile_number(v, 9));
-    }
-    return rc;
+    return rc ? rc : kind_take(stats, o, path, kept, e);
 }
 
 /* Both heat maps on one scale, which the legend gives. */
@@ -80,7 +76,7 @@ static void same_scale(struct chart *c) {
     }
 }
 
-int kind_ablation(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_ablation(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const key[] = {"clamp", "noise_added"}, *const name[] = {"clamped to 0", "noise added"};
     const char *path = args->in.item[0];
     json_t *file = NULL, *rows = NULL, *shown = NULL, *before = NULL, *after = NULL;
@@ -137,3 +133,5 @@ int kind_ablation(const struct kind_args *args, struct chart *c, json_t *inputs,
     json_decref(file);
     return rc;
 }
+
+const struct kind kind_ablation = {.name = "ablation", .reads = "ablate JSON", .build = build_ablation};

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/arena.h"
 #include "lib/chart/kind.h"
 #include "lib/file/jsonfile.h"
 
@@ -18,17 +17,13 @@ enum { PANELS = 3 };
 
 struct curve {
     size_t n;
-    double *step, *v[PANELS]; /* reconstruction, sparsity, L0 */
-    double *lambda, *dead;    /* NULL where the file has none */
-    double d_in;              /* width of the activations, NaN if unknown */
-    double unturned;          /* share of features that point where they started, NaN if unknown */
+    double *step, *v[PANELS], *mean[PANELS]; /* reconstruction, sparsity, L0; the means are NULL in short runs */
+    int64_t window;                          /* steps; 1 without means */
 };
 
 static void curve_free(struct curve *c) {
     free(c->step);
-    for (int i = 0; i < PANELS; i++) free(c->v[i]);
-    free(c->lambda);
-    free(c->dead);
+    for (int i = 0; i < PANELS; i++) free(c->v[i]), free(c->mean[i]);
 }
 
 static int read_array(const json_t *o, const char *path, const char *key, size_t want, double **out, struct err *e) {
@@ -46,8 +41,9 @@ static int curve_read(const char *path, struct curve *c, struct err *e) {
     if (!rc) rc = jsonfile_reals(o, path, "step", &c->step, &c->n, e);
     if (!rc && !c->n) rc = err_set(e, ERR_SHAPE, "%s: key 'step': want at least one step, got none", path);
     for (int i = 0; !rc && i < PANELS; i++) rc = read_array(o, path, key[i], c->n, &c->v[i], e);
-    if (!rc && json_object_get(o, "lambda")) rc = read_array(o, path, "lambda", c->n, &c->lambda, e);
-    if (!rc && json_object_get(o, "dead")) rc = read_array(o, path, "dead", c->n, &c->dead, e);
+    const json_t *mean = json_object_get(o, "mean");
+    if (!rc) rc = jsonfile_int_or(mean, path, "window", 1, &c->window, e);
+    for (int i = 0; !rc && mean && i < PANELS; i++) rc = read_array(mean, path, key[i], c->n, &c->mean[i], e);
     for (size_t i = 1; !rc && i < c->n; i++)
         if (!(c->step[i] > c->step[i - 1]))
             rc = err_set(e, ERR_FORMAT, "%s: key 'step': entry %zu does not rise", path, i);
@@ -60,84 +56,45 @@ static int join(char out[PATH_MAX], const char *folder, const char *name, struct
     return err_set(e, ERR_IO, "%s: path too long", folder);
 }
 
-/* Mean over the window of `half` entries to both sides, cut at the ends and at NaN. */
-static void running_mean(const double *v, size_t n, size_t half, double *out) {
-    double sum = 0;
-    size_t count = 0, lo = 0, hi = 0; /* window [lo, hi) */
-    for (size_t i = 0; i < n; i++) {
-        size_t want_lo = i > half ? i - half : 0, want_hi = n - i > half + 1 ? i + half + 1 : n;
-        for (; hi < want_hi; hi++)
-            if (isfinite(v[hi])) sum += v[hi], count++;
-        for (; lo < want_lo; lo++)
-            if (isfinite(v[lo])) sum -= v[lo], count--;
-        out[i] = count && isfinite(v[i]) ? sum / (double)count : NAN;
+static int add_lines(struct chart_panel *p, const char *label, uint32_t colour, const struct curve *c, int which,
+                     struct err *e) {
+    for (int k = 0; k < (c->mean[which] ? 2 : 1); k++) {
+        bool faint = c->mean[which] && !k;
+        struct chart_series *s = chart_add(p, CHART_LINE, faint ? "" : label, colour, c->n, e);
+        if (!s) return ERR_MEMORY;
+        memcpy(s->x, c->step, c->n * sizeof *s->x);
+        memcpy(s->y, k ? c->mean[which] : c->v[which], c->n * sizeof *s->y);
+        if (faint) s->alpha = 0.28, s->size_pt = 0.6;
+        s->derived = k;
     }
-}
-
-static int add_lines(struct chart_panel *p, const char *label, uint32_t colour, const struct curve *c, const double *v,
-                     size_t half, struct err *e) {
-    struct chart_series *raw = chart_add(p, CHART_LINE, half ? "" : label, colour, c->n, e);
-    if (!raw) return ERR_MEMORY;
-    memcpy(raw->x, c->step, c->n * sizeof *raw->x);
-    memcpy(raw->y, v, c->n * sizeof *raw->y);
-    if (!half) return 0;
-    raw->alpha = 0.28, raw->size_pt = 0.6;
-    struct chart_series *mean = chart_add(p, CHART_LINE, label, colour, c->n, e);
-    if (!mean) return ERR_MEMORY;
-    memcpy(mean->x, c->step, c->n * sizeof *mean->x);
-    running_mean(v, c->n, half, mean->y);
-    mean->derived = true;
     return 0;
 }
 
-static double least(const double *v, size_t n) {
-    double m = INFINITY;
-    for (size_t i = 0; i < n; i++) m = fmin(m, v[i]); /* fmin skips NaN */
-    return m;
-}
-
-static double greatest(const double *v, size_t n) {
-    double m = -INFINITY;
-    for (size_t i = 0; i < n; i++) m = fmax(m, v[i]);
-    return m;
-}
-
-/* First, least in the first tenth, least of all and last values, of the running mean: one step's noise decides nothing.
- */
-static int statistics(json_t *list, const char *label, const struct curve *c, size_t half, struct err *e) {
-    double *m[PANELS] = {0};
-    int rc = 0;
-    for (int i = 0; !rc && i < PANELS; i++) {
-        m[i] = mem_array(c->n, sizeof **m, "a running mean", e);
-        if (!m[i])
-            rc = ERR_MEMORY;
-        else
-            running_mean(c->v[i], c->n, half, m[i]);
-    }
-    if (!rc) {
-        size_t tenth = c->n / 10 ? c->n / 10 : 1, last = c->n - 1;
-        double early = least(m[0], tenth), low = least(m[0], c->n), l0_top = greatest(c->v[2], c->n);
-        json_t *o = json_object();
-        json_object_set_new(o, "label", json_string(label));
-        json_object_set_new(o, "steps", json_integer((json_int_t)c->step[last]));
-        json_object_set_new(o, "reconstruction_first", jsonfile_number(c->v[0][0], 9));
-        json_object_set_new(o, "reconstruction_early_min", jsonfile_number(early, 9));
-        json_object_set_new(o, "reconstruction_min", jsonfile_number(low, 9));
-        json_object_set_new(o, "reconstruction_final", jsonfile_number(m[0][last], 9));
-        json_object_set_new(o, "early_over_first", jsonfile_number(early / c->v[0][0], 9));
-        json_object_set_new(o, "final_over_early", jsonfile_number(m[0][last] / early, 9));
-        json_object_set_new(o, "sparsity_max", jsonfile_number(greatest(m[1], c->n), 9));
-        json_object_set_new(o, "sparsity_final", jsonfile_number(m[1][last], 9));
-        json_object_set_new(o, "sparsity_final_over_max", jsonfile_number(m[1][last] / greatest(m[1], c->n), 9));
-        json_object_set_new(o, "l0_max", jsonfile_number(l0_top, 9));
-        json_object_set_new(o, "l0_final", jsonfile_number(m[2][last], 9));
-        json_object_set_new(o, "l0_max_over_d_in", jsonfile_number(l0_top / c->d_in, 9));
-        json_object_set_new(o, "lambda_final", jsonfile_number(c->lambda ? c->lambda[last] : NAN, 9));
-        json_object_set_new(o, "unturned_share", jsonfile_number(c->unturned, 9));
-        json_object_set_new(o, "dead_final", jsonfile_number(c->dead ? c->dead[last] : NAN, 9));
-        json_array_append_new(list, o);
-    }
-    for (int i = 0; i < PANELS; i++) free(m[i]);
+static int statistics(json_t *list, const char *label, const json_t *train, const char *path, struct err *e) {
+    static const char *const keys[] = {"steps",
+                                       "reconstruction_first",
+                                       "reconstruction_early_min",
+                                       "reconstruction_min",
+                                       "reconstruction_final",
+                                       "early_over_first",
+                                       "final_over_early",
+                                       "sparsity_max",
+                                       "sparsity_final",
+                                       "sparsity_final_over_max",
+                                       "l0_max",
+                                       "l0_final",
+                                       "l0_max_over_d_in",
+                                       "lambda_final",
+                                       NULL},
+                             *const behind[] = {"dead_final", NULL};
+    const json_t *curve = json_object_get(train, "curve");
+    double unturned;
+    json_t *o = json_pack("{s:s}", "label", label);
+    int rc = kind_take(o, curve, path, keys, e);
+    if (!rc) rc = jsonfile_real_or(train, path, "unturned_share", NAN, &unturned, e);
+    if (!rc) json_object_set_new(o, "unturned_share", jsonfile_number(unturned, 9));
+    if (!rc) rc = kind_take(o, curve, path, behind, e);
+    json_array_append_new(list, o);
     return rc;
 }
 
@@ -162,25 +119,22 @@ static void penalty_label(char label[CHART_TEXT], const json_t *train) {
     snprintf(label, CHART_TEXT, "%s", !label[0] || !strcmp(label, is) ? is : "mean penalty per row");
 }
 
-static int add_folder(const struct kind_args *args, size_t i, struct chart *c, json_t *inputs, double *window,
+static int add_folder(const struct kind_args *args, size_t i, struct chart *c, json_t *inputs, int64_t *window,
                       struct err *e) {
     char path[PATH_MAX], preset[KIND_TEXT], label[KIND_TEXT];
     struct curve v = {0};
     json_t *train = NULL;
     int rc = join(path, args->in.item[i], "train.json", e);
     if (!rc) rc = jsonfile_read(path, &train, e);
-    if (!rc) rc = jsonfile_real_or(train, path, "d_in", NAN, &v.d_in, e);
-    if (!rc) rc = jsonfile_real_or(train, path, "unturned_share", NAN, &v.unturned, e);
     if (!rc) kind_site_name(json_string_value(json_object_get(train, "site")), i, preset);
     if (!rc) rc = kind_label(args, i, args->in.n, preset, label, e);
     if (!rc) rc = kind_origin(inputs, "in", label, train, e);
     if (!rc) penalty_label(c->panel[1].y.label, train);
+    if (!rc) rc = statistics(json_object_get(c->statistics, "series"), label, train, path, e);
     if (!rc) rc = join(path, args->in.item[i], "curve.json", e);
     if (!rc) rc = curve_read(path, &v, e);
-    size_t half = (size_t)(args->smooth * (double)v.n / 2);
-    *window = fmax(*window, 2 * (double)half + 1);
-    for (int k = 0; !rc && k < PANELS; k++) rc = add_lines(&c->panel[k], label, chart_colour(i), &v, v.v[k], half, e);
-    if (!rc) rc = statistics(json_object_get(c->statistics, "series"), label, &v, half, e);
+    if (v.window > *window) *window = v.window;
+    for (int k = 0; !rc && k < PANELS; k++) rc = add_lines(&c->panel[k], label, chart_colour(i), &v, k, e);
     json_decref(train);
     curve_free(&v);
     return rc;
@@ -215,7 +169,7 @@ static void note_unturned(struct chart *c) {
     if (n) chart_note(c, "Features that still point where they started (cosine above 0.5): %.150s.", text);
 }
 
-int kind_curves(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_curves(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const title[PANELS] = {"Reconstruction loss", "Sparsity loss", "Active features"};
     static const char *const label[PANELS] = {"mean ‖x − x̂‖² per row", "", "mean L0 per row"};
     int rc = chart_init(c, PANELS, PANELS, e);
@@ -227,7 +181,7 @@ int kind_curves(const struct kind_args *args, struct chart *c, json_t *inputs, s
         snprintf(c->panel[k].y.label, CHART_TEXT, "%s", label[k]);
         snprintf(c->panel[k].x.label, CHART_TEXT, "training step");
     }
-    double window = 1;
+    int64_t window = 1;
     for (size_t i = 0; !rc && i < args->in.n; i++) rc = add_folder(args, i, c, inputs, &window, e);
     if (rc) return rc;
     for (int k = 0; k < PANELS; k++) choose_axis(&c->panel[k]);
@@ -241,6 +195,8 @@ int kind_curves(const struct kind_args *args, struct chart *c, json_t *inputs, s
     json_object_set_new(c->statistics, "n_l0_reached", json_integer((json_int_t)below));
     note_unturned(c);
     chart_note(c, "Rows are scaled to mean ‖x‖² = 1.%s", window > 1 ? "" : " Every step is drawn.");
-    if (window > 1) chart_note(c, "Faint: every step. Strong: running mean over %.0f steps.", window);
+    if (window > 1) chart_note(c, "Faint: every step. Strong: running mean over %lld steps.", (long long)window);
     return 0;
 }
+
+const struct kind kind_curves = {.name = "curves", .reads = "train folders", .build = build_curves};

@@ -59,9 +59,16 @@ static int cloud(struct chart_panel *p, const struct features *f, int sign, cons
     return 0;
 }
 
-int kind_effect(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
-    static const char *const key[] = {
-        "loss", "loss_sae", "loss_zero", "loss_recovered", "top_in_common", "top_in_common_chance", "spearman"};
+static int build_effect(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+    static const char *const key[] = {"loss",
+                                      "loss_sae",
+                                      "loss_zero",
+                                      "loss_recovered",
+                                      "top_in_common",
+                                      "top_in_common_chance",
+                                      "spearman",
+                                      "top_features_in_common",
+                                      NULL};
     const char *path = args->in.item[0];
     struct features f = {0};
     json_t *file = NULL;
@@ -94,11 +101,12 @@ int kind_effect(const struct kind_args *args, struct chart *c, json_t *inputs, s
                          "At a token, %.1f of the ten most active are among the ten of largest effect (chance %.1f).",
                          v[4], v[5]);
         chart_panel_note(&p[1], "Over all tokens %lld of ten; rank correlation %.2f.", (long long)common, v[6]);
-        for (int k = 0; k < 7; k++) json_object_set_new(c->statistics, key[k], jsonfile_number(v[k], 9));
-        json_object_set_new(c->statistics, "top_features_in_common", json_integer(common));
-        rc = kind_origin(inputs, "in", "", file, e);
+        rc = kind_take(c->statistics, file, path, key, e);
+        if (!rc) rc = kind_origin(inputs, "in", "", file, e);
     }
     free(f.effect), free(f.mean), free(f.fires);
     if (file) json_decref(file);
     return rc;
 }
+
+const struct kind kind_effect = {.name = "effect", .reads = "effect JSON", .build = build_effect};

@@ -27,18 +27,6 @@ static int add_spectrum(struct chart *c, const char *label, uint32_t colour, con
     return 0;
 }
 
-static int statistics(json_t *list, const char *label, const double *value, size_t n, int64_t k, struct err *e) {
-    size_t best = 1;
-    for (size_t i = 2; i + 1 < n; i++)
-        if (fabs(value[i] - value[i + 1]) > fabs(value[best] - value[best + 1])) best = i;
-    json_t *o = json_object();
-    json_object_set_new(o, "label", json_string(label));
-    json_object_set_new(o, "k", json_integer(k));
-    json_object_set_new(o, "widest_gap_after", json_integer((json_int_t)best + 1));
-    if (json_array_append_new(list, o)) return err_set(e, ERR_MEMORY, "no memory for a chart's statistics");
-    return 0;
-}
-
 static void choose_axis(struct chart_panel *p) {
     p->x.whole = p->y.log = true;
     for (size_t s = 0; s < p->n_series; s++)
@@ -71,6 +59,7 @@ static int add_file(const struct kind_args *args, size_t i, struct chart *c, jso
     json_t *o = NULL;
     double *value = NULL;
     size_t n = 0;
+    int64_t gap = 0;
     int rc = jsonfile_read(path, &o, e);
     if (!rc) rc = jsonfile_text(o, path, "affinity", &affinity, e);
     if (!rc) rc = jsonfile_int(o, path, "k", k, e);
@@ -80,13 +69,17 @@ static int add_file(const struct kind_args *args, size_t i, struct chart *c, jso
     if (!rc) rc = kind_label(args, i, args->in.n, preset, label, e);
     if (!rc) rc = kind_origin(inputs, "in", label, o, e);
     if (!rc) rc = add_spectrum(c, label, chart_colour(i), value, n, e);
-    if (!rc) rc = statistics(json_object_get(c->statistics, "series"), label, value, n, *k, e);
+    if (!rc) rc = jsonfile_int(o, path, "eigengap_k", &gap, e);
+    if (!rc)
+        json_array_append_new(
+            json_object_get(c->statistics, "series"),
+            json_pack("{s:s, s:I, s:I}", "label", label, "k", (json_int_t)*k, "widest_gap_after", (json_int_t)gap));
     free(value);
     json_decref(o);
     return rc;
 }
 
-int kind_eigen(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_eigen(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     int rc = chart_init(c, 2, 2, e);
     if (rc) return rc;
     c->legend_shared = true, c->aspect = 0.62;
@@ -108,3 +101,5 @@ int kind_eigen(const struct kind_args *args, struct chart *c, json_t *inputs, st
     if (!rc && same) rc = mark_k(c, first, e);
     return rc;
 }
+
+const struct kind kind_eigen = {.name = "eigen", .reads = "cluster JSON", .build = build_eigen};

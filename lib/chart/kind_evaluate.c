@@ -130,7 +130,7 @@ static int sweep_points(const struct kind_args *args, json_t *inputs, struct poi
     return 0;
 }
 
-int kind_sweep(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_sweep(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     size_t n = args->in.n, n_series = 0;
     struct chart_panel *p;
     int rc = chart_init(c, 1, 1, e);
@@ -157,17 +157,18 @@ int kind_sweep(const struct kind_args *args, struct chart *c, json_t *inputs, st
     return rc;
 }
 
+const struct kind kind_sweep = {.name = "sweep", .reads = "evaluate JSON", .build = build_sweep};
+
 /* ---- frequency ---- */
 
 enum { BINS_PER_DECADE = 10 };
 
 static int add_histogram(struct chart_panel *p, const char *label, uint32_t colour, const double *f, size_t n,
-                         int lowest, size_t *never, struct err *e) {
-    size_t bins = (size_t)(-lowest) * BINS_PER_DECADE;
+                         int lowest, struct err *e) {
+    size_t bins = (size_t)(-lowest) * BINS_PER_DECADE, never = 0;
     char name[CHART_TEXT];
-    *never = 0;
-    for (size_t i = 0; i < n; i++) *never += !(f[i] > 0);
-    snprintf(name, sizeof name, "%s (never fires: %zu of %zu)", label, *never, n);
+    for (size_t i = 0; i < n; i++) never += !(f[i] > 0);
+    snprintf(name, sizeof name, "%s (never fires: %zu of %zu)", label, never, n);
     struct chart_series *s = chart_add(p, CHART_STEPS, name, colour, bins, e);
     if (!s) return ERR_MEMORY;
     for (size_t b = 0; b < bins; b++) s->x[b] = lowest + (double)b / BINS_PER_DECADE;
@@ -187,19 +188,16 @@ static int read_frequency(const struct evaluation *v, double **f, size_t *n, str
     return rc;
 }
 
-static int frequency_statistics(json_t *list, const char *label, const struct evaluation *v, const double *f, size_t n,
-                                size_t never, struct err *e) {
-    size_t dense = 0;
-    for (size_t i = 0; i < n; i++) dense += f[i] > 0.1;
-    json_t *o = json_object();
-    json_object_set_new(o, "label", json_string(label));
-    json_object_set_new(o, "features", json_integer((json_int_t)n));
+static int frequency_statistics(json_t *list, const char *label, const struct evaluation *v, size_t n, struct err *e) {
+    double dense;
+    int rc = jsonfile_real(v->file, v->path, "share_above_10_percent", &dense, e);
+    json_t *o = json_pack("{s:s, s:I}", "label", label, "features", (json_int_t)n);
     json_object_set_new(o, "l0", jsonfile_number(v->l0, 9));
     json_object_set_new(o, "ev_centred", jsonfile_number(v->ev, 9));
-    json_object_set_new(o, "never_share", jsonfile_number((double)never / (double)(n ? n : 1), 9));
-    json_object_set_new(o, "dense_share", jsonfile_number((double)dense / (double)(n ? n : 1), 9));
-    if (json_array_append_new(list, o)) return err_set(e, ERR_MEMORY, "no memory for a chart's statistics");
-    return 0;
+    json_object_set_new(o, "never_share", jsonfile_number(v->dead, 9));
+    json_object_set_new(o, "dense_share", jsonfile_number(dense, 9));
+    json_array_append_new(list, o);
+    return rc;
 }
 
 /* Decade below the rarest feature of any file, so that all share one set of bins. */
@@ -220,7 +218,7 @@ static int lowest_decade(const struct kind_args *args, int *lowest, struct err *
     return 0;
 }
 
-int kind_frequency(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_frequency(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     int lowest, rc = chart_init(c, 1, 1, e);
     if (!rc) rc = lowest_decade(args, &lowest, e);
     if (rc) return rc;
@@ -234,15 +232,17 @@ int kind_frequency(const struct kind_args *args, struct chart *c, json_t *inputs
         struct evaluation v;
         char label[KIND_TEXT];
         double *f = NULL;
-        size_t n = 0, never = 0;
+        size_t n = 0;
         rc = evaluation_read(args->in.item[i], i, &v, e);
         if (!rc) rc = read_frequency(&v, &f, &n, e);
         if (!rc) rc = kind_label(args, i, args->in.n, v.site, label, e);
         if (!rc) rc = kind_origin(inputs, "in", label, v.file, e);
-        if (!rc) rc = add_histogram(p, label, chart_colour(i), f, n, lowest, &never, e);
-        if (!rc) rc = frequency_statistics(json_object_get(c->statistics, "series"), label, &v, f, n, never, e);
+        if (!rc) rc = add_histogram(p, label, chart_colour(i), f, n, lowest, e);
+        if (!rc) rc = frequency_statistics(json_object_get(c->statistics, "series"), label, &v, n, e);
         free(f);
         json_decref(v.file);
     }
     return rc;
 }
+
+const struct kind kind_frequency = {.name = "frequency", .reads = "evaluate JSON", .build = build_frequency};

@@ -53,7 +53,11 @@ static int lobes_read(const char *path, struct lobes *l, struct err *e) {
     for (size_t g = 0; g < l->n_groups; g++)
         if (!(l->group[g] = json_string_value(json_array_get(groups, g))))
             return err_set(e, ERR_FORMAT, "%s: key 'groups': entry %zu: want a text", path, g);
-    return 0;
+    for (size_t k = 0; !rc && k < l->n_lobes; k++) {
+        int64_t group;
+        rc = index_at(lobe_group, k, path, "lobe_group", -1, (int64_t)l->n_groups, &group, e);
+    }
+    return rc;
 }
 
 static int chunks_at(const struct lobes *l, size_t lobe, size_t group, double *out, struct err *e) {
@@ -67,32 +71,10 @@ static int chunks_at(const struct lobes *l, size_t lobe, size_t group, double *o
     return 0;
 }
 
-/* {"own_lobe":{"en":0.98,…},"own_lobe_min":0.97,"languages_without_lobe":0}: of each language's chunks, the share won
- * by lobes of that language. */
+/* Of each language's chunks, the share won by lobes of that language. */
 static int lobe_statistics(const struct lobes *l, json_t *o, struct err *e) {
-    json_t *own = json_object();
-    double least = INFINITY;
-    json_int_t with = 0;
-    json_object_set_new(o, "own_lobe", own);
-    for (size_t g = 0; g < l->n_groups; g++) {
-        double all = 0, mine = 0, n;
-        bool any = false;
-        for (size_t k = 0; k < l->n_lobes; k++) {
-            int64_t who = -1;
-            int rc = index_at(l->lobe_group, k, l->path, "lobe_group", -1, (int64_t)l->n_groups, &who, e);
-            if (!rc) rc = chunks_at(l, k, g, &n, e);
-            if (rc) return rc;
-            all += n;
-            if (who == (int64_t)g) mine += n, any = true;
-        }
-        with += any;
-        double share = all > 0 ? mine / all : NAN;
-        least = share < least ? share : least;
-        json_object_set_new(own, l->group[g], jsonfile_number(share, 9));
-    }
-    json_object_set_new(o, "own_lobe_min", jsonfile_number(least, 9));
-    json_object_set_new(o, "languages_without_lobe", json_integer((json_int_t)l->n_groups - with));
-    return 0;
+    static const char *const keys[] = {"own_lobe", "own_lobe_min", "languages_without_lobe", NULL};
+    return kind_take(o, l->file, l->path, keys, e);
 }
 
 /* With the minus sign of print, and none before zero. */
@@ -103,8 +85,7 @@ static void print_number(double x, int decimals, char out[16]) {
     snprintf(out, 16, "%s%.12s", x < 0 && !zero ? "−" : "", digits);
 }
 
-/* One test against chance: its numbers into o[key], with the excess (value - chance) / (1 - chance); if the chart names
- * it, its words go under the panel. */
+/* One test against chance: its numbers into o[key]; if the chart names it, its words go under the panel. */
 static int add_test(const struct lobes *l, const char *key, const json_t *t, json_t *o, struct chart_panel *p,
                     struct err *e) {
     static const char *const named[][2] = {{"purity", "neighbour purity"},
@@ -116,9 +97,7 @@ static int add_test(const struct lobes *l, const char *key, const json_t *t, jso
     if (!rc) rc = jsonfile_real_or(t, l->path, "null_mean", NAN, &mean, e);
     if (!rc) rc = jsonfile_real_or(t, l->path, "z", NAN, &z, e);
     if (rc) return rc;
-    json_t *copy = json_deep_copy(t);
-    json_object_set_new(copy, "excess", jsonfile_number((value - mean) / (1 - mean), 9));
-    json_object_set_new(o, key, copy);
+    json_object_set_new(o, key, json_deep_copy(t));
     for (size_t i = 0; i < sizeof named / sizeof *named; i++)
         if (!strcmp(named[i][0], key)) {
             if (!isfinite(value)) {
@@ -233,23 +212,13 @@ static void add_warnings(const json_t *file, json_t *o, struct chart_panel *p) {
 }
 
 static int cluster_numbers(const json_t *cluster, const char *path, json_t *o, struct err *e) {
-    json_t *sizes = json_object_get(cluster, "sizes");
-    double all = 0, least = INFINITY;
-    int64_t k;
-    int rc = jsonfile_int_or(cluster, path, "k", 0, &k, e);
-    if (rc) return rc;
-    for (size_t i = 0; i < json_array_size(sizes); i++) {
-        double n = json_number_value(json_array_get(sizes, i));
-        all += n, least = fmin(least, n);
-    }
-    json_object_set_new(o, "k", json_integer(k));
-    json_object_set_new(o, "smallest_lobe_share", jsonfile_number(all > 0 ? least / all : NAN, 9));
-    static const char *const left[] = {"never", "always", "masked"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const keys[] = {"k", "smallest_lobe_share", NULL}, *const left[] = {"never", "always", "masked"};
+    int rc = kind_take(o, cluster, path, keys, e);
+    for (int i = 0; !rc && i < 3; i++) {
         const json_t *a = json_object_get(cluster, left[i]);
         if (json_is_array(a)) json_object_set_new(o, left[i], json_integer((json_int_t)json_array_size(a)));
     }
-    return 0;
+    return rc;
 }
 
 static int fill_panel(const struct kind_args *args, struct chart_panel *p, const struct lobes *l, const char *map_path,
@@ -325,7 +294,7 @@ static int scatter_panel(const struct kind_args *args, size_t i, struct chart *c
     return rc;
 }
 
-int kind_lobes_scatter(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_lobes_scatter(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const words[] = {
         "Purity: share of features whose nearest neighbour by decoder direction lies in the same lobe.",
         "AMI: adjusted mutual information of a feature's lobe and the language it fires on most.",
@@ -346,6 +315,8 @@ int kind_lobes_scatter(const struct kind_args *args, struct chart *c, json_t *in
     for (size_t i = 0; !rc && i < sizeof words / sizeof *words; i++) chart_note(c, "%s", words[i]);
     return rc;
 }
+
+const struct kind kind_lobes_scatter = {.name = "lobes-scatter", .build = build_lobes_scatter};
 
 /* ---- histogram ---- */
 
@@ -411,7 +382,7 @@ static int histogram_panel(const struct kind_args *args, size_t i, struct chart 
     return rc;
 }
 
-int kind_histogram(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_histogram(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     size_t n = args->in.n;
     int rc = chart_init(c, n, n <= 3 ? n : n == 4 ? 2 : 3, e);
     if (rc) return rc;
@@ -421,3 +392,5 @@ int kind_histogram(const struct kind_args *args, struct chart *c, json_t *inputs
     for (size_t i = 0; !rc && i < n; i++) rc = histogram_panel(args, i, c, inputs, e);
     return rc;
 }
+
+const struct kind kind_histogram = {.name = "histogram", .reads = "lobes JSON", .build = build_histogram};

@@ -144,22 +144,19 @@ static void add_notes(const struct side *s, size_t dims, struct chart_panel *p) 
                      100 * s->between[dims - 2]);
 }
 
-static int finish(const struct view *v, struct chart *c) {
+static int finish(const struct view *v, const char *path, struct chart *c, struct err *e) {
+    static const char *const keys[] = {"explained_2d", "explained_3d", "between_2d", "between_3d", NULL};
     json_t *o = json_object_get(v->file, "agreement"), *sides = json_array();
+    int rc = 0;
     json_object_set_new(c->statistics, "n", json_integer((json_int_t)v->n));
     if (o) json_object_set_new(c->statistics, "agreement", json_deep_copy(o));
-    for (size_t m = 0; m < SIDES; m++) {
-        const struct side *s = &v->side[m];
-        double two = s->explained[0] + s->explained[1];
-        json_t *t = json_pack("{s:s}", "label", s->matrix);
-        json_object_set_new(t, "explained_2d", jsonfile_number(two, 9));
-        json_object_set_new(t, "explained_3d", jsonfile_number(two + s->explained[2], 9));
-        json_object_set_new(t, "between_2d", jsonfile_number(s->between[0], 9));
-        json_object_set_new(t, "between_3d", jsonfile_number(s->between[1], 9));
+    for (size_t m = 0; !rc && m < SIDES; m++) {
+        json_t *t = json_pack("{s:s}", "label", v->side[m].matrix);
+        rc = kind_take(t, json_array_get(json_object_get(v->file, "sides"), m), path, keys, e);
         json_array_append_new(sides, t);
     }
     json_object_set_new(c->statistics, "sides", sides);
-    return 0;
+    return rc;
 }
 
 /* --- the plane --- */
@@ -180,16 +177,18 @@ static int plane_panel(const struct view *v, size_t m, struct chart_panel *p, st
     return rc;
 }
 
-int kind_plane(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_plane(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     struct view v = {0};
     int rc = chart_init(c, SIDES, SIDES, e);
     if (!rc) rc = view_read(&v, args, inputs, e);
     if (!rc) c->legend_shared = true, c->aspect = 1;
     for (size_t m = 0; !rc && m < SIDES; m++) rc = plane_panel(&v, m, &c->panel[m], e);
-    if (!rc) rc = finish(&v, c);
+    if (!rc) rc = finish(&v, args->in.item[0], c, e);
     view_free(&v);
     return rc;
 }
+
+const struct kind kind_plane = {.name = "plane", .reads = "neighbours JSON", .build = build_plane};
 
 /* --- space: seen from above and one side, near points darker and larger --- */
 
@@ -344,16 +343,18 @@ static int space_panel(const struct view *v, size_t m, struct chart_panel *p, st
     return rc;
 }
 
-int kind_space(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_space(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     struct view v = {0};
     int rc = chart_init(c, SIDES, SIDES, e);
     if (!rc) rc = view_read(&v, args, inputs, e);
     if (!rc) c->legend_shared = true, c->aspect = 0.95;
     for (size_t m = 0; !rc && m < SIDES; m++) rc = space_panel(&v, m, &c->panel[m], e);
-    if (!rc) rc = finish(&v, c);
+    if (!rc) rc = finish(&v, args->in.item[0], c, e);
     view_free(&v);
     return rc;
 }
+
+const struct kind kind_space = {.name = "space", .reads = "neighbours JSON", .build = build_space};
 
 /* --- agreement --- */
 
@@ -384,7 +385,7 @@ static int common_bars(const json_t *o, const char *path, struct chart_panel *p,
     return rc;
 }
 
-int kind_agreement(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_agreement(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     struct view v = {0};
     const char *path = args->in.item[0];
     double share = 0, chance = 0;
@@ -408,8 +409,10 @@ int kind_agreement(const struct kind_args *args, struct chart *c, json_t *inputs
         p[0].x.whole = p[0].y.from_zero = p[1].y.from_zero = true;
         chart_panel_note(&p[0], "Of %zu neighbours %.1f %% are the same; chance: %.2f %%.", v.side[0].n_near,
                          100 * share, 100 * chance);
-        rc = finish(&v, c);
+        rc = finish(&v, args->in.item[0], c, e);
     }
     view_free(&v);
     return rc;
 }
+
+const struct kind kind_agreement = {.name = "agreement", .reads = "neighbours JSON", .build = build_agreement};

@@ -48,28 +48,23 @@ static int by_language(const struct view *v, const json_t *o, const char *key, s
     return err_set(e, ERR_FORMAT, "%s: key '%s': want a number for %s", v->path, key, v->language[g]);
 }
 
-int kind_sentences(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_sentences(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+    static const char *const summary[] = {"fired", "mean_activation", NULL};
     struct view v;
     int rc = chart_init(c, 1, 1, e);
     if (!rc) rc = view_read(&v, args, inputs, e);
     struct chart_panel *p = c->panel;
     const size_t n = rc ? 0 : json_array_size(v.sentences);
-    json_t *fired = json_object(), *mean = json_object();
     if (!rc) rc = chart_categories(&p->x, n, e);
     for (size_t g = 0; !rc && g < v.G; g++) {
         struct chart_series *s =
             chart_add(p, CHART_BARS, kind_group_name(v.language[g]), kind_group_colour(v.language[g], g), n, e);
-        double sum = 0;
-        json_int_t on = 0;
         rc = s ? 0 : ERR_MEMORY;
         for (size_t i = 0; !rc && i < n; i++) {
             snprintf(p->x.category[i], CHART_LABEL, "%zu", i + 1);
             s->x[i] = (double)i;
             rc = by_language(&v, json_array_get(v.sentences, i), "max", g, &s->y[i], e);
-            sum += s->y[i], on += s->y[i] > 0;
         }
-        if (!rc) json_object_set_new(fired, v.language[g], json_integer(on));
-        if (!rc) json_object_set_new(mean, v.language[g], jsonfile_number(n ? sum / (double)n : NAN, 9));
     }
     if (!rc) {
         c->aspect = 0.42;
@@ -77,15 +72,14 @@ int kind_sentences(const struct kind_args *args, struct chart *c, json_t *inputs
         snprintf(p->x.label, CHART_TEXT, "sentence");
         snprintf(p->y.label, CHART_TEXT, "largest activation over the tokens");
         p->y.from_zero = true;
-        json_object_set(c->statistics, "fired", fired);
-        json_object_set(c->statistics, "mean_activation", mean);
+        rc = kind_take(c->statistics, json_object_get(v.file, "on_sentences"), v.path, summary, e);
         json_object_set_new(c->statistics, "n_sentences", json_integer((json_int_t)n));
     }
-    json_decref(fired);
-    json_decref(mean);
     if (v.file) json_decref(v.file);
     return rc;
 }
+
+const struct kind kind_sentences = {.name = "sentences", .reads = "specificity JSON", .build = build_sentences};
 
 /* The English text of a sentence; what is behind a zero character in it is not shown. */
 static const char *english(const struct view *v, const char *id) {
@@ -127,7 +121,7 @@ static int prompt_lines(struct chart_panel *p, const struct view *v, struct err 
     return 0;
 }
 
-int kind_prompts(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_prompts(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const key[] = {"llr_token", "llr_share"};
     static const char *const name[] = {"by token frequency", "by share of the activation"};
     struct view v;
@@ -165,6 +159,8 @@ int kind_prompts(const struct kind_args *args, struct chart *c, json_t *inputs, 
     return rc;
 }
 
+const struct kind kind_prompts = {.name = "prompts", .reads = "specificity JSON", .build = build_prompts};
+
 static int falling(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x < y) - (x > y);
@@ -201,7 +197,7 @@ static int transfer(struct chart_panel *p, const struct view *v, struct err *e) 
     return rc;
 }
 
-int kind_ranking(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_ranking(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     struct view v;
     int64_t ranked = 0, best = 0, least = 0;
     double share = 0;
@@ -240,3 +236,5 @@ int kind_ranking(const struct kind_args *args, struct chart *c, json_t *inputs, 
     if (v.file) json_decref(v.file);
     return rc;
 }
+
+const struct kind kind_ranking = {.name = "ranking", .reads = "specificity JSON", .build = build_ranking};

@@ -33,7 +33,7 @@ static int line(struct chart_panel *p, const char *name, uint32_t colour, double
 
 /* Median bold, the 5 to 95 % band and one walk thin. */
 static int add_measure(struct chart_panel *p, const json_t *file, const char *path, int which, const char *label,
-                       uint32_t colour, size_t n, json_t *o, struct err *e) {
+                       uint32_t colour, size_t n, struct err *e) {
     static const char *const key[] = {"median", "low", "high", "example"};
     double *y[4] = {NULL};
     int rc = 0;
@@ -41,35 +41,17 @@ static int add_measure(struct chart_panel *p, const json_t *file, const char *pa
     if (!rc) rc = line(p, label, colour, 1.6, 1, y[0], n, e);
     for (int k = 1; !rc && k < 3; k++) rc = line(p, "", colour, 0.6, 0.8, y[k], n, e);
     if (!rc) rc = line(p, "", colour, 0.5, 0.45, y[3], n, e);
-    if (!rc) {
-        char name[48];
-        size_t rises = 0;
-        for (size_t t = 1; t < n; t++) rises += y[0][t] > y[0][t - 1];
-        snprintf(name, sizeof name, "%s_final", measure_key[which]);
-        json_object_set_new(o, name, jsonfile_number(y[0][n - 1], 9));
-        snprintf(name, sizeof name, "%s_rises_share", measure_key[which]);
-        json_object_set_new(o, name, jsonfile_number((double)rises / (double)(n - 1), 9));
-        snprintf(name, sizeof name, "%s_band_final", measure_key[which]);
-        json_object_set_new(o, name, jsonfile_number((y[2][n - 1] - y[1][n - 1]) / fabs(y[0][n - 1]), 9));
-        if (which == LOSS) json_object_set_new(o, "loss_final_over_first", jsonfile_number(y[0][n - 1] / y[0][0], 9));
-    }
     for (int k = 0; k < 4; k++) free(y[k]);
     return rc;
 }
 
-/* sqrt(steps) times the step size, and how far the median is from it. */
-static int add_expected(struct chart_panel *p, const json_t *file, const char *path, size_t n, bool draw, json_t *o,
-                        struct err *e) {
-    double *expected = NULL, *median = NULL, off = 0;
+/* sqrt(steps) times the step size. */
+static int add_expected(struct chart_panel *p, const json_t *file, const char *path, size_t n, struct err *e) {
+    double *expected = NULL;
     int rc = numbers(file, path, NULL, "expected_distance", n, &expected, e);
-    if (!rc) rc = numbers(file, path, "distance", "median", n, &median, e);
-    for (size_t t = 1; !rc && t < n; t++) off = fmax(off, fabs(median[t] / expected[t] - 1));
-    if (!rc) json_object_set_new(o, "distance_off_expected", jsonfile_number(off, 9));
-    if (!rc && draw) {
-        rc = line(p, "expected: step size × √steps", 0x000000, 1, 1, expected, n, e);
-        if (!rc) p->series[p->n_series - 1].over = true;
-    }
-    free(expected), free(median);
+    if (!rc) rc = line(p, "expected: step size × √steps", 0x000000, 1, 1, expected, n, e);
+    if (!rc) p->series[p->n_series - 1].over = true;
+    free(expected);
     return rc;
 }
 
@@ -102,7 +84,7 @@ static int add_path(struct chart_panel *p, const json_t *file, const char *path,
 
 static int add_file(const struct kind_args *args, size_t i, struct chart *c, json_t *inputs, struct err *e) {
     const char *path = args->in.item[i], *directions = "";
-    json_t *file = NULL, *o = json_object();
+    json_t *file = NULL, *o = NULL;
     char label[KIND_TEXT], name[CHART_TEXT];
     int64_t walks = 0, steps = 0;
     double size = 0, share = 0;
@@ -118,23 +100,24 @@ static int add_file(const struct kind_args *args, size_t i, struct chart *c, jso
     const size_t n = (size_t)steps + 1;
     snprintf(name, sizeof name, "%s: median of %lld walks", rc ? "" : label, (long long)walks);
     for (int k = LOSS; !rc && k <= DISTANCE; k++)
-        rc = add_measure(&c->panel[k], file, path, k, name, chart_colour(i), n, o, e);
-    if (!rc) rc = add_expected(&c->panel[DISTANCE], file, path, n, i + 1 == args->in.n, o, e);
+        rc = add_measure(&c->panel[k], file, path, k, name, chart_colour(i), n, e);
+    if (!rc && i + 1 == args->in.n) rc = add_expected(&c->panel[DISTANCE], file, path, n, e);
     if (!rc && i == 0) rc = add_path(&c->panel[PATH], file, path, n, e);
     if (!rc && i == 0) rc = jsonfile_real(file, path, "path_variance_share", &share, e);
     if (!rc && i == 0)
         chart_panel_note(&c->panel[PATH], "One walk (%s); the plane holds %.0f %% of its variance.", label,
                          100 * share);
+    if (!rc && !(o = json_deep_copy(json_object_get(file, "summary"))))
+        rc = err_set(e, ERR_FORMAT, "%s: key 'summary': is missing", path);
     if (!rc) json_object_set_new(o, "directions", json_string(directions));
     if (!rc) json_object_set_new(o, "label", json_string(label));
-    if (!rc) json_array_append(json_object_get(c->statistics, "walks"), o);
+    json_array_append_new(json_object_get(c->statistics, "walks"), o);
     if (!rc) rc = kind_origin(inputs, "in", label, file, e);
-    json_decref(o);
     json_decref(file);
     return rc;
 }
 
-int kind_walk(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
+static int build_walk(const struct kind_args *args, struct chart *c, json_t *inputs, struct err *e) {
     static const char *const title[] = {"Reconstruction loss", "Cosine similarity to the start",
                                         "Distance from the start", "One path"};
     static const char *const label[] = {"squared error / mean squared norm", "cosine", "distance / size of the rows",
@@ -153,3 +136,5 @@ int kind_walk(const struct kind_args *args, struct chart *c, json_t *inputs, str
     chart_note(c, "Thin lines: 5 and 95 %% of the walks; thinnest: one walk.");
     return rc;
 }
+
+const struct kind kind_walk = {.name = "walk", .reads = "walk JSON", .build = build_walk};

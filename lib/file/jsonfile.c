@@ -299,3 +299,10 @@ json_t *jsonfile_i32s(const int32_t *x, size_t n) {
     for (size_t i = 0; a && i < n; i++) json_array_append_new(a, json_integer(x[i]));
     return a;
 }
+
+void jsonfile_shortest(double x, char out[32]) {
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(out, 32, "%.*g", digits, x);
+        if (strtod(out, NULL) == x) return;
+    }
+}

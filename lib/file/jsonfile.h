@@ -50,4 +50,7 @@ json_t *jsonfile_f32s(const float *x, size_t n);  /* array, 9 digits */
 json_t *jsonfile_f64s(const double *x, size_t n); /* array, 17 digits */
 json_t *jsonfile_i32s(const int32_t *x, size_t n);
 
+/* The shortest decimal text that reads back as x: "0.72", not "0.71999999999999996". */
+void jsonfile_shortest(double x, char out[32]);
+
 #endif

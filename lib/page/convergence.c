@@ -205,6 +205,21 @@ int convergence_add(const struct converge_of *of, size_t i, const char *path, co
     return rc;
 }
 
+/* What a figure draws of a value: "mean", "least" and "greatest" of the seeds at each share. */
+static void add_seeds(const struct converge *c, const double *x, json_t *value) {
+    json_t *mean = json_array(), *least = json_array(), *greatest = json_array();
+    for (size_t h = 0; h < c->H; h++) {
+        double low = INFINITY, high = -INFINITY;
+        for (size_t s = 0; s < c->S; s++) low = fmin(low, x[s * c->H + h]), high = fmax(high, x[s * c->H + h]);
+        json_array_append_new(mean, jsonfile_number(convergence_mean(x, c->S, c->H, h), 17));
+        json_array_append_new(least, jsonfile_number(low, 17));
+        json_array_append_new(greatest, jsonfile_number(high, 17));
+    }
+    json_object_set_new(value, "mean", mean);
+    json_object_set_new(value, "least", least);
+    json_object_set_new(value, "greatest", greatest);
+}
+
 int convergence_end(const struct converge_of *of, json_t *doc, size_t *n_moving, struct err *e) {
     struct converge c;
     int rc = convergence_read(doc, "the values of claims", &c, e);
@@ -219,11 +234,15 @@ int convergence_end(const struct converge_of *of, json_t *doc, size_t *n_moving,
             json_object_set_new(o, "spread", jsonfile_number(r.spread, 9));
             json_object_set_new(o, "moved", jsonfile_number(r.moved, 9));
             json_object_set_new(o, "moving", json_boolean(r.moving));
+            add_seeds(&c, v->x, o);
             any |= r.moving;
         }
         json_object_set_new(claim, "moving", json_boolean(any));
         *n_moving += any;
     }
+    json_t *names = json_array();
+    for (size_t h = 0; !rc && h < c.H; h++) json_array_append_new(names, json_string(convergence_share(&c, h)));
+    json_object_set_new(doc, "share_names", names);
     convergence_free(&c);
     return rc;
 }

@@ -75,7 +75,8 @@ int convergence_begin(const struct converge_of *of, json_t **out, struct err *e)
 int convergence_add(const struct converge_of *of, size_t i, const char *path, const json_t *plot, json_t *doc,
                     struct err *e);
 
-/* After the last: what moves is written into the document. *n_moving: claims that do. */
+/* After the last: what moves is written into the document, and what a figure draws: "share_names", and for each value "mean",
+ * "least" and "greatest" of the seeds at each share. *n_moving: claims that move. */
 int convergence_end(const struct converge_of *of, json_t *doc, size_t *n_moving, struct err *e);
 
 /* ---- reading it ---- */

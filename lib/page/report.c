@@ -8,7 +8,7 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/hash.h"
-#include "lib/chart/chart.h"
+#include "lib/file/jsonfile.h"
 #include "lib/page/html.h"
 
 static const struct report_figure *figure_find(const struct report *r, const char *id) {
@@ -148,7 +148,7 @@ static void code(FILE *f, const char *s) {
 static void number(FILE *f, double x) {
     char three[32], text[32] = "none";
     snprintf(three, sizeof three, "%.3g", x);
-    if (!isnan(x)) chart_number_text(strtod(three, NULL), text);
+    if (!isnan(x)) jsonfile_shortest(strtod(three, NULL), text);
     html_text(f, text);
 }
 
@@ -243,7 +243,7 @@ static void reported_table(FILE *f, const struct report *r, const struct report_
 
 static void value_text(FILE *f, const json_t *v) {
     char number[32];
-    if (json_is_number(v)) chart_number_text(json_number_value(v), number);
+    if (json_is_number(v)) jsonfile_shortest(json_number_value(v), number);
     html_text(f, json_is_number(v) ? number : json_is_true(v) ? "yes" : json_is_false(v) ? "no" : json_string_value(v));
 }
 

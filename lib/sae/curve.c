@@ -2,9 +2,13 @@
 #include "lib/sae/curve.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/file/jsonfile.h"
+
+enum { MEANS = CURVE_L0 + 1 };         /* series with a running mean: those that jump from step to step */
+static const double mean_share = 0.01; /* of the steps: its window */
 
 static const char *const keys[CURVE_SERIES] = {"loss_reconstruction", "loss_sparsity", "l0", "lr", "lambda", "dead"};
 
@@ -46,12 +50,62 @@ double curve_fall(const struct curve *c) {
     return before / end - 1;
 }
 
+/* ---- running means ---- */
+
+static size_t half_window(const struct curve *c) { return (size_t)(mean_share * (double)c->steps / 2); }
+
+/* Mean over `half` entries to both sides, cut at the ends and at NaN. */
+static void running_mean(const double *v, size_t n, size_t half, double *out) {
+    double sum = 0;
+    size_t count = 0, lo = 0, hi = 0; /* window [lo, hi) */
+    for (size_t i = 0; i < n; i++) {
+        size_t want_lo = i > half ? i - half : 0, want_hi = n - i > half + 1 ? i + half + 1 : n;
+        for (; hi < want_hi; hi++)
+            if (isfinite(v[hi])) sum += v[hi], count++;
+        for (; lo < want_lo; lo++)
+            if (isfinite(v[lo])) sum -= v[lo], count--;
+        out[i] = count && isfinite(v[i]) ? sum / (double)count : NAN;
+    }
+}
+
+/* A series with the nine digits that the file has, so that what is told of it can be told from the file; and behind it its running
+ * mean: [2,steps], the caller free()s. NULL without memory. */
+static double *with_mean(const struct curve *c, enum curve_series s) {
+    double *v = malloc((2 * c->steps + 1) * sizeof *v);
+    for (size_t t = 0; v && t < c->steps; t++) {
+        char text[32];
+        snprintf(text, sizeof text, "%.9g", (double)c->value[s][t]);
+        v[t] = isfinite(c->value[s][t]) ? strtod(text, NULL) : (double)NAN;
+    }
+    if (v) running_mean(v, c->steps, half_window(c), v + c->steps);
+    return v;
+}
+
+/* ---- files ---- */
+
+static int add_means(const struct curve *c, json_t *o, struct err *e) {
+    json_t *means = json_object();
+    if (!half_window(c)) return json_decref(means), 0;
+    json_object_set_new(o, "mean", means);
+    json_object_set_new(means, "window", json_integer(2 * (json_int_t)half_window(c) + 1));
+    for (int s = 0; s < MEANS; s++) {
+        double *v = with_mean(c, (enum curve_series)s);
+        json_t *list = json_array();
+        if (!v) return err_set(e, ERR_MEMORY, "no memory for the means of %zu steps", c->steps);
+        for (size_t t = 0; t < c->steps; t++) json_array_append_new(list, jsonfile_number(v[c->steps + t], 9));
+        json_object_set_new(means, keys[s], list);
+        free(v);
+    }
+    return 0;
+}
+
 int curve_write(const struct curve *c, const char *path, struct err *e) {
     json_t *o = json_object(), *step = json_array();
     for (size_t t = 0; t < c->steps; t++) json_array_append_new(step, json_integer((json_int_t)t));
     json_object_set_new(o, "step", step);
     for (int s = 0; s < CURVE_SERIES; s++) json_object_set_new(o, keys[s], jsonfile_f32s(c->value[s], c->steps));
-    int rc = jsonfile_write(path, o, e);
+    int rc = add_means(c, o, e);
+    if (!rc) rc = jsonfile_write(path, o, e);
     json_decref(o);
     return rc;
 }
@@ -77,11 +131,58 @@ int curve_read(struct curve *c, const char *path, size_t steps, struct err *e) {
     return rc;
 }
 
-void curve_summary(const struct curve *c, json_t *into) {
+/* ---- what is told of it ---- */
+
+static double least(const double *v, size_t n) {
+    double m = INFINITY;
+    for (size_t i = 0; i < n; i++) m = fmin(m, v[i]); /* fmin skips NaN */
+    return m;
+}
+
+static double greatest(const double *v, size_t n) {
+    double m = -INFINITY;
+    for (size_t i = 0; i < n; i++) m = fmax(m, v[i]);
+    return m;
+}
+
+static void set(json_t *o, const char *key, double x) { json_object_set_new(o, key, jsonfile_number(x, 9)); }
+
+static json_t *statistics(const struct curve *c, size_t d_in, double *const v[MEANS]) {
+    const size_t n = c->steps, last = n - 1;
+    const double *rec = v[CURVE_RECONSTRUCTION], *rec_mean = rec + n, *penalty_mean = v[CURVE_SPARSITY] + n;
+    double early = least(rec_mean, n / 10 ? n / 10 : 1), top = greatest(penalty_mean, n),
+           l0_top = greatest(v[CURVE_L0], n);
+    json_t *o = json_object();
+    json_object_set_new(o, "steps", json_integer((json_int_t)last));
+    set(o, "reconstruction_first", rec[0]);
+    set(o, "reconstruction_early_min", early);
+    set(o, "reconstruction_min", least(rec_mean, n));
+    set(o, "reconstruction_final", rec_mean[last]);
+    set(o, "early_over_first", early / rec[0]);
+    set(o, "final_over_early", rec_mean[last] / early);
+    set(o, "sparsity_max", top);
+    set(o, "sparsity_final", penalty_mean[last]);
+    set(o, "sparsity_final_over_max", penalty_mean[last] / top);
+    set(o, "l0_max", l0_top);
+    set(o, "l0_final", v[CURVE_L0][n + last]);
+    set(o, "l0_max_over_d_in", l0_top / (double)d_in);
+    set(o, "lambda_final", (double)c->value[CURVE_LAMBDA][last]);
+    set(o, "dead_final", (double)c->value[CURVE_DEAD][last]);
+    return o;
+}
+
+int curve_summary(const struct curve *c, size_t d_in, json_t *into, struct err *e) {
     const size_t n = c->steps, from = n - (n + 9) / 10;
     json_t *last = json_object();
-    for (int s = 0; s < CURVE_SERIES; s++)
-        json_object_set_new(last, keys[s], jsonfile_number(curve_mean(c, (enum curve_series)s, from, n), 9));
+    double *v[MEANS] = {NULL};
+    int rc = 0;
+    for (int s = 0; s < CURVE_SERIES; s++) set(last, keys[s], curve_mean(c, (enum curve_series)s, from, n));
     json_object_set_new(into, "last_tenth", last);
-    json_object_set_new(into, "loss_fall", jsonfile_number(curve_fall(c), 9));
+    set(into, "loss_fall", curve_fall(c));
+    for (int s = 0; s < MEANS; s++)
+        if (!(v[s] = with_mean(c, (enum curve_series)s)))
+            rc = err_set(e, ERR_MEMORY, "no memory for the means of %zu steps", n);
+    if (!rc) json_object_set_new(into, "curve", statistics(c, d_in, v));
+    for (int s = 0; s < MEANS; s++) free(v[s]);
+    return rc;
 }

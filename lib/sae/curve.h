@@ -38,14 +38,21 @@ double curve_mean(const struct curve *c, enum curve_series s, size_t from, size_
  * steps than in the tenth before it, as a share of the former: near 0 where the run has come to rest. NaN for fewer than 20 steps. */
 double curve_fall(const struct curve *c);
 
-/* {"step":[0,1,…], "loss_reconstruction":[…], …}, atomically. */
+/* {"step":[0,1,…], "loss_reconstruction":[…], …}, atomically; and for runs of 200 steps or more "mean": the first three series as
+ * running means over "window" steps, a hundredth of all, cut at the ends. */
 int curve_write(const struct curve *c, const char *path, struct err *e);
 
 /* The first `steps` steps of such a file. On success the caller curve_free()s c. ERR_SHAPE for a file that has fewer. */
 int curve_read(struct curve *c, const char *path, size_t steps, struct err *e);
 
-/* What is asked first, without opening the curve, into an object: "last_tenth", the means over the last tenth of the steps by key,
- * and "loss_fall" (curve_fall). */
-void curve_summary(const struct curve *c, json_t *into);
+/* What is asked first, without opening the curve, into an object: "last_tenth", the means over the last tenth of the steps by key;
+ * "loss_fall" (curve_fall); and "curve", by which claims about training are judged:
+ *     early_over_first         least reconstruction loss of the first tenth of the steps, over that of the first step
+ *     final_over_early         reconstruction loss at the end, over the former
+ *     sparsity_final_over_max  the sparsity loss at the end, over its largest
+ *     l0_max_over_d_in         the largest L0, over the width of the activations
+ * and what these are made of. The first step and the largest L0 are of single steps; all else is of running means: the noise of one
+ * step decides nothing. At least one step. ERR_MEMORY. */
+int curve_summary(const struct curve *c, size_t d_in, json_t *into, struct err *e);
 
 #endif
