@@ -84,8 +84,9 @@ static double tolerance(const struct lm_model *m) {
     for (size_t v = 0; v < m->c.vocab; v++) {
         double s = 0;
         for (size_t d = 0; d < m->c.D; d++) {
-            double x = (double)m->head.unembed[(v / LINEAR_PANEL * m->c.D + d) * LINEAR_PANEL + v % LINEAR_PANEL];
-            double w = m->head.norm ? (double)m->head.norm[d] : 1;
+            double x =
+                (double)m->outside.at[LM_UNEMBED][(v / LINEAR_PANEL * m->c.D + d) * LINEAR_PANEL + v % LINEAR_PANEL];
+            double w = m->outside.at[LM_FINAL_NORM] ? (double)m->outside.at[LM_FINAL_NORM][d] : 1;
             s += x * x * w * w;
         }
         if (s > spread) spread = s;
@@ -310,7 +311,8 @@ static void test_head(void **s) {
     const float *w = safetensors_find(m.st, "lm_head.weight")->data;
     for (size_t v = 0; v < 96; v++)
         for (size_t d = 0; d < 32; d++)
-            assert_true(w[v * 32 + d] == m.head.unembed[(v / LINEAR_PANEL * 32 + d) * LINEAR_PANEL + v % LINEAR_PANEL]);
+            assert_true(w[v * 32 + d] ==
+                        m.outside.at[LM_UNEMBED][(v / LINEAR_PANEL * 32 + d) * LINEAR_PANEL + v % LINEAR_PANEL]);
     lm_close(&m);
 }
 
