@@ -28,8 +28,8 @@ static void options(struct opt t[OPTIONS], struct args *a) {
         {.name = "sites",
          .type = OPT_TEXT,
          .dst = &a->sites,
-         .help = "L<l>R residual, L<l>A attention, L<l>M feed-forward output, L<l>TC its input, L<l>mlp_post inside "
-                 "it: L0R,L3R"},
+         .help = "L<l>R residual, L<l>A attention, L<l>Z input of its output matrix, L<l>M feed-forward output, L<l>TC "
+                 "its input, L<l>mlp_post inside it: L0R,L3R"},
         {.name = "context",
          .type = OPT_INT,
          .dst = &a->context,

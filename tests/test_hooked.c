@@ -172,8 +172,8 @@ static void test_reference(void **s) {
     (void)s;
     const char *const backend[] = {"ref", "cpu"}, *const gelu[] = {"attn_out", "mlp_post", "mlp_out", "resid_post"};
     for (int i = 0; i < 2; i++) {
-        reference(HOOKED, backend[i], "L0A,L0TC,L0mlp_post,L0M,L0R,L1A,L1TC,L1mlp_post,L1M,L1R", NULL);
-        reference(PRE, backend[i], "L0A,L0TC,L0mlp_post,L0M,L0R", NULL);
+        reference(HOOKED, backend[i], "L0Z,L0A,L0TC,L0mlp_post,L0M,L0R,L1Z,L1A,L1TC,L1mlp_post,L1M,L1R", NULL);
+        reference(PRE, backend[i], "L0Z,L0A,L0TC,L0mlp_post,L0M,L0R", NULL);
     }
     reference(GELU, "cpu", "L0A,mlp_post,L0M,L0R", gelu);
 }
@@ -185,8 +185,8 @@ static void test_cuda(void **s) {
                                                                          "resid_post"};
     case_need("cuda-f32");
     for (int i = 0; i < 2; i++) {
-        reference(HOOKED, backend[i], "L0A,L0TC,L0mlp_post,L0M,L0R,L1A,L1TC,L1mlp_post,L1M,L1R", NULL);
-        reference(PRE, backend[i], "L0A,L0TC,L0mlp_post,L0M,L0R", NULL);
+        reference(HOOKED, backend[i], "L0Z,L0A,L0TC,L0mlp_post,L0M,L0R,L1Z,L1A,L1TC,L1mlp_post,L1M,L1R", NULL);
+        reference(PRE, backend[i], "L0Z,L0A,L0TC,L0mlp_post,L0M,L0R", NULL);
         reference(GELU, backend[i], "L0A,mlp_post,L0M,L0R", gelu);
     }
 }
@@ -203,7 +203,7 @@ static void batching(const char *backend) {
     struct err e;
     for (size_t i = 0; i < N; i++) start[i + 1] = start[i] + length[i];
     for (size_t i = 0; i < start[N]; i++) ids[i] = (int32_t)(i * 37 % 75);
-    open_for(&u, HOOKED, backend, "L0A,L1R,L0TC,L1mlp_post,L0mlp_post,L1M", 48);
+    open_for(&u, HOOKED, backend, "L0A,L1Z,L1R,L0TC,L0Z,L1mlp_post,L0mlp_post,L1M", 48);
     assert_int_equal(run(&u, N, start, ids, &all, &e), 0);
     for (size_t step = 1; step <= 3; step++) {
         struct seen part = {0};

@@ -170,8 +170,9 @@ static void replaced(const char *dir, const char *backend, const char *const *si
 }
 static void test_replaced(void **s) {
     (void)s;
-    const char *const two[] = {"L0A", "L0TC", "L0mlp_post", "L0M", "L0R", "L1A", "L1TC", "L1mlp_post", "L1M", "L1R"};
-    for (int i = 0; i < 2; i++) replaced(HOOKED, i ? "cpu" : "ref", two, 10), replaced(PRE, i ? "cpu" : "ref", two, 5);
+    const char *const two[] = {"L0Z", "L0A", "L0TC", "L0mlp_post", "L0M", "L0R",
+                               "L1Z", "L1A", "L1TC", "L1mlp_post", "L1M", "L1R"};
+    for (int i = 0; i < 2; i++) replaced(HOOKED, i ? "cpu" : "ref", two, 12), replaced(PRE, i ? "cpu" : "ref", two, 6);
 }
 
 /* The shorter sequence first: then no tile of the longest sequence's rows happens to be one. */
@@ -213,9 +214,9 @@ static void by_itself(const char *dir, const char *sites) {
 }
 static void test_by_itself(void **s) {
     (void)s;
-    by_itself(HOOKED, "L0A,L0TC,L0mlp_post,L0M,L0R,L1A,L1TC,L1mlp_post,L1M,L1R");
-    by_itself(GELU, "L0A,mlp_post,L0M");
-    by_itself(QWEN, "L5mlp_post,L7TC,L7mlp_post");
+    by_itself(HOOKED, "L0Z,L0A,L0TC,L0mlp_post,L0M,L0R,L1Z,L1A,L1TC,L1mlp_post,L1M,L1R");
+    by_itself(GELU, "L0Z,L0A,mlp_post,L0M");
+    by_itself(QWEN, "L6Z,L5mlp_post,L7Z,L7TC,L7mlp_post");
 }
 
 /* Rows one by one, in any order and many times over, are those of a whole evaluation, to the byte. */
