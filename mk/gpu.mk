@@ -1,7 +1,7 @@
 # gpu.mk - what a GPU says: one command that needs gcc, make and nvcc and nothing else.
 
 receipt_src := $(wildcard kernels/*/*.c) $(addprefix lib/base/,arena.c clock.c progress.c err.c rng.c) $(addprefix lib/sae/,trainer.c schedule.c) \
-               lib/lm/forward.c $(wildcard tests/gpu/*.c)
+               $(addprefix lib/lm/,forward.c site.c block.c) $(wildcard tests/gpu/*.c)
 receipt_obj := $(patsubst %.c,$(B)/receipt/%.o,$(receipt_src)) $(patsubst %.cu,$(B)/receipt/%.o,$(wildcard kernels/*/*.cu))
 RECEIPT     := receipt.json
 

@@ -24,8 +24,8 @@ static void options(struct opt t[OPTIONS], struct args *a) {
         {"model", OPT_INPUT, &a->model, NULL, 0, 0, NULL, NULL,
          "folder with config.json and safetensors: Qwen2, Llama (Hugging Face), TransformerLens", false},
         {"sites", OPT_TEXT, &a->sites, NULL, 0, 0, NULL, NULL,
-         "L<l>R residual, L<l>A attention, L<l>M feed-forward output, L<l>TC its input, L<l>mlp_post inside "
-         "it: L0R,L3R",
+         "L<l>R residual, L<l>A attention, L<l>Z input of its output matrix, L<l>M feed-forward output, L<l>TC "
+         "its input, L<l>mlp_post inside it: L0R,L3R",
          false},
         {"context", OPT_INT, &a->context, NULL, 2, 1 << 27, NULL, "tokens",
          "cut documents into windows of at most this many tokens; each begins with BOS, which counts", false},

@@ -27,11 +27,12 @@ static void fixture(const char *dir, const char *backend) {
     double worst = 0;
     size_t start[2] = {0, 40};
     snprintf(path, sizeof path, "%s/reference.safetensors", dir);
-    open_for(&u, dir, backend, "L0R,L0A,L0M,L0TC,L1TC,L1A,L1M,L1R", 40);
+    open_for(&u, dir, backend, "L0R,L0A,L0M,L0Z,L0TC,L1TC,L1Z,L1A,L1M,L1R", 40);
     assert_int_equal(safetensors_open(&st, path, &e), 0);
     assert_int_equal(run(&u, 1, start, safetensors_find(st, "ids")->data, &seen, &e), 0);
     for (size_t i = 0; i < u.n; i++)
-        compare(&u, i, seen.rows[i], reference(st, u.sites[i].name, 40, u.m.c.D), 40, &worst);
+        compare(&u, i, seen.rows[i], reference(st, u.sites[i].name, 40, lm_site_width(&u.m.c, &u.sites[i])), 40,
+                &worst);
     print_message("%s %s: at most %.2f of the tolerance\n", dir, backend, worst);
     safetensors_close(st);
     seen_free(&seen);
@@ -121,27 +122,27 @@ static void test_early_stop(void **s) {
     (void)s;
     struct setup u;
     struct err e;
-    const char *kind[] = {"A", "TC", "M", "R"};
+    const char *kind[] = {"Z", "A", "TC", "M", "R"};
     struct seen all = {0}, one;
     int32_t ids[30];
     size_t start[2] = {0, 30};
     for (int i = 0; i < 30; i++) ids[i] = i;
-    open_for(&u, "tests/fixtures/lm/qwen2-old", "cpu", "L0A,L0TC,L0M,L0R,L1A,L1TC,L1M,L1R", 30);
+    open_for(&u, "tests/fixtures/lm/qwen2-old", "cpu", "L0Z,L0A,L0TC,L0M,L0R,L1Z,L1A,L1TC,L1M,L1R", 30);
     assert_int_equal(run(&u, 1, start, ids, &all, &e), 0);
-    assert_true(all.calls == 8);
+    assert_true(all.calls == 10);
     close_all(&u);
     double flops = 0;
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 10; i++) {
         char name[8];
-        snprintf(name, sizeof name, "L%d%s", i / 4, kind[i % 4]);
+        snprintf(name, sizeof name, "L%d%s", i / 5, kind[i % 5]);
         open_for(&u, "tests/fixtures/lm/qwen2-old", "cpu", name, 30);
-        assert_true(u.m.n_layers == (size_t)(i / 4 + 1));
+        assert_true(u.m.n_layers == (size_t)(i / 5 + 1));
         one = (struct seen){0};
         assert_int_equal(run(&u, 1, start, ids, &one, &e), 0);
         assert_true(one.calls == 1);
         assert_memory_equal(one.rows[0], all.rows[i], 30 * u.m.c.D * sizeof(float));
         double f = lm_flops(&u.m.c, u.sites, 1, 30);
-        assert_true(f >= flops && (i % 4 != 2 || f > flops));
+        assert_true(f >= flops && (i % 5 == 2 || i % 5 == 4 ? !(f > flops) : f > flops));
         flops = f;
         seen_free(&one);
         close_all(&u);
@@ -186,6 +187,8 @@ static void test_sites(void **s) {
         {"L99999999999999999999R", ERR_USAGE, "is no site"},
         {"L9999999999R", ERR_RANGE, "0..7"},
         {"L0T", ERR_USAGE, "'L0T'"},
+        {"L3A_pre", ERR_UNSUPPORTED, "L3A_pre: the model has no norm after this half"},
+        {"L0M_pre", ERR_UNSUPPORTED, "L0M_pre"},
     };
     struct lm_site *sites;
     struct err e;
@@ -193,6 +196,9 @@ static void test_sites(void **s) {
     assert_int_equal(lm_sites_parse("L0R,L7TC,L3A,L3M", 8, &sites, &n, &e), 0);
     assert_true(n == 4 && sites[1].layer == 7 && sites[1].kind == LM_SITE_TC && !strcmp(sites[1].name, "L7TC"));
     assert_true(sites[2].kind == LM_SITE_A && sites[3].kind == LM_SITE_M && lm_sites_depth(sites, n) == 8);
+    free(sites);
+    assert_int_equal(lm_sites_parse("L2Z", 8, &sites, &n, &e), 0);
+    assert_true(n == 1 && sites[0].layer == 2 && sites[0].kind == LM_SITE_Z);
     free(sites);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(lm_sites_parse(bad[i].text, 8, &sites, &n, &e), bad[i].code);

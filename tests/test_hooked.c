@@ -44,7 +44,8 @@ static void test_config(void **s) {
     struct err e;
     assert_int_equal(lm_open(&m, GELU, &e), 0);
     assert_true(m.c.L == 1 && m.c.D == 256 && m.c.H == 8 && m.c.G == 8 && m.c.Dh == 32 && m.c.mlp == 1024 &&
-                m.c.vocab == 8192 && m.c.max_T == 512 && m.c.norm == LM_NORM_LAYER && m.c.norm_eps == 1e-5f);
+                m.c.vocab == 8192 && m.c.max_T == 512 && m.c.block[0].attn_norm == LM_NORM_LAYER &&
+                m.c.final_eps == 1e-5f);
     lm_close(&m);
     config_case("act_fn", "\"gelu_new\"", ERR_UNSUPPORTED, "key 'act_fn': want gelu, got gelu_new");
     config_case("act_fn", "\"relu\"", ERR_UNSUPPORTED, "key 'act_fn': want gelu, got relu");
@@ -123,12 +124,13 @@ static void test_packing(void **s) {
                 for (size_t i = 0; i < 12; i++) {
                     size_t n = part * 36 + h * 12 + i;
                     float v = w[(h * 40 + d) * 12 + i];
-                    assert_true(v == m.layer[1].qkv[(n / LINEAR_PANEL * 40 + d) * LINEAR_PANEL + n % LINEAR_PANEL]);
+                    assert_true(v ==
+                                m.layer[1].at[LM_QKV][(n / LINEAR_PANEL * 40 + d) * LINEAR_PANEL + n % LINEAR_PANEL]);
                     sum += fabs((double)v);
                 }
         free(w);
     }
-    for (size_t i = 0; i < linear_padded(108) * 40; i++) packed += fabs((double)m.layer[1].qkv[i]);
+    for (size_t i = 0; i < linear_padded(108) * 40; i++) packed += fabs((double)m.layer[1].at[LM_QKV][i]);
     assert_true(fabs(packed - sum) <= 1e-9 * sum);
     lm_close(&m);
 }
@@ -170,8 +172,8 @@ static void test_reference(void **s) {
     (void)s;
     const char *const backend[] = {"ref", "cpu"}, *const gelu[] = {"attn_out", "mlp_post", "mlp_out", "resid_post"};
     for (int i = 0; i < 2; i++) {
-        reference(HOOKED, backend[i], "L0A,L0TC,L0mlp_post,L0M,L0R,L1A,L1TC,L1mlp_post,L1M,L1R", NULL);
-        reference(PRE, backend[i], "L0A,L0TC,L0mlp_post,L0M,L0R", NULL);
+        reference(HOOKED, backend[i], "L0Z,L0A,L0TC,L0mlp_post,L0M,L0R,L1Z,L1A,L1TC,L1mlp_post,L1M,L1R", NULL);
+        reference(PRE, backend[i], "L0Z,L0A,L0TC,L0mlp_post,L0M,L0R", NULL);
     }
     reference(GELU, "cpu", "L0A,mlp_post,L0M,L0R", gelu);
 }
@@ -183,8 +185,8 @@ static void test_cuda(void **s) {
                                                                          "resid_post"};
     case_need("cuda-f32");
     for (int i = 0; i < 2; i++) {
-        reference(HOOKED, backend[i], "L0A,L0TC,L0mlp_post,L0M,L0R,L1A,L1TC,L1mlp_post,L1M,L1R", NULL);
-        reference(PRE, backend[i], "L0A,L0TC,L0mlp_post,L0M,L0R", NULL);
+        reference(HOOKED, backend[i], "L0Z,L0A,L0TC,L0mlp_post,L0M,L0R,L1Z,L1A,L1TC,L1mlp_post,L1M,L1R", NULL);
+        reference(PRE, backend[i], "L0Z,L0A,L0TC,L0mlp_post,L0M,L0R", NULL);
         reference(GELU, backend[i], "L0A,mlp_post,L0M,L0R", gelu);
     }
 }
@@ -201,7 +203,7 @@ static void batching(const char *backend) {
     struct err e;
     for (size_t i = 0; i < N; i++) start[i + 1] = start[i] + length[i];
     for (size_t i = 0; i < start[N]; i++) ids[i] = (int32_t)(i * 37 % 75);
-    open_for(&u, HOOKED, backend, "L0A,L1R,L0TC,L1mlp_post,L0mlp_post,L1M", 48);
+    open_for(&u, HOOKED, backend, "L0A,L1Z,L1R,L0TC,L0Z,L1mlp_post,L0mlp_post,L1M", 48);
     assert_int_equal(run(&u, N, start, ids, &all, &e), 0);
     for (size_t step = 1; step <= 3; step++) {
         struct seen part = {0};
@@ -239,7 +241,8 @@ static void post_before_down(const char *dir) {
     assert_int_equal(run(&u, 1, start, ids, &seen, &e), 0);
     size_t D = u.m.c.D, mlp = u.m.c.mlp;
     float *y = malloc(30 * D * sizeof *y);
-    u.k.linear(30, D, mlp, seen.rows[0], mlp, u.m.layer[0].down, LINEAR_PANEL * mlp, u.m.layer[0].down_bias, y, D);
+    u.k.linear(30, D, mlp, seen.rows[0], mlp, u.m.layer[0].at[LM_DOWN], LINEAR_PANEL * mlp,
+               u.m.layer[0].at[LM_DOWN_BIAS], y, D);
     assert_memory_equal(y, seen.rows[1], 30 * D * sizeof *y);
     double post = lm_flops(&u.m.c, u.sites, 1, 30), all = lm_flops(&u.m.c, u.sites, 2, 30);
     assert_true(all - post == 2.0 * 30 * (double)(D * mlp));

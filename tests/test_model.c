@@ -11,6 +11,7 @@
 #include "kernels/lm/linear.h"
 #include "lib/base/outdir.h"
 #include "lib/base/arena.h"
+#include "lib/lm/family.h"
 #include "lib/lm/model.h"
 #include "tests/lm_cases.h"
 
@@ -29,7 +30,7 @@ static const char old_llama[] =
     "rope_type':"
     "'llama3','factor':8.0,'low_freq_factor':1.0,'high_freq_factor':4.0,'original_max_position_embeddings':64}}";
 
-/* Read a config with one key changed; single quotes stand for double ones. */
+/* Read a config with one key changed, over one read before or a zero one; single quotes stand for double ones. */
 static int read_with(const char *text, const char *key, const char *value, struct lm_config *c, struct err *e) {
     char buf[2048], v[512];
     size_t n = strlen(text);
@@ -48,6 +49,7 @@ static int read_with(const char *text, const char *key, const char *value, struc
         json_decref(list);
     } else if (key)
         json_object_del(root, key);
+    lm_config_free(c);
     int rc = lm_config_read(root, "m/config.json", c, e);
     json_decref(root);
     return rc;
@@ -55,38 +57,40 @@ static int read_with(const char *text, const char *key, const char *value, struc
 
 static void test_old_layout(void **s) {
     (void)s;
-    struct lm_config c;
+    struct lm_config c = {0};
     struct err e;
     assert_int_equal(read_with(old_llama, NULL, NULL, &c, &e), 0);
     assert_true(c.L == 3 && c.D == 64 && c.H == 4 && c.G == 2 && c.Dh == 16 && c.mlp == 96 && c.vocab == 100 &&
                 c.max_T == 128);
-    assert_true(c.tied && !c.qkv_bias && !c.o_bias && !c.mlp_bias && c.norm_eps == 1e-5f);
-    assert_true(c.rope.kind == LM_ROPE_LLAMA3 && c.rope.theta == 500000 && c.rope.factor == 8 &&
-                c.rope.original_tok == 64);
+    assert_true(c.tied && !c.block[0].qkv_bias && !c.block[1].o_bias && !c.block[2].mlp_bias && c.final_eps == 1e-5f);
+    assert_true(c.block[2].rope.kind == LM_ROPE_LLAMA3 && c.block[2].rope.theta == 500000 &&
+                c.block[2].rope.factor == 8 && c.block[2].rope.original_tok == 64);
     assert_int_equal(read_with(old_llama, "rope_scaling", "null", &c, &e), 0);
-    assert_true(c.rope.kind == LM_ROPE_DEFAULT);
+    assert_true(c.block[2].rope.kind == LM_ROPE_DEFAULT);
     assert_int_equal(read_with(old_llama, "rope_scaling", "{'type':'default'}", &c, &e), 0);
     assert_int_equal(read_with(old_llama, "head_dim", "24", &c, &e), 0);
     assert_true(c.Dh == 24);
     assert_int_equal(read_with(old_llama, "head_dim", "null", &c, &e), 0);
     assert_true(c.Dh == 16);
     assert_int_equal(read_with(old_llama, "attention_bias", "true", &c, &e), 0);
-    assert_true(c.qkv_bias && c.o_bias && !c.mlp_bias);
+    assert_true(c.block[0].qkv_bias && c.block[0].o_bias && !c.block[0].mlp_bias);
     assert_int_equal(read_with(old_llama, "num_key_value_heads", "", &c, &e), 0);
     assert_true(c.G == 4);
+    lm_config_free(&c);
 }
 
 static void test_new_layout(void **s) {
     (void)s;
-    struct lm_config c;
+    struct lm_config c = {0};
     struct err e;
     struct lm_model m;
     assert_int_equal(read_with(old_llama, "rope_parameters", "{'rope_type':'default','rope_theta':7000.0}", &c, &e), 0);
-    assert_true(c.rope.kind == LM_ROPE_DEFAULT && c.rope.theta == 7000);
+    assert_true(c.block[0].rope.kind == LM_ROPE_DEFAULT && c.block[0].rope.theta == 7000);
+    lm_config_free(&c);
     assert_int_equal(lm_open(&m, DEMO, &e), 0);
     assert_true(m.c.L == 8 && m.c.D == 256 && m.c.H == 8 && m.c.G == 2 && m.c.Dh == 32 && m.c.mlp == 704 &&
                 m.c.max_T == 2048);
-    assert_true(m.c.qkv_bias && !m.c.o_bias && m.c.tied && m.c.rope.theta == 10000);
+    assert_true(m.c.block[7].qkv_bias && !m.c.block[7].o_bias && m.c.tied && m.c.block[7].rope.theta == 10000);
     lm_close(&m);
 }
 
@@ -133,7 +137,7 @@ static void test_refusals(void **s) {
         {"tie_word_embeddings", "1", ERR_FORMAT, "'tie_word_embeddings': want true or false"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct lm_config c;
+        struct lm_config c = {0};
         struct err e = {0};
         assert_int_equal(read_with(old_llama, cases[i].key, cases[i].value, &c, &e), cases[i].code);
         if (!strstr(e.text, cases[i].says)) fail_msg("want '%s' in '%s'", cases[i].says, e.text);
@@ -144,12 +148,12 @@ static void test_refusals(void **s) {
 /* The published rule in another form: wavelengths compared, not turns. */
 static void test_frequencies(void **s) {
     (void)s;
-    struct lm_config c;
+    struct lm_config c = {0};
     struct err e;
     double f[8], pi = acos(-1);
     int kept = 0, between = 0, stretched = 0;
     assert_int_equal(read_with(old_llama, "rope_theta", "100.0", &c, &e), 0);
-    lm_rope_frequencies(&c, f);
+    lm_rope_frequencies(&c.block[1].rope, c.Dh, f);
     for (int i = 0; i < 8; i++) {
         double plain = 1 / pow(100, 2.0 * i / 16), wave = 2 * pi / plain, want;
         if (wave < 64.0 / 4)
@@ -163,6 +167,41 @@ static void test_frequencies(void **s) {
         assert_true(fabs(f[i] - want) <= 8 * DBL_EPSILON * want);
     }
     assert_true(kept && between && stretched);
+    lm_config_free(&c);
+}
+
+/* A block may say more than there are kernels for: each such thing is refused where it stands, by its name. */
+static void test_no_kernel(void **s) {
+    (void)s;
+    struct lm_config c = {0};
+    struct err e;
+    assert_int_equal(read_with(old_llama, NULL, NULL, &c, &e), 0);
+    const struct lm_block plain = c.block[1];
+    struct lm_block b[12];
+    for (int i = 0; i < 12; i++) b[i] = plain;
+    b[0].attn_norm = LM_NORM_NONE, b[1].mlp_norm = LM_NORM_RMS_ONE, b[2].attn_norm_after = LM_NORM_RMS,
+    b[3].mlp_norm_after = LM_NORM_RMS, b[4].window = 127, b[5].softcap = 50, b[6].qk_norm = true;
+    b[7].rope.share = 0.5, b[8].rope.theta = 1e4, b[9].act = LM_ACT_GELU, b[10].gated = false, b[11].parallel = true;
+    static const char *const says[12] = {"1 + w",          "1 + w",      "a norm after",     "a norm after",
+                                         "sliding window", "softcap",    "queries and keys", "part of a head",
+                                         "than layer 0",   "activation", "activation",       "side by side"};
+    for (int i = 0; i < 12; i++) {
+        c.block[1] = b[i];
+        assert_int_equal(lm_block_check(&c, "m", &e), ERR_UNSUPPORTED);
+        if (!strstr(e.text, says[i]) || !strstr(e.text, "m: layer 1 has "))
+            fail_msg("want '%s' in '%s'", says[i], e.text);
+    }
+    c.block[1] = plain, c.block[1].window = 128; /* as far as the model goes */
+    assert_int_equal(lm_block_check(&c, "m", &e), 0);
+    c.embed_factor = 45.25;
+    assert_int_equal(lm_block_check(&c, "m", &e), ERR_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "factor of the embedding"));
+    c.embed_factor = 1, c.logit_softcap = 30;
+    assert_int_equal(lm_block_check(&c, "m", &e), ERR_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "softcap of logits"));
+    c.logit_softcap = 0, c.final_norm = LM_NORM_RMS_ONE;
+    assert_int_equal(lm_block_check(&c, "m", &e), ERR_UNSUPPORTED);
+    lm_config_free(&c);
 }
 
 /* Loaded numbers are those of the file, at the packed places; q, k and v are one matrix. */
@@ -181,11 +220,11 @@ static void test_load(void **s) {
             const float *packed;
             size_t first, rows, cols;
         } parts[] = {
-            {"model.layers.1.self_attn.q_proj.weight", m.layer[1].qkv, 0, q, D},
-            {"model.layers.1.self_attn.k_proj.weight", m.layer[1].qkv, q, kv, D},
-            {"model.layers.1.self_attn.v_proj.weight", m.layer[1].qkv, q + kv, kv, D},
-            {"model.layers.1.self_attn.o_proj.weight", m.layer[1].o, 0, D, q},
-            {"model.layers.1.mlp.down_proj.weight", m.layer[1].down, 0, D, m.c.mlp},
+            {"model.layers.1.self_attn.q_proj.weight", m.layer[1].at[LM_QKV], 0, q, D},
+            {"model.layers.1.self_attn.k_proj.weight", m.layer[1].at[LM_QKV], q, kv, D},
+            {"model.layers.1.self_attn.v_proj.weight", m.layer[1].at[LM_QKV], q + kv, kv, D},
+            {"model.layers.1.self_attn.o_proj.weight", m.layer[1].at[LM_O], 0, D, q},
+            {"model.layers.1.mlp.down_proj.weight", m.layer[1].at[LM_DOWN], 0, D, m.c.mlp},
         };
         for (int p = 0; p < 5; p++) {
             float *w = malloc(parts[p].rows * parts[p].cols * sizeof *w);
@@ -200,7 +239,7 @@ static void test_load(void **s) {
                 }
             free(w);
         }
-        assert_true((m.layer[0].qkv_bias != NULL) == (i > 0) && (m.layer[0].o_bias != NULL) == (i == 1));
+        assert_true((m.layer[0].at[LM_QKV_BIAS] != NULL) == (i > 0) && (m.layer[0].at[LM_O_BIAS] != NULL) == (i == 1));
         assert_true(m.rope[0] == 1 && m.rope[m.c.Dh / 2] == 0);
         lm_close(&m);
     }
@@ -283,9 +322,9 @@ static void test_memory(void **s) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_old_layout),  cmocka_unit_test(test_new_layout), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_frequencies), cmocka_unit_test(test_load),       cmocka_unit_test(test_weights_refused),
-        cmocka_unit_test(test_folder),      cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_old_layout),      cmocka_unit_test(test_new_layout), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_frequencies),     cmocka_unit_test(test_no_kernel),  cmocka_unit_test(test_load),
+        cmocka_unit_test(test_weights_refused), cmocka_unit_test(test_folder),     cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

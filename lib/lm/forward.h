@@ -1,12 +1,5 @@
-/* forward.h - activations of a language model at named sites, for sequences packed one after another.
+/* forward.h - activations of a language model at named sites, (site.h), for sequences packed one after another.
  *
- * Sites, l counted from 0 (the network is in model.h):
- *   L<l>R         residual stream after layer l
- *   L<l>A         attention output of layer l: after the output projection, before it is added
- *   L<l>M         output of the feed-forward layer, before it is added
- *   L<l>TC        input of a transcoder: the normalised input of the feed-forward layer
- *   L<l>mlp_post  inside the feed-forward layer, [M, mlp]: gelu(m W_in + b_in), or silu(gate(m)) * up(m); a model of
- *                 one layer may leave L0 away, since the literature on gelu-1l calls it mlp_post
  * Every row comes from its own sequence alone and, on the host, always by the same operations in the same order, so it
  * does not depend on what else is in the batch, on the sizes of batches, or on threads; on a GPU cuBLAS may round
  * otherwise for another size of batch. Tests: tests/test_forward.c, tests/test_hooked.c */
@@ -20,31 +13,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 #include "lib/lm/model.h"
-
-/* In the order in which a layer comes to them. */
-enum lm_site_kind { LM_SITE_A, LM_SITE_TC, LM_SITE_POST, LM_SITE_M, LM_SITE_R };
-
-struct lm_site {
-    size_t layer;
-    enum lm_site_kind kind;
-    char name[16]; /* as it was asked for */
-};
-
-/* Read a list "L0R,L3TC".
- *   L      layers of the model
- *   sites  malloc'd array of *n entries, in the order of the list; the caller frees it
- * Errors: ERR_USAGE for what is no site or comes twice, ERR_RANGE for a layer that the model has not, ERR_MEMORY. */
-int lm_sites_parse(const char *text, size_t L, struct lm_site **sites, size_t *n, struct err *e);
-
-/* Width of a site's rows: mlp at mlp_post, D at all others. */
-size_t lm_site_width(const struct lm_config *c, const struct lm_site *s);
-
-/* Layers that must be loaded and run for these sites. */
-size_t lm_sites_depth(const struct lm_site *sites, size_t n);
-
-/* Floating point operations for one sequence of T tokens: 2 for each weight and token, 4 Dh for each query, key at or
- * before it, and head. The last layer counts as far as its last site. */
-double lm_flops(const struct lm_config *c, const struct lm_site *sites, size_t n, size_t T);
+#include "lib/lm/site.h"
 
 /* Sequences of a batch: rows start[i] .. start[i+1]-1 are sequence i, positions from 0. */
 struct lm_batch {

@@ -5,11 +5,8 @@
 
 #include "lib/file/jsonfile.h"
 
-const char lm_keys_supported[] = "checkpoints of Qwen2ForCausalLM, LlamaForCausalLM and TransformerLens are supported";
-
 int lm_keys_unsupported(const char *path, const char *key, const char *found, const char *want, struct err *e) {
-    err_set(e, ERR_UNSUPPORTED, "%s: key '%s': want %s, got %s", path, key, want, found);
-    return err_hint(e, "%s", lm_keys_supported);
+    return err_set(e, ERR_UNSUPPORTED, "%s: key '%s': want %s, got %s", path, key, want, found);
 }
 
 bool lm_keys_absent(const json_t *o, const char *key) {

@@ -1,5 +1,4 @@
-/* lm_keys.h - keys of a model's config.json, with their ranges; for the readers of its families (lm_config.c,
- * hooked_config.c). Errors are "path: key 'k': want …, got …": ERR_FORMAT for a missing key or wrong type, ERR_RANGE,
+/* lm_keys.h - keys of a model's config.json, with their ranges; for the readers of its families (family.h). Errors are "path: key 'k': want …, got …": ERR_FORMAT for a missing key or wrong type, ERR_RANGE,
  * ERR_UNSUPPORTED. Tests: tests/test_model.c, tests/test_hooked.c */
 #ifndef SAEMILL_LM_KEYS_H
 #define SAEMILL_LM_KEYS_H
@@ -10,9 +9,7 @@
 
 #include "lib/base/err.h"
 
-extern const char lm_keys_supported[]; /* the hint of a refusal */
-
-/* Set and return ERR_UNSUPPORTED with that hint. */
+/* Set and return ERR_UNSUPPORTED. */
 int lm_keys_unsupported(const char *path, const char *key, const char *found, const char *want, struct err *e);
 
 /* The key is not there, or null. */

@@ -36,16 +36,13 @@ void loss_targets(const struct lm_batch *b, int32_t *target) {
 static void tile(const struct lm_model *m, const struct lm_kernels *k, size_t M, const float *x, const int32_t *target,
                  struct loss_scratch *s, double *nll) {
     const struct lm_config *c = &m->c;
-    const struct lm_head *w = &m->head;
-    if (c->norm == LM_NORM_RMS)
-        k->rmsnorm(M, c->D, x, w->norm, c->norm_eps, s->h);
-    else
-        k->layernorm(M, c->D, x, w->norm, w->norm_bias, c->norm_eps, s->h);
+    float *const *w = m->outside.at;
+    lm_norm_rows(k, c->final_norm, c->final_eps, M, c->D, x, w[LM_FINAL_NORM], w[LM_FINAL_NORM_BIAS], s->h);
     for (size_t r = 0; r < M; r++) s->top[r] = -INFINITY, s->sum[r] = 0, nll[r] = 0;
     for (size_t v = 0; v < c->vocab; v += LOSS_COLUMNS) {
         size_t n = c->vocab - v < LOSS_COLUMNS ? c->vocab - v : LOSS_COLUMNS;
-        k->linear(M, n, c->D, s->h, c->D, w->unembed + v * c->D, LINEAR_PANEL * c->D, w->bias ? w->bias + v : NULL,
-                  s->logits, LOSS_COLUMNS);
+        k->linear(M, n, c->D, s->h, c->D, w[LM_UNEMBED] + v * c->D, LINEAR_PANEL * c->D,
+                  w[LM_UNEMBED_BIAS] ? w[LM_UNEMBED_BIAS] + v : NULL, s->logits, LOSS_COLUMNS);
         for (size_t r = 0; r < M; r++)
             if (target[r] >= 0 && (size_t)target[r] - v < n)
                 nll[r] = (double)s->logits[r * LOSS_COLUMNS + (size_t)target[r] - v];
@@ -56,7 +53,7 @@ static void tile(const struct lm_model *m, const struct lm_kernels *k, size_t M,
 
 void loss_rows(const struct lm_model *m, const struct lm_kernels *k, size_t M, const float *x, const int32_t *target,
                struct loss_scratch *s, double *nll) {
-    CHECK(m->head.unembed);
+    CHECK(m->outside.at[LM_UNEMBED]);
     for (size_t r = 0; r < M; r += LOSS_ROWS)
         tile(m, k, M - r < LOSS_ROWS ? M - r : LOSS_ROWS, x + r * m->c.D, target + r, s, nll + r);
 }

@@ -62,7 +62,7 @@ int splice_init(struct splice *s, const struct lm_model *m, const struct lm_kern
                 const struct lm_site *site, struct err *e) {
     size_t M = b->start[b->n], D = m->c.D, width = lm_site_width(&m->c, site);
     *s = (struct splice){.m = m, .k = k, .site = *site, .n = b->n, .M = M, .width = width};
-    CHECK(m->n_layers == m->c.L && m->head.unembed && site->layer < m->c.L);
+    CHECK(m->n_layers == m->c.L && m->outside.at[LM_UNEMBED] && site->layer < m->c.L);
     const size_t part[] = {arena_need(b->n + 1, sizeof *s->start), arena_need(M, sizeof *s->target), matrix_need(M, D),
                            matrix_need(M, width)};
     int rc = check_lengths(s, b, e);

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "lib/lm/model.h"
+#include "lib/lm/family.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -21,10 +21,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         return 0;
     }
     CHECK(c.L && c.D && c.H && c.G && c.Dh && c.Dh / 2 <= 512 && c.H % c.G == 0 && c.mlp && c.vocab && c.max_T &&
-          c.architecture && c.max_T_key && c.norm_eps > 0);
-    if (c.family == LM_HOOKED) return 0;
-    CHECK(c.Dh % 2 == 0);
-    lm_rope_frequencies(&c, frequency);
-    for (size_t i = 0; i < c.Dh / 2; i++) CHECK(isfinite(frequency[i]));
+          c.family && c.architecture && c.max_T_key && c.final_eps > 0 && c.block);
+    for (size_t l = 0; l < c.L; l++) {
+        const struct lm_block *b = &c.block[l];
+        CHECK(b->norm_eps > 0 && b->scale > 0);
+        if (b->rope.kind == LM_ROPE_NONE) continue;
+        CHECK(c.Dh % 2 == 0);
+        lm_rope_frequencies(&b->rope, c.Dh, frequency);
+        for (size_t i = 0; i < c.Dh / 2; i++) CHECK(isfinite(frequency[i]));
+    }
+    lm_config_free(&c);
     return 0;
 }

@@ -168,10 +168,41 @@ int lm_embed(const struct lm_model *m, size_t n, const int32_t *token, float *x,
     return 0;
 }
 
+enum { EMBED_SEED = 29 };
+
+/* Qwen2's kind of network, and gelu-1l's; good until the next call. */
+static struct lm_config config_of(struct lm_config sizes, struct lm_block kind) {
+    static struct lm_block block[32];
+    CHECK(sizes.L <= 32);
+    kind.scale = (float)(1 / sqrt((double)sizes.Dh));
+    for (size_t l = 0; l < sizes.L; l++) block[l] = kind;
+    sizes.block = block;
+    return sizes;
+}
+static struct lm_config gated_model(struct lm_config sizes) {
+    return config_of(sizes, (struct lm_block){.attn_norm = LM_NORM_RMS,
+                                              .mlp_norm = LM_NORM_RMS,
+                                              .norm_eps = 1e-6f,
+                                              .rope = {.kind = LM_ROPE_DEFAULT, .share = 1},
+                                              .qkv_bias = true,
+                                              .gated = true,
+                                              .act = LM_ACT_SILU});
+}
+static struct lm_config gelu_model(struct lm_config sizes) {
+    sizes.learned_positions = true;
+    return config_of(sizes, (struct lm_block){.attn_norm = LM_NORM_LAYER,
+                                              .mlp_norm = LM_NORM_LAYER,
+                                              .norm_eps = 1e-5f,
+                                              .qkv_bias = true,
+                                              .o_bias = true,
+                                              .mlp_bias = true,
+                                              .act = LM_ACT_GELU});
+}
+
 /* All layers of a random model share one set of weights: on the way through the layers they leave the caches all the same. */
 struct model {
     struct lm_model m;
-    struct lm_layer layer[32];
+    struct lm_weights layer[32];
     float *taken[24];
     size_t n;
 };
@@ -190,31 +221,33 @@ static float *part(struct model *r, const struct lm_kernels *k, uint64_t seed, s
     return r->taken[r->n++] = y;
 }
 
+/* A part as a family's loader would leave it; biases and learned positions small, matrices of rows of length `in` 1. */
+static float *random_part(struct model *r, const struct lm_kernels *k, const struct lm_config *c, enum lm_part i) {
+    const struct lm_shape s = lm_part_shape(c, &c->block[0], i);
+    const bool norm = i == LM_ATTN_NORM || i == LM_MLP_NORM;
+    if (!s.outputs) return NULL;
+    return s.inputs
+               ? part(r, k, 1 + i, s.outputs, s.inputs, (i == LM_O || i == LM_DOWN ? 0.3 : 1) / sqrt((double)s.inputs))
+               : part(r, k, 1 + i, s.outputs, 1, norm ? 1 : 0.1);
+}
+
 static struct model *random_model(const struct lm_kernels *k, const struct lm_config *c, size_t T) {
     struct model *r = calloc(1, sizeof *r);
-    size_t q = c->H * c->Dh, qkv = q + 2 * c->G * c->Dh;
-    double in = 1 / sqrt((double)c->D), frequency[128];
+    struct lm_weights w = {0};
+    double frequency[128];
     CHECK(r && c->L <= 32);
-    struct lm_layer w = {.attn_norm = part(r, k, 1, c->D, 1, 1), .mlp_norm = part(r, k, 2, c->D, 1, 1)};
-    w.qkv = part(r, k, 3, qkv, c->D, in), w.qkv_bias = part(r, k, 4, qkv, 1, 0.1);
-    w.o = part(r, k, 5, c->D, q, 0.3 / sqrt((double)q)), w.up = part(r, k, 6, c->mlp, c->D, in);
-    w.down = part(r, k, 7, c->D, c->mlp, 0.3 / sqrt((double)c->mlp));
-    if (c->family == LM_LLAMA) w.gate = part(r, k, 8, c->mlp, c->D, in);
-    if (c->norm == LM_NORM_LAYER)
-        w.attn_norm_bias = part(r, k, 9, c->D, 1, 0.1), w.mlp_norm_bias = part(r, k, 10, c->D, 1, 0.1);
+    for (enum lm_part i = 0; i < LM_LAYER_PARTS; i++) w.at[i] = random_part(r, k, c, i);
     for (size_t l = 0; l < c->L; l++) r->layer[l] = w;
     r->m = (struct lm_model){.c = *c, .n_layers = c->L, .T = T, .layer = r->layer, .mem.from = k->memory};
-    if (k->embed) r->m.table = part(r, k, 11, c->vocab, c->D, 1);
-    if (c->family == LM_HOOKED)
-        r->m.pos = part(r, k, 12, T * c->D, 1, 0.3);
-    else {
-        float *angles = malloc(T * c->Dh * sizeof *angles);
-        CHECK(angles && c->Dh / 2 <= 128);
-        for (size_t i = 0; i < c->Dh / 2; i++) frequency[i] = pow(1e6, -2.0 * (double)i / (double)c->Dh);
-        rope_table(T, c->Dh / 2, frequency, angles);
-        r->m.rope = r->taken[r->n++] = wide(k, T * c->Dh, angles);
-        free(angles);
-    }
+    if (k->embed) r->m.outside.at[LM_EMBED] = part(r, k, EMBED_SEED, c->vocab, c->D, 1);
+    if (c->learned_positions) r->m.outside.at[LM_POSITIONS] = part(r, k, 30, T * c->D, 1, 0.3);
+    if (c->block[0].rope.kind == LM_ROPE_NONE) return r;
+    float *angles = malloc(T * c->Dh * sizeof *angles);
+    CHECK(angles && c->Dh / 2 <= 128);
+    for (size_t i = 0; i < c->Dh / 2; i++) frequency[i] = pow(1e6, -2.0 * (double)i / (double)c->Dh);
+    rope_table(T, c->Dh / 2, frequency, angles);
+    r->m.rope = r->taken[r->n++] = wide(k, T * c->Dh, angles);
+    free(angles);
     return r;
 }
 
@@ -250,13 +283,13 @@ static void batch_of(size_t n, size_t T, size_t vocab, size_t *start, int32_t *t
 static size_t activations(const char *backend, const struct lm_config *c, size_t n, size_t T, float **rows) {
     struct lm_kernels k = table(backend);
     struct model *r = random_model(&k, c, T);
-    struct lm_site sites[10];
+    struct lm_site sites[12];
     size_t start[16], n_sites = 0, total = 0, M = n * T;
     int32_t *token = malloc(M * sizeof *token);
     struct lm_scratch s;
     struct err e;
     for (size_t l = 0; l<c->L; l += c->L> 1 ? c->L - 1 : 1)
-        for (int kind = LM_SITE_A; kind <= LM_SITE_R; kind++)
+        for (int kind = LM_SITE_Z; kind <= LM_SITE_R; kind++)
             sites[n_sites++] = (struct lm_site){.layer = l, .kind = (enum lm_site_kind)kind};
     for (size_t i = 0; i < n_sites; i++) total += M * lm_site_width(c, &sites[i]);
     float *out = k.host->take(total * sizeof *out);
@@ -278,7 +311,7 @@ static size_t activations(const char *backend, const struct lm_config *c, size_t
 
 static void model_case(const char *name, const struct lm_config *c, size_t n, size_t T) {
     char line[64], size[48];
-    float *want, *table_rows = normals(11, c->vocab * c->D, 1), *got, *again;
+    float *want, *table_rows = normals(EMBED_SEED, c->vocab * c->D, 1), *got, *again;
     embedding = table_rows;
     snprintf(size, sizeof size, "%zu x %zu tokens, D %zu", n, T, c->D);
     size_t total = activations("cpu", c, n, T, &want);
@@ -311,44 +344,15 @@ void lm_checks(bool quick) {
         small_cases(&k, 18944 * 64);
         sequence_case(&k, 700, 28, 4, 128), sequence_case(&k, 300, 14, 2, 64);
     }
-    const struct lm_config gated = {.family = LM_LLAMA,
-                                    .norm = LM_NORM_RMS,
-                                    .L = 2,
-                                    .D = 36,
-                                    .H = 2,
-                                    .G = 1,
-                                    .Dh = 64,
-                                    .mlp = 50,
-                                    .vocab = 97,
-                                    .max_T = 80,
-                                    .norm_eps = 1e-6f,
-                                    .qkv_bias = true};
-    const struct lm_config hooked = {.family = LM_HOOKED,
-                                     .norm = LM_NORM_LAYER,
-                                     .L = 1,
-                                     .D = 33,
-                                     .H = 3,
-                                     .G = 3,
-                                     .Dh = 7,
-                                     .mlp = 70,
-                                     .vocab = 50,
-                                     .max_T = 80,
-                                     .norm_eps = 1e-5f};
-    model_case("gated model", &gated, 3, 21), model_case("gelu model", &hooked, 2, 19);
+    struct lm_config c =
+        gated_model((struct lm_config){.L = 2, .D = 36, .H = 2, .G = 1, .Dh = 64, .mlp = 50, .vocab = 97, .max_T = 80});
+    model_case("gated model", &c, 3, 21);
+    c = gelu_model((struct lm_config){.L = 1, .D = 33, .H = 3, .G = 3, .Dh = 7, .mlp = 70, .vocab = 50, .max_T = 80});
+    model_case("gelu model", &c, 2, 19);
     if (quick) return;
-    const struct lm_config wide = {.family = LM_LLAMA,
-                                   .norm = LM_NORM_RMS,
-                                   .L = 2,
-                                   .D = 3584,
-                                   .H = 28,
-                                   .G = 4,
-                                   .Dh = 128,
-                                   .mlp = 18944,
-                                   .vocab = 1000,
-                                   .max_T = 300,
-                                   .norm_eps = 1e-6f,
-                                   .qkv_bias = true};
-    model_case("Qwen2-7B's layers", &wide, 2, 150);
+    c = gated_model(
+        (struct lm_config){.L = 2, .D = 3584, .H = 28, .G = 4, .Dh = 128, .mlp = 18944, .vocab = 1000, .max_T = 300});
+    model_case("Qwen2-7B's layers", &c, 2, 150);
 }
 
 /* ---- times ---- */
@@ -371,7 +375,7 @@ static void run_part(void *ctx) {
     struct pass_parts *p = ctx;
     const struct lm_kernels *k = p->k;
     const struct lm_config *c = p->c;
-    const struct lm_layer *w = p->r->layer;
+    float *const *w = p->r->layer[0].at;
     size_t q = c->H * c->Dh, kv = c->G * c->Dh, ld = q + 2 * kv, M = ROWS;
     struct lm_scratch *s = &p->s;
     struct err e;
@@ -387,10 +391,10 @@ static void run_part(void *ctx) {
                           .scale = 0.088f};
     switch (p->which) {
     case NORM:
-        k->rmsnorm(M, c->D, s->x, w->attn_norm, c->norm_eps, s->h);
+        k->rmsnorm(M, c->D, s->x, w[LM_ATTN_NORM], c->block[0].norm_eps, s->h);
         break;
     case QKV:
-        k->linear(M, ld, c->D, s->h, c->D, w->qkv, LINEAR_PANEL * c->D, w->qkv_bias, s->qkv, ld);
+        k->linear(M, ld, c->D, s->h, c->D, w[LM_QKV], LINEAR_PANEL * c->D, w[LM_QKV_BIAS], s->qkv, ld);
         break;
     case ROPE:
         k->rope(&p->place, c->H + c->G, c->Dh, s->qkv, ld, p->r->m.rope);
@@ -399,13 +403,13 @@ static void run_part(void *ctx) {
         k->attention(&p->place, &a, s->att, q, s->work);
         break;
     case UP:
-        k->linear(M, c->mlp, c->D, s->h, c->D, w->up, LINEAR_PANEL * c->D, NULL, s->up, c->mlp);
+        k->linear(M, c->mlp, c->D, s->h, c->D, w[LM_UP], LINEAR_PANEL * c->D, NULL, s->up, c->mlp);
         break;
     case SWIGLU:
         k->swiglu(M * c->mlp, s->post, s->up);
         break;
     case DOWN:
-        k->linear(M, c->D, c->mlp, s->post, c->mlp, w->down, LINEAR_PANEL * c->mlp, NULL, s->delta, c->D);
+        k->linear(M, c->D, c->mlp, s->post, c->mlp, w[LM_DOWN], LINEAR_PANEL * c->mlp, NULL, s->delta, c->D);
         break;
     case ADD:
         k->add(M * c->D, s->x, s->delta);
@@ -421,18 +425,8 @@ static double part_ms(struct pass_parts *p, int which) {
 }
 
 void lm_times(void) {
-    const struct lm_config c = {.family = LM_LLAMA,
-                                .norm = LM_NORM_RMS,
-                                .L = 22,
-                                .D = 3584,
-                                .H = 28,
-                                .G = 4,
-                                .Dh = 128,
-                                .mlp = 18944,
-                                .vocab = 152064,
-                                .max_T = LENGTH,
-                                .norm_eps = 1e-6f,
-                                .qkv_bias = true};
+    const struct lm_config c = gated_model((struct lm_config){
+        .L = 22, .D = 3584, .H = 28, .G = 4, .Dh = 128, .mlp = 18944, .vocab = 152064, .max_T = LENGTH});
     struct lm_kernels k = table("cuda");
     struct pass_parts p = {
         .k = &k, .c = &c, .r = random_model(&k, &c, LENGTH), .site = {.layer = 21, .kind = LM_SITE_R, .name = "L21R"}};

@@ -1,42 +1,13 @@
-/* lm_config.c - see model.h: config.json of a Hugging Face folder; the keys of Qwen2 and Llama. */
+/* family_llama.c - see family.h: Qwen2ForCausalLM and LlamaForCausalLM of Hugging Face, one network but for the biases.
+ * config.json in the old layout (rope_theta, rope_scaling) or the new (rope_parameters). */
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/file/jsonfile.h"
-#include "lib/lm/hooked_config.h"
+#include "lib/lm/family.h"
 #include "lib/lm/lm_keys.h"
-#include "lib/lm/model.h"
-
-/* What a family fixes that its config.json does not say. */
-struct family {
-    const char *model_type, *architecture;
-    bool always_qkv_bias; /* Qwen2: biases on q, k, v and nowhere else; Llama: by attention_bias and mlp_bias */
-};
-static const struct family families[] = {{"qwen2", "Qwen2ForCausalLM", true}, {"llama", "LlamaForCausalLM", false}};
-enum { FAMILIES = sizeof families / sizeof *families };
-
-static int family_of(const json_t *root, const char *path, const struct family **f, struct err *e) {
-    const char *type = NULL;
-    const json_t *list = json_object_get(root, "architectures");
-    int rc = lm_keys_text(root, path, "model_type", &type, e);
-    if (rc) return rc;
-    if (list && !json_is_null(list) &&
-        !(json_is_array(list) && json_array_size(list) == 1 && json_is_string(json_array_get(list, 0))))
-        return err_set(e, ERR_FORMAT, "%s: key 'architectures': want a list of one name", path);
-    const char *architecture = json_is_array(list) ? json_string_value(json_array_get(list, 0)) : NULL;
-    if (!type && !architecture)
-        return err_set(e, ERR_FORMAT, "%s: key 'model_type': is missing, and so is 'architectures'", path);
-    for (size_t i = 0; i < FAMILIES; i++) {
-        *f = &families[i];
-        bool type_fits = !type || !strcmp(type, (*f)->model_type),
-             arch_fits = !architecture || !strcmp(architecture, (*f)->architecture);
-        if (type_fits && arch_fits) return 0;
-        if (type && type_fits) return lm_keys_unsupported(path, "architectures", architecture, (*f)->architecture, e);
-    }
-    if (type) return lm_keys_unsupported(path, "model_type", type, "qwen2, llama or hooked_transformer", e);
-    return lm_keys_unsupported(path, "architectures", architecture, "Qwen2ForCausalLM or LlamaForCausalLM", e);
-}
 
 /* The scaling, from rope_scaling (old) or rope_parameters (new); `type` was the older name of rope_type. */
 static int rope_scaling(const json_t *o, const char *path, const char *key, struct lm_rope *r, struct err *e) {
@@ -51,8 +22,8 @@ static int rope_scaling(const json_t *o, const char *path, const char *key, stru
     if (!kind) return err_set(e, ERR_FORMAT, "%s: key 'rope_type': is missing", where);
     if (!strcmp(kind, "default")) return 0;
     if (strcmp(kind, "llama3")) {
-        err_set(e, ERR_UNSUPPORTED, "%s: key 'rope_type': want default or llama3, got %s", where, kind);
-        return err_hint(e, "other RoPE scalings change every activation; %s", lm_keys_supported);
+        lm_keys_unsupported(where, "rope_type", kind, "default or llama3", e);
+        return err_hint(e, "other RoPE scalings change every activation");
     }
     r->kind = LM_ROPE_LLAMA3;
     if ((rc = lm_keys_positive(o, where, "factor", 0, 1e6, &r->factor, e)) ||
@@ -71,7 +42,7 @@ static int read_rope(const json_t *root, const char *path, struct lm_rope *r, st
     const json_t *o = json_object_get(root, key), *theta = root;
     double partial;
     int rc;
-    *r = (struct lm_rope){.kind = LM_ROPE_DEFAULT};
+    *r = (struct lm_rope){.kind = LM_ROPE_DEFAULT, .share = 1};
     if (!lm_keys_absent(root, key)) {
         if ((rc = rope_scaling(o, path, key, r, e))) return rc;
         if (!lm_keys_absent(o, "rope_theta")) theta = o;
@@ -128,11 +99,10 @@ static int read_heads(const json_t *root, const char *path, struct lm_config *c,
     return 0;
 }
 
-static int read_llama(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
-    const struct family *f = families;
+static int read_both(const json_t *root, const char *path, struct lm_config *c, struct lm_block *b, struct err *e) {
     double eps;
     int rc;
-    if ((rc = family_of(root, path, &f, e)) || (rc = refuse_others(root, path, e)) ||
+    if ((rc = refuse_others(root, path, e)) ||
         (rc = lm_keys_size(root, path, "num_hidden_layers", 0, 1024, &c->L, e)) ||
         (rc = lm_keys_size(root, path, "hidden_size", 0, 1 << 17, &c->D, e)) || (rc = read_heads(root, path, c, e)) ||
         (rc = lm_keys_size(root, path, "intermediate_size", 0, 1 << 20, &c->mlp, e)) ||
@@ -140,45 +110,55 @@ static int read_llama(const json_t *root, const char *path, struct lm_config *c,
         (rc = lm_keys_size(root, path, "max_position_embeddings", 0, 1 << 27, &c->max_T, e)) ||
         (rc = lm_keys_positive(root, path, "rms_norm_eps", 1e-6, 1, &eps, e)) ||
         (rc = lm_keys_bool(root, path, "tie_word_embeddings", false, &c->tied, e)) ||
-        (rc = read_rope(root, path, &c->rope, e)))
+        (rc = read_rope(root, path, &b->rope, e)))
         return rc;
-    c->family = LM_LLAMA;
-    c->norm = LM_NORM_RMS;
-    c->architecture = f->architecture;
-    c->max_T_key = "max_position_embeddings";
-    c->norm_eps = (float)eps;
-    c->qkv_bias = f->always_qkv_bias;
-    if (f->always_qkv_bias) return 0;
-    if ((rc = lm_keys_bool(root, path, "attention_bias", false, &c->qkv_bias, e)) ||
-        (rc = lm_keys_bool(root, path, "mlp_bias", false, &c->mlp_bias, e)))
-        return rc;
-    c->o_bias = c->qkv_bias;
-    return 0;
+    c->final_norm = b->attn_norm = b->mlp_norm = LM_NORM_RMS;
+    c->final_eps = b->norm_eps = (float)eps;
+    b->scale = (float)(1 / sqrt((double)c->Dh));
+    b->gated = true, b->act = LM_ACT_SILU;
+    return lm_config_blocks(c, b, e);
 }
 
-int lm_config_read(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
-    const char *type = NULL;
-    *c = (struct lm_config){0};
-    if (!json_is_object(root)) return err_set(e, ERR_FORMAT, "%s: want a JSON object", path);
-    int rc = lm_keys_text(root, path, "model_type", &type, e);
-    if (!rc)
-        rc = type && !strcmp(type, HOOKED_MODEL_TYPE) ? hooked_config_read(root, path, c, e)
-                                                      : read_llama(root, path, c, e);
-    if (rc && e && !e->hint[0]) err_hint(e, "%s", lm_keys_supported);
-    return rc;
+/* Biases on q, k, v and nowhere else. */
+static int read_qwen2(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
+    struct lm_block b = {.qkv_bias = true};
+    return read_both(root, path, c, &b, e);
 }
 
-void lm_rope_frequencies(const struct lm_config *c, double *frequency) {
-    const double two_pi = 6.283185307179586477;
-    const struct lm_rope *r = &c->rope;
-    for (size_t i = 0; i < c->Dh / 2; i++) {
-        double f = pow(r->theta, -2.0 * (double)i / (double)c->Dh);
-        if (r->kind == LM_ROPE_LLAMA3) {
-            double turns = r->original_tok * f / two_pi; /* turns over the original context: original / wavelength */
-            double keep = (turns - r->low) / (r->high - r->low);
-            keep = keep < 0 ? 0 : keep > 1 ? 1 : keep;
-            f = (1 - keep) * f / r->factor + keep * f;
-        }
-        frequency[i] = f;
-    }
+static int read_llama(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
+    struct lm_block b = {0};
+    int rc = lm_keys_bool(root, path, "attention_bias", false, &b.qkv_bias, e);
+    if (rc || (rc = lm_keys_bool(root, path, "mlp_bias", false, &b.mlp_bias, e))) return rc;
+    b.o_bias = b.qkv_bias;
+    return read_both(root, path, c, &b, e);
 }
+
+static const struct lm_tensor tensors[] = {
+    {"input_layernorm.weight", LM_ATTN_NORM, LM_ROWS, LM_WHOLE},
+    {"self_attn.q_proj.weight", LM_QKV, LM_ROWS, LM_Q},
+    {"self_attn.k_proj.weight", LM_QKV, LM_ROWS, LM_K},
+    {"self_attn.v_proj.weight", LM_QKV, LM_ROWS, LM_V},
+    {"self_attn.q_proj.bias", LM_QKV_BIAS, LM_ROWS, LM_Q},
+    {"self_attn.k_proj.bias", LM_QKV_BIAS, LM_ROWS, LM_K},
+    {"self_attn.v_proj.bias", LM_QKV_BIAS, LM_ROWS, LM_V},
+    {"self_attn.o_proj.weight", LM_O, LM_ROWS, LM_WHOLE},
+    {"self_attn.o_proj.bias", LM_O_BIAS, LM_ROWS, LM_WHOLE},
+    {"post_attention_layernorm.weight", LM_MLP_NORM, LM_ROWS, LM_WHOLE},
+    {"mlp.gate_proj.weight", LM_GATE, LM_ROWS, LM_WHOLE},
+    {"mlp.gate_proj.bias", LM_GATE_BIAS, LM_ROWS, LM_WHOLE},
+    {"mlp.up_proj.weight", LM_UP, LM_ROWS, LM_WHOLE},
+    {"mlp.up_proj.bias", LM_UP_BIAS, LM_ROWS, LM_WHOLE},
+    {"mlp.down_proj.weight", LM_DOWN, LM_ROWS, LM_WHOLE},
+    {"mlp.down_proj.bias", LM_DOWN_BIAS, LM_ROWS, LM_WHOLE},
+    {"model.embed_tokens.weight", LM_EMBED, LM_ROWS, LM_WHOLE},
+    {"model.norm.weight", LM_FINAL_NORM, LM_ROWS, LM_WHOLE},
+    {"lm_head.weight", LM_UNEMBED, LM_ROWS, LM_WHOLE},
+    {0},
+};
+
+/* Old Llama checkpoints also store RoPE's frequencies. */
+#define COMMON                                                                                                         \
+    .max_T_key = "max_position_embeddings", .prefix = "model.", .layers = "model.layers.", .tensor = tensors,          \
+    .ignored = {"self_attn.rotary_emb.inv_freq"}
+const struct lm_family family_qwen2 = {"qwen2", "Qwen2ForCausalLM", read_qwen2, COMMON};
+const struct lm_family family_llama = {"llama", "LlamaForCausalLM", read_llama, COMMON};

@@ -1,11 +1,12 @@
-/* hooked_config.c - see hooked_config.h. */
-#include "lib/lm/hooked_config.h"
-
+/* family_hooked.c - see family.h: TransformerLens' HookedTransformer (gelu-1l). config.json has HookedTransformerConfig's
+ * names, with a model_type added; presets are those of TransformerLens, the keys are listed in README.md. Keys that would
+ * make another network are refused unless they say what the network here does; all others are of no account. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/file/jsonfile.h"
+#include "lib/lm/family.h"
 #include "lib/lm/lm_keys.h"
 
 /* A key with one allowed text, which is its preset too; null is a value of its own. */
@@ -57,26 +58,25 @@ static int read_activation(const json_t *root, const char *path, struct err *e) 
     int rc = jsonfile_text(root, path, "act_fn", &act, e);
     if (rc || !strcmp(act, "gelu")) return rc;
     lm_keys_unsupported(path, "act_fn", act, "gelu", e);
-    return err_hint(e, "gelu is the exact form (erf); gelu_new, gelu_fast, solu_ln and relu are other functions; %s",
-                    lm_keys_supported);
+    return err_hint(e, "gelu is the exact form (erf); gelu_new, gelu_fast, solu_ln and relu are other functions");
 }
 
-static int read_norm(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
-    const char *norm = "LN";
+static int read_norm(const json_t *root, const char *path, enum lm_norm *norm, struct err *e) {
+    const char *name = "LN";
     const json_t *v = json_object_get(root, "normalization_type");
     if (json_is_null(v)) return lm_keys_unsupported(path, "normalization_type", "null", "LN or LNPre", e);
-    int rc = v ? jsonfile_text(root, path, "normalization_type", &norm, e) : 0;
+    int rc = v ? jsonfile_text(root, path, "normalization_type", &name, e) : 0;
     if (rc) return rc;
-    c->norm = !strcmp(norm, "LN") ? LM_NORM_LAYER : LM_NORM_PLAIN;
-    if (strcmp(norm, "LN") && strcmp(norm, "LNPre"))
-        return lm_keys_unsupported(path, "normalization_type", norm, "LN or LNPre", e);
+    *norm = !strcmp(name, "LN") ? LM_NORM_LAYER : LM_NORM_PLAIN;
+    if (strcmp(name, "LN") && strcmp(name, "LNPre"))
+        return lm_keys_unsupported(path, "normalization_type", name, "LN or LNPre", e);
     return 0;
 }
 
-int hooked_config_read(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
+static int read_hooked(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
     double eps;
     int rc = refuse_others(root, path, e);
-    if (rc || (rc = read_activation(root, path, e)) || (rc = read_norm(root, path, c, e)) ||
+    if (rc || (rc = read_activation(root, path, e)) || (rc = read_norm(root, path, &c->final_norm, e)) ||
         (rc = lm_keys_size(root, path, "n_layers", 0, 1024, &c->L, e)) ||
         (rc = lm_keys_size(root, path, "d_model", 0, 1 << 17, &c->D, e)) ||
         (rc = lm_keys_size(root, path, "n_heads", 0, 1024, &c->H, e)) ||
@@ -89,11 +89,52 @@ int hooked_config_read(const json_t *root, const char *path, struct lm_config *c
         (rc = only_number(root, path, "d_vocab_out", (double)c->vocab, e)) ||
         (rc = only_number(root, path, "attn_scale", sqrt((double)c->Dh), e)))
         return rc;
-    c->family = LM_HOOKED;
-    c->architecture = "HookedTransformer";
-    c->max_T_key = "n_ctx";
     c->G = c->H;
-    c->norm_eps = (float)eps;
-    c->qkv_bias = c->o_bias = c->mlp_bias = true;
-    return 0;
+    c->final_eps = (float)eps;
+    c->learned_positions = c->unembed_bias = true;
+    const struct lm_block b = {.attn_norm = c->final_norm,
+                               .mlp_norm = c->final_norm,
+                               .norm_eps = (float)eps,
+                               .scale = (float)(1 / sqrt((double)c->Dh)),
+                               .qkv_bias = true,
+                               .o_bias = true,
+                               .mlp_bias = true,
+                               .act = LM_ACT_GELU};
+    return lm_config_blocks(c, &b, e);
 }
+
+static const struct lm_tensor tensors[] = {
+    {"ln1.w", LM_ATTN_NORM, LM_ROWS, LM_WHOLE},
+    {"ln1.b", LM_ATTN_NORM_BIAS, LM_ROWS, LM_WHOLE},
+    {"attn.W_Q", LM_QKV, LM_HEADS, LM_Q},
+    {"attn.W_K", LM_QKV, LM_HEADS, LM_K},
+    {"attn.W_V", LM_QKV, LM_HEADS, LM_V},
+    {"attn.b_Q", LM_QKV_BIAS, LM_HEADS, LM_Q},
+    {"attn.b_K", LM_QKV_BIAS, LM_HEADS, LM_K},
+    {"attn.b_V", LM_QKV_BIAS, LM_HEADS, LM_V},
+    {"attn.W_O", LM_O, LM_HEADS_IN, LM_WHOLE},
+    {"attn.b_O", LM_O_BIAS, LM_ROWS, LM_WHOLE},
+    {"ln2.w", LM_MLP_NORM, LM_ROWS, LM_WHOLE},
+    {"ln2.b", LM_MLP_NORM_BIAS, LM_ROWS, LM_WHOLE},
+    {"mlp.W_in", LM_UP, LM_COLUMNS, LM_WHOLE},
+    {"mlp.b_in", LM_UP_BIAS, LM_ROWS, LM_WHOLE},
+    {"mlp.W_out", LM_DOWN, LM_COLUMNS, LM_WHOLE},
+    {"mlp.b_out", LM_DOWN_BIAS, LM_ROWS, LM_WHOLE},
+    {"embed.W_E", LM_EMBED, LM_ROWS, LM_WHOLE},
+    {"pos_embed.W_pos", LM_POSITIONS, LM_ROWS, LM_WHOLE},
+    {"ln_final.w", LM_FINAL_NORM, LM_ROWS, LM_WHOLE},
+    {"ln_final.b", LM_FINAL_NORM_BIAS, LM_ROWS, LM_WHOLE},
+    {"unembed.W_U", LM_UNEMBED, LM_COLUMNS, LM_WHOLE},
+    {"unembed.b_U", LM_UNEMBED_BIAS, LM_ROWS, LM_WHOLE},
+    {0},
+};
+
+/* The causal mask and the number that stands for -Inf in it are buffers of older versions. */
+const struct lm_family family_hooked = {.model_type = "hooked_transformer",
+                                        .architecture = "HookedTransformer",
+                                        .read = read_hooked,
+                                        .max_T_key = "n_ctx",
+                                        .prefix = "",
+                                        .layers = "blocks.",
+                                        .tensor = tensors,
+                                        .ignored = {"attn.mask", "attn.IGNORE"}};
