@@ -126,7 +126,7 @@ void cuda_halves_forget(void);
 int encode_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_enc, const float *b_enc, const float *low,
                 struct active *a);
 void residual_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec,
-                   const float *theta, const struct sae_rule *rule, const struct active *a, float *G, float *z,
+                   const float *theta, const struct activation *act, const struct active *a, float *G, float *z,
                    float *dpre, float *dtheta, struct sae_row_sums *sums);
 void byfeature_sort_cuda(struct byfeature *s, const struct active *a);
 void adam_sparse_cuda(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by,
@@ -136,15 +136,15 @@ void adam_sparse_cuda(size_t D, size_t F, size_t B, const float *xc, const float
 void adam_dense_cuda(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o,
                      struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
                      uint32_t *steps_idle);
-void dense_activate_cuda(size_t n, size_t F, const float *pre, const float *theta, const struct sae_rule *rule,
+void dense_activate_cuda(size_t n, size_t F, const float *pre, const float *theta, const struct activation *act,
                          float *z, struct sae_row_sums *sums, uint32_t *near);
-void dense_gradient_cuda(size_t n, size_t B, size_t F, const float *pre, const float *theta,
-                         const struct sae_rule *rule, float *g, float *g_b, float *g_theta, uint32_t *fired);
+void dense_gradient_cuda(size_t n, size_t F, const float *pre, const float *theta, const struct activation *act,
+                         float *g, float *g_b, float *g_theta, uint32_t *fired);
 void dense_residual_cuda(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r,
                          struct sae_row_sums *sums);
 void batch_centre_cuda(size_t B, size_t D, const float *x, const float *b_dec, float *xc);
 void batch_mean_cuda(size_t B, size_t D, const float *xc, float *mean);
-void batch_bounds_cuda(size_t F, const float *theta, const struct sae_rule *rule, float *low);
+void batch_bounds_cuda(size_t F, const float *theta, const struct activation *act, float *low);
 void batch_spread_cuda(size_t n, size_t F, const float *row, float *out);
 void batch_b_dec_cuda(size_t B, size_t D, const float *G, double *gb_dec, const struct adam *o, float *b_dec, float *m,
                       float *v);
