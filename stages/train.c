@@ -19,7 +19,7 @@
 struct settings {
     const char *in, *out, *checkpoint, *arch, *init, *optimizer, *backend;
     int64_t width, batch, steps, lr_warmup, lr_decay, lambda_warmup, dead_window, snapshots, seed, threads;
-    double lr, lambda, epsilon, theta_init, beta1, beta2, adam_eps, pre_act_loss, checkpoint_every;
+    double lr, lambda, beta1, beta2, adam_eps, pre_act_loss, checkpoint_every, parameter[ACTIVATION_PARAMETERS];
 };
 
 static const char *const written[] = {
@@ -44,20 +44,20 @@ struct run {
 };
 
 static struct trainer_config step_config(const struct settings *s, size_t D) {
-    return (struct trainer_config){.arch = strcmp(s->arch, "relu") ? SAE_JUMPRELU : SAE_RELU,
-                                   .D = D,
-                                   .F = (size_t)s->width,
-                                   .B = (size_t)s->batch,
-                                   .epsilon = (float)s->epsilon,
-                                   .beta1 = s->beta1,
-                                   .beta2 = s->beta2,
-                                   .adam_eps = s->adam_eps,
-                                   .seed = (uint64_t)s->seed,
-                                   .init = strcmp(s->init, "kaiming") ? TRAINER_START_DECODER : TRAINER_START_KAIMING,
-                                   .theta_init = (float)s->theta_init,
-                                   .lazy = !strcmp(s->optimizer, "lazy-adam"),
-                                   .pre_act_loss = (float)s->pre_act_loss,
-                                   .dead_window = (uint32_t)s->dead_window};
+    struct trainer_config c = {.arch = (enum sae_arch)activation_find(s->arch, false),
+                               .D = D,
+                               .F = (size_t)s->width,
+                               .B = (size_t)s->batch,
+                               .beta1 = s->beta1,
+                               .beta2 = s->beta2,
+                               .adam_eps = s->adam_eps,
+                               .seed = (uint64_t)s->seed,
+                               .init = strcmp(s->init, "kaiming") ? TRAINER_START_DECODER : TRAINER_START_KAIMING,
+                               .lazy = !strcmp(s->optimizer, "lazy-adam"),
+                               .pre_act_loss = (float)s->pre_act_loss,
+                               .dead_window = (uint32_t)s->dead_window};
+    for (int i = 0; i < ACTIVATION_PARAMETERS; i++) c.parameter[i] = (float)s->parameter[i];
+    return c;
 }
 
 /* What would fit: the largest batch of this width, else the largest width of this batch, by halving. */
@@ -157,10 +157,10 @@ static int loop(const struct settings *s, struct run *r, struct err *e) {
 
 /* train.json: what a reader asks first, without opening the curve. */
 static int write_summary(const struct settings *s, const struct run *r, const char *path, struct err *e) {
-    const char *site = safetensors_meta(r->rows, "site");
-    json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "site", site ? site : "", "arch", s->arch, "d_in",
-                          (json_int_t)r->D, "width", (json_int_t)s->width, "steps", (json_int_t)s->steps, "batch",
-                          (json_int_t)s->batch, "rows", (json_int_t)r->N);
+    const char *site = safetensors_meta(r->rows, "site"), *penalty = activation_row(r->config.arch)->penalty;
+    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "site", site ? site : "", "arch", s->arch,
+                          "penalty", penalty, "d_in", (json_int_t)r->D, "width", (json_int_t)s->width, "steps",
+                          (json_int_t)s->steps, "batch", (json_int_t)s->batch, "rows", (json_int_t)r->N);
     json_object_set_new(o, "scale", jsonfile_number(r->scale, 17));
     int rc = curve_summary(&r->curve, r->D, o, e);
     json_object_set_new(o, "unturned_share", jsonfile_number(r->unturned, 9));
@@ -280,13 +280,20 @@ static void run_free(struct run *r) {
     free(r->record);
 }
 
+static struct opt parameter(struct settings *s, enum activation_parameter p) {
+    const struct activation_option *o = activation_option(p);
+    return (struct opt){o->name, OPT_REAL, &s->parameter[p], o->preset, o->least,
+                        o->most, NULL,     o->unit,          o->help,   false};
+}
+
 int main(int argc, char **argv) {
     struct settings s = {.checkpoint = ""};
+    char archs[96], archs_help[256];
     struct run r = {0};
     struct err e = {0};
     const struct opt table[] = {
         {"in", OPT_INPUT, &s.in, NULL, 0, 0, NULL, NULL, "normalised rows, from normalise", false},
-        {"arch", OPT_TEXT, &s.arch, "jumprelu", 0, 0, "jumprelu|relu", NULL, "activation and its penalty", false},
+        {"arch", OPT_TEXT, &s.arch, "jumprelu", 0, 0, archs, NULL, archs_help, false},
         {"init", OPT_TEXT, &s.init, "decoder", 0, 0, "decoder|kaiming", NULL,
          "where W_enc starts: at W_dec, or uniform on its own", false},
         {"width", OPT_INT, &s.width, NULL, 1, 1 << 24, NULL, "features", "F", false},
@@ -298,9 +305,8 @@ int main(int argc, char **argv) {
         {"lr", OPT_REAL, &s.lr, "7e-5", 0, 10, NULL, "1", "peak learning rate", false},
         {"lr-warmup", OPT_INT, &s.lr_warmup, "1000", 0, 1e9, NULL, "steps", "cosine rise from 0.1 lr", false},
         {"lr-decay", OPT_INT, &s.lr_decay, "0", 0, 1e9, NULL, "steps", "linear fall to 0 at the end", false},
-        {"epsilon", OPT_REAL, &s.epsilon, "0.001", 1e-9, 1e3, NULL, "1", "bandwidth of the straight-through kernel",
-         false},
-        {"theta-init", OPT_REAL, &s.theta_init, "0.001", 0, 1e3, NULL, "1", "first threshold", false},
+        parameter(&s, ACTIVATION_EPSILON),
+        parameter(&s, ACTIVATION_THETA_INIT),
         {"beta1", OPT_REAL, &s.beta1, "0", 0, 0.999999, NULL, "1", "Adam, first moment", false},
         {"beta2", OPT_REAL, &s.beta2, "0.999", 0, 0.999999999, NULL, "1", "Adam, second moment", false},
         {"adam-eps", OPT_REAL, &s.adam_eps, "1e-8", 1e-30, 1, NULL, "1", "Adam, guard of the division", false},
@@ -319,6 +325,7 @@ int main(int argc, char **argv) {
         {"checkpoint-every", OPT_REAL, &s.checkpoint_every, "30", 0, 1e9, NULL, "s", "time between saves", true},
         STAGE_OUT(&s.out, "folder to write"),
     };
+    activation_names(false, archs, sizeof archs), activation_help(archs_help, sizeof archs_help);
     const struct stage me = {PROG, "train a sparse autoencoder", OPT_TABLE(table)};
     int rc = stage_start(&me, argc, argv, &e);
 

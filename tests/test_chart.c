@@ -360,7 +360,7 @@ static void curves_tell_the_three_layers(void **state) {
     chart_free(&c);
 }
 
-/* The sparsity loss is named by the activation; of runs with different ones only as a penalty. */
+/* The sparsity loss is named as train named it; of runs with different ones only as a penalty. */
 static void curves_name_the_penalty(void **state) {
     (void)state;
     const char *in[] = {"build/tmp/test_chart_relu", FIX "train_L0R"};
@@ -369,7 +369,7 @@ static void curves_name_the_penalty(void **state) {
     struct err e;
     json_t *train = json_load_file(FIX "train_L0R/train.json", 0, NULL);
     json_t *curve = json_load_file(FIX "train_L0R/curve.json", 0, NULL);
-    json_object_set_new(train, "arch", json_string("relu"));
+    json_object_set_new(train, "penalty", json_string("λ · Σ z ‖W_dec‖"));
     json_object_set_new(train, "unturned_share", json_real(0.125));
     mkdir("build/tmp", 0777), mkdir(in[0], 0777);
     assert_int_equal(json_dump_file(train, "build/tmp/test_chart_relu/train.json", 0), 0);

@@ -130,12 +130,13 @@ static void fresh_with(struct trainer *tr, struct curve *c, struct snapshots *sn
                                       .D = D,
                                       .F = F,
                                       .B = B,
-                                      .epsilon = 0.1f,
+                                      .parameter[ACTIVATION_EPSILON] = 0.1f,
                                       .beta1 = beta1,
                                       .beta2 = 0.999,
                                       .adam_eps = 1e-8,
                                       .seed = 4,
-                                      .theta_init = pre_act > 0 ? 0.9f : 0.3f, /* with it, a third dies now and then */
+                                      .parameter[ACTIVATION_THETA_INIT] =
+                                          pre_act > 0 ? 0.9f : 0.3f, /* with it, a third dies now and then */
                                       .lazy = lazy,
                                       .pre_act_loss = pre_act,
                                       .dead_window = 2};

@@ -79,7 +79,7 @@ static void pytorch_run(const char *file, enum sae_arch arch, const char *backen
                                .D = D,
                                .F = F,
                                .B = B,
-                               .epsilon = (float)meta(s, "eps"),
+                               .parameter[ACTIVATION_EPSILON] = (float)meta(s, "eps"),
                                .beta1 = 0,
                                .beta2 = meta_or(s, "beta2", 0.999),
                                .adam_eps = 1e-8,
@@ -225,11 +225,11 @@ static void gradients(enum sae_arch arch) {
                                .D = GD,
                                .F = GF,
                                .B = GB,
-                               .epsilon = 0.3f,
+                               .parameter[ACTIVATION_EPSILON] = 0.3f,
                                .beta2 = 0.999,
                                .adam_eps = 1e-8,
                                .seed = 5,
-                               .theta_init = 0.2f};
+                               .parameter[ACTIVATION_THETA_INIT] = 0.2f};
     struct trainer tr;
     struct point p;
     char on[GB * GF];
@@ -333,12 +333,12 @@ static void short_run(struct trainer *tr, int threads, double share, const char 
                                .D = 33,
                                .F = 300,
                                .B = 257,
-                               .epsilon = 0.1f,
+                               .parameter[ACTIVATION_EPSILON] = 0.1f,
                                .beta1 = s->beta1,
                                .beta2 = s->beta2,
                                .adam_eps = 1e-8,
                                .seed = 9,
-                               .theta_init = 0.1f,
+                               .parameter[ACTIVATION_THETA_INIT] = 0.1f,
                                .lazy = s->lazy,
                                .pre_act_loss = s->pre_act,
                                .dead_window = 2};
@@ -472,11 +472,11 @@ static void silent_run(const char *backend, bool lazy, float pre_act) {
                                .D = WD,
                                .F = WF,
                                .B = WB,
-                               .epsilon = 0.1f,
+                               .parameter[ACTIVATION_EPSILON] = 0.1f,
                                .beta2 = 0.9,
                                .adam_eps = 1e-8,
                                .seed = 6,
-                               .theta_init = 0.6f,
+                               .parameter[ACTIVATION_THETA_INIT] = 0.6f,
                                .lazy = lazy,
                                .pre_act_loss = pre_act,
                                .dead_window = 3};

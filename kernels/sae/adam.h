@@ -13,7 +13,7 @@
  * pre_act: the penalty pre_act * mean_b sum_{f dead} relu(theta_f - pre_bf) |W_dec[f]| pulls dead features back (Conerly et al. 2025,
  * "Dictionary Learning Optimization Techniques"; for dead features only: SAELens, calculate_pre_act_loss). Dead: silent in this batch
  * and in `window` steps before it, so that no row is above the threshold and the gradient is closed:
- *   gb_enc[f] -= pre_act        gW_enc[f] -= pre_act mean_b xc_b        gtheta[f] += pre_theta (pre_act; 0 for ReLU, whose threshold is 0)
+ *   gb_enc[f] -= pre_act        gW_enc[f] -= pre_act mean_b xc_b        gtheta[f] += pre_theta (pre_act; 0 where there is no threshold)
  * and the formula of gb_dec holds. W_dec[f] it pulls along itself only. SAELens starts one step later, and goes on in the step in which
  * the feature fires, on the rows in which it does not.
  * ReLU's penalty also pulls W_dec[f] along itself; the projection removes exactly that, so it is never added.

@@ -22,8 +22,8 @@ void batch_mean(size_t B, size_t D, const float *xc, float *mean) {
     }
 }
 
-void batch_bounds(size_t F, const float *theta, const struct sae_rule *rule, float *low) {
-    for (size_t f = 0; f < F; f++) low[f] = rule->jump ? theta[f] - 0.5f * rule->epsilon : 0;
+void batch_bounds(size_t F, const float *theta, const struct activation *act, float *low) {
+    for (size_t f = 0; f < F; f++) low[f] = activation_bound(act, theta[f]);
 }
 
 void batch_spread(size_t n, size_t F, const float *row, float *out) {

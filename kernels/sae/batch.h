@@ -18,8 +18,8 @@ void batch_centre(size_t B, size_t D, const float *x, const float *b_dec, float 
  *   xc [B,D] f32; mean [D] f32; sums in double, in an order that depends on the shape only */
 void batch_mean(size_t B, size_t D, const float *xc, float *mean);
 
-/* low[f]: an entry is kept above it. JumpReLU: theta[f] - epsilon/2; ReLU: 0.   low, theta [F] f32 */
-void batch_bounds(size_t F, const float *theta, const struct sae_rule *rule, float *low);
+/* low[f]: an entry is kept above it. see activation_bound.   low, theta [F] f32 */
+void batch_bounds(size_t F, const float *theta, const struct activation *act, float *low);
 
 /* out[b,f] = row[f] for n rows.   row [F] f32; out [n,F] f32 */
 void batch_spread(size_t n, size_t F, const float *row, float *out);

@@ -7,8 +7,8 @@ __global__ static void centre(size_t n, size_t D, const float *x, const float *b
     EACH(i, n) xc[i] = x[i] - b_dec[i % D];
 }
 
-__global__ static void bounds(size_t F, const float *theta, const struct sae_rule rule, float *low) {
-    EACH(f, F) low[f] = rule.jump ? theta[f] - 0.5f * rule.epsilon : 0.0f;
+__global__ static void bounds(size_t F, const float *theta, const struct activation act, float *low) {
+    EACH(f, F) low[f] = activation_bound(&act, theta[f]);
 }
 
 __global__ static void spread(size_t n, size_t F, const float *row, float *out) { EACH(i, n * F) out[i] = row[i % F]; }
@@ -65,8 +65,8 @@ void batch_centre_cuda(size_t B, size_t D, const float *x, const float *b_dec, f
     LAUNCH(centre, cuda_blocks(B * D, 4 * CUDA_THREADS), CUDA_THREADS, 0, B * D, D, x, b_dec, xc);
 }
 
-void batch_bounds_cuda(size_t F, const float *theta, const struct sae_rule *rule, float *low) {
-    LAUNCH(bounds, cuda_blocks(F, CUDA_THREADS), CUDA_THREADS, 0, F, theta, *rule, low);
+void batch_bounds_cuda(size_t F, const float *theta, const struct activation *act, float *low) {
+    LAUNCH(bounds, cuda_blocks(F, CUDA_THREADS), CUDA_THREADS, 0, F, theta, *act, low);
 }
 
 void batch_spread_cuda(size_t n, size_t F, const float *row, float *out) {

@@ -5,81 +5,58 @@
 
 enum { COLUMNS = 256 };
 
-SIMD_CLONES static void activate_jump(size_t F, const float *restrict pre, const float *restrict theta, float half,
-                                      float *restrict z, uint32_t *l0, uint32_t *near) {
+static inline __attribute__((always_inline)) void activate_known(const struct activation act, size_t F,
+                                                                 const float *restrict pre, const float *restrict theta,
+                                                                 float *restrict z, struct sae_row_sums *sums,
+                                                                 uint32_t *near) {
     uint32_t n = 0, k = 0;
-#pragma omp simd reduction(+ : n, k)
-    for (size_t f = 0; f < F; f++) {
-        z[f] = pre[f] > theta[f] ? pre[f] : 0;
-        n += z[f] != 0;
-        k += pre[f] > theta[f] - half;
-    }
-    *l0 = n, *near = k;
-}
-
-SIMD_CLONES static double activate_relu(size_t F, const float *restrict pre, float *restrict z, uint32_t *l0) {
-    uint32_t n = 0;
     double s = 0;
-#pragma omp simd reduction(+ : n, s)
+#pragma omp simd reduction(+ : n, k, s)
     for (size_t f = 0; f < F; f++) {
-        z[f] = pre[f] > 0 ? pre[f] : 0;
+        z[f] = activation_value(pre[f], theta[f]);
         n += z[f] != 0;
-        s += (double)z[f];
+        s += activation_penalty(&act, z[f]);
+        k += pre[f] > activation_bound(&act, theta[f]);
     }
-    *l0 = n;
-    return s;
+    sums->l0 = n, sums->penalty = s, *near = k;
 }
 
-void dense_activate(size_t n, size_t F, const float *pre, const float *theta, const struct sae_rule *rule, float *z,
+SIMD_CLONES static void activate_row(const struct activation *act, size_t F, const float *pre, const float *theta,
+                                     float *z, struct sae_row_sums *sums, uint32_t *near) {
+    ACTIVATION_KNOWN(*act, activate_known, F, pre, theta, z, sums, near)
+}
+
+void dense_activate(size_t n, size_t F, const float *pre, const float *theta, const struct activation *act, float *z,
                     struct sae_row_sums *sums, uint32_t *near) {
 #pragma omp parallel for schedule(static)
-    for (size_t b = 0; b < n; b++) {
-        if (rule->jump) {
-            activate_jump(F, pre + b * F, theta, 0.5f * rule->epsilon, z + b * F, &sums[b].l0, &near[b]);
-            sums[b].penalty = sums[b].l0;
-        } else {
-            sums[b].penalty = activate_relu(F, pre + b * F, z + b * F, &sums[b].l0);
-            near[b] = sums[b].l0;
-        }
-    }
+    for (size_t b = 0; b < n; b++) activate_row(act, F, pre + b * F, theta, z + b * F, &sums[b], &near[b]);
 }
 
-SIMD_CLONES static void gradient_jump(size_t n, const float *restrict pre, const float *restrict theta, float half,
-                                      float epsilon, float lambda, float *restrict g, float *restrict g_b,
-                                      float *restrict g_theta, uint32_t *restrict fired) {
+static inline __attribute__((always_inline)) void gradient_known(const struct activation act, size_t n,
+                                                                 const float *restrict pre, const float *restrict theta,
+                                                                 float *restrict g, float *restrict g_b,
+                                                                 float *restrict g_theta, uint32_t *restrict fired) {
     for (size_t f = 0; f < n; f++) {
-        float u = pre[f] - theta[f], t = theta[f] * g[f] + lambda;
-        g_theta[f] += u < half && u > -half ? -t / epsilon : 0;
-        g[f] = u > 0 ? g[f] : 0;
-        g_b[f] += g[f];
-        fired[f] += u > 0;
+        float dpre, dtheta;
+        activation_gradient(&act, pre[f], theta[f], g[f], &dpre, &dtheta);
+        g[f] = dpre;
+        g_b[f] += dpre, g_theta[f] += dtheta;
+        fired[f] += pre[f] > theta[f];
     }
 }
 
-SIMD_CLONES static void gradient_relu(size_t n, const float *restrict pre, float lambda, float *restrict g,
-                                      float *restrict g_b, uint32_t *restrict fired) {
-    for (size_t f = 0; f < n; f++) {
-        g[f] = pre[f] > 0 ? g[f] + lambda : 0;
-        g_b[f] += g[f];
-        fired[f] += pre[f] > 0;
-    }
+SIMD_CLONES static void gradient_row(const struct activation *act, size_t n, const float *pre, const float *theta,
+                                     float *g, float *g_b, float *g_theta, uint32_t *fired) {
+    ACTIVATION_KNOWN(*act, gradient_known, n, pre, theta, g, g_b, g_theta, fired)
 }
 
-void dense_gradient(size_t n, size_t B, size_t F, const float *pre, const float *theta, const struct sae_rule *rule,
-                    float *g, float *g_b, float *g_theta, uint32_t *fired) {
-    const float lambda = rule->lambda / (float)B;
+void dense_gradient(size_t n, size_t F, const float *pre, const float *theta, const struct activation *act, float *g,
+                    float *g_b, float *g_theta, uint32_t *fired) {
 #pragma omp parallel for schedule(static)
-    for (size_t f = 0; f < F; f += COLUMNS) {
-        size_t w = F - f < COLUMNS ? F - f : COLUMNS;
-        for (size_t b = 0; b < n; b++) {
-            size_t i = b * F + f;
-            if (rule->jump)
-                gradient_jump(w, pre + i, theta + f, 0.5f * rule->epsilon, rule->epsilon, lambda, g + i, g_b + f,
-                              g_theta + f, fired + f);
-            else
-                gradient_relu(w, pre + i, lambda, g + i, g_b + f, fired + f);
-        }
-    }
+    for (size_t f = 0; f < F; f += COLUMNS)
+        for (size_t b = 0; b < n; b++)
+            gradient_row(act, F - f < COLUMNS ? F - f : COLUMNS, pre + b * F + f, theta + f, g + b * F + f, g_b + f,
+                         g_theta + f, fired + f);
 }
 
 SIMD_CLONES static double residual_row(size_t D, float two_over_B, const float *restrict x, const float *restrict b_dec,

@@ -26,26 +26,25 @@ SIMD_CLONES static double square_and_scale(size_t D, float two_over_B, float *re
 }
 
 void residual_cpu(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec,
-                  const float *theta, const struct sae_rule *rule, const struct active *a, float *G, float *z,
+                  const float *theta, const struct activation *act, const struct active *a, float *G, float *z,
                   float *dpre, float *dtheta, struct sae_row_sums *sums) {
     (void)F;
-    const float per_row_lambda = rule->lambda / (float)B;
 #pragma omp parallel for schedule(dynamic, 16)
     for (size_t b = 0; b < B; b++) {
         struct sae_row_sums s = {0};
         float *r = G + b * D;
         for (size_t d = 0; d < D; d++) r[d] = b_dec[d] - x[b * D + d];
         for (size_t i = a->row[b]; i < a->row[b + 1]; i++) {
-            z[i] = a->pre[i] > (rule->jump ? theta[a->feat[i]] : 0) ? a->pre[i] : 0;
+            z[i] = activation_value(a->pre[i], theta[a->feat[i]]);
             if (z[i] == 0) continue;
             s.l0++;
-            s.penalty += rule->jump ? 1 : (double)z[i];
+            s.penalty += activation_penalty(act, z[i]);
             add_scaled(D, z[i], W_dec + a->feat[i] * D, r);
         }
         s.loss = square_and_scale(D, 2.0f / (float)B, r);
         for (size_t i = a->row[b]; i < a->row[b + 1]; i++)
-            residual_entry(rule, per_row_lambda, a->pre[i], rule->jump ? theta[a->feat[i]] : 0,
-                           dot(D, r, W_dec + a->feat[i] * D), &dpre[i], &dtheta[i]);
+            activation_gradient(act, a->pre[i], theta[a->feat[i]], dot(D, r, W_dec + a->feat[i] * D), &dpre[i],
+                                &dtheta[i]);
         sums[b] = s;
     }
 }

@@ -9,7 +9,7 @@ struct residual_args {
     size_t B, D;
     const float *x, *b_dec, *theta;
     const void *W; /* [F,D] bf16 or f32 */
-    struct sae_rule rule;
+    struct activation act;
     const size_t *row;
     const uint32_t *feat;
     const float *pre;
@@ -22,13 +22,13 @@ __device__ static inline void activate_row(const struct residual_args *a, size_t
                                            double *l0, double *penalty) {
     double n = 0, sum = 0;
     for (size_t i = i0 + threadIdx.x; i < i1; i += blockDim.x) {
-        float v = a->pre[i] > (a->rule.jump ? a->theta[a->feat[i]] : 0.0f) ? a->pre[i] : 0.0f;
+        const float v = activation_value(a->pre[i], a->theta[a->feat[i]]);
         a->z[i] = v;
         n += v != 0;
-        sum += (double)v;
+        sum += activation_penalty(&a->act, v);
     }
     *l0 = cuda_block_sum(n, room);
-    *penalty = a->rule.jump ? *l0 : cuda_block_sum(sum, room);
+    *penalty = cuda_block_sum(sum, room);
 }
 
 /* The block's columns of x^ - x, into r and G; returns the row's loss. */
@@ -76,9 +76,7 @@ __device__ static inline void residual_row(const struct residual_args *a, float 
             for (int j = 0; j < 4; j++) g += u[j] * w[j];
         }
         g = cuda_warp_sum(g);
-        if (lane == 0)
-            residual_entry(&a->rule, a->rule.lambda / (float)a->B, a->pre[i],
-                           a->rule.jump ? a->theta[a->feat[i]] : 0.0f, g, &a->dpre[i], &a->dtheta[i]);
+        if (lane == 0) activation_gradient(&a->act, a->pre[i], a->theta[a->feat[i]], g, &a->dpre[i], &a->dtheta[i]);
     }
     if (threadIdx.x == 0) {
         a->sums[b].loss = loss;
@@ -100,10 +98,9 @@ __global__ static void residual_bf16(const struct residual_args a) {
 }
 
 void residual_cuda(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec,
-                   const float *theta, const struct sae_rule *rule, const struct active *a, float *G, float *z,
+                   const float *theta, const struct activation *act, const struct active *a, float *G, float *z,
                    float *dpre, float *dtheta, struct sae_row_sums *sums) {
-    struct residual_args args = {B,       D,      x, b_dec, theta, W_dec,  *rule, a->row,
-                                 a->feat, a->pre, G, z,     dpre,  dtheta, sums};
+    struct residual_args args = {B, D, x, b_dec, theta, W_dec, *act, a->row, a->feat, a->pre, G, z, dpre, dtheta, sums};
     if (cuda_precision() != PRECISION_BF16) {
         LAUNCH(residual_f32, B, CUDA_THREADS, D * sizeof(float), args);
         return;

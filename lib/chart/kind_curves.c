@@ -112,10 +112,11 @@ static void choose_axis(struct chart_panel *p) {
     p->y.from_zero = true;
 }
 
-/* What the sparsity loss of a run is; of several that differ only that it is one. */
+/* What the sparsity loss of a run is, as train.json says; of several that differ only that it is one. */
 static void penalty_label(char label[CHART_TEXT], const json_t *train) {
-    const char *arch = json_string_value(json_object_get(train, "arch"));
-    const char *is = arch && !strcmp(arch, "relu") ? "mean λ · Σ z ‖W_dec‖ per row" : "mean λ · L0 per row";
+    const char *penalty = json_string_value(json_object_get(train, "penalty"));
+    char is[CHART_TEXT];
+    snprintf(is, sizeof is, "mean %.60s per row", penalty ? penalty : "penalty");
     snprintf(label, CHART_TEXT, "%s", !label[0] || !strcmp(label, is) ? is : "mean penalty per row");
 }
 

@@ -1,6 +1,6 @@
 /* sae.h - a sparse autoencoder's parameters in memory.
  *
- *   pre = W_enc x + b_enc,   z_f = pre_f if pre_f > theta_f else 0   (JumpReLU; ReLU has theta = 0)
+ *   pre = W_enc x + b_enc,   z_f = pre_f if pre_f > theta_f else 0   (activation.h: theta is 0 for all but JumpReLU)
  *   x^  = sum_f z_f W_dec[f] + b_dec
  * This is the inference form: the input normalisation and the pre-encoder bias of training are folded in (Gemma Scope,
  * Lieberum et al. 2024, appendix A), so that it applies to raw activations. Tests: tests/test_saefile.c */
@@ -9,10 +9,9 @@
 
 #include <stddef.h>
 
+#include "kernels/sae/activation.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
-
-enum sae_arch { SAE_JUMPRELU, SAE_RELU };
 
 struct sae {
     enum sae_arch arch;
@@ -21,7 +20,7 @@ struct sae {
     float *W_dec; /* [F,D] row f = decoder direction of feature f */
     float *b_enc; /* [F] */
     float *b_dec; /* [D] */
-    float *theta; /* [F]; all 0 for ReLU */
+    float *theta; /* [F] */
     struct arena memory;
 };
 

@@ -12,7 +12,6 @@
 
 /* The version whose layout we write: below 6.0.0 SAELens would read cfg.json in its old, flat form. */
 static const char layout_version[] = "6.54.0";
-static const char *const arch_name[] = {[SAE_JUMPRELU] = "jumprelu", [SAE_RELU] = "standard"};
 
 enum {
     BAND = 64,
@@ -43,12 +42,12 @@ static int cfg_write(const struct sae *s, const char *folder, const char *site, 
     int rc = join(path, folder, "cfg.json", e);
     if (rc) return rc;
     json_t *o = json_pack("{s:s, s:I, s:I, s:s, s:s, s:b, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:n, s:i, s:b, s:{}}}",
-                          "architecture", arch_name[s->arch], "d_in", (json_int_t)s->D, "d_sae", (json_int_t)s->F,
-                          "dtype", "float32", "device", "cpu", "apply_b_dec_to_input", 0, "normalize_activations",
-                          "none", "reshape_activations", "none", "metadata", "sae_lens_version", layout_version,
-                          "sae_lens_training_version", layout_version, "model_name", model, "site", site, "hook_name",
-                          hook_name(site, hook, sizeof hook), "hook_head_index", "context_size", context, "prepend_bos",
-                          1, "model_from_pretrained_kwargs");
+                          "architecture", activation_row(s->arch)->saelens, "d_in", (json_int_t)s->D, "d_sae",
+                          (json_int_t)s->F, "dtype", "float32", "device", "cpu", "apply_b_dec_to_input", 0,
+                          "normalize_activations", "none", "reshape_activations", "none", "metadata",
+                          "sae_lens_version", layout_version, "sae_lens_training_version", layout_version, "model_name",
+                          model, "site", site, "hook_name", hook_name(site, hook, sizeof hook), "hook_head_index",
+                          "context_size", context, "prepend_bos", 1, "model_from_pretrained_kwargs");
     if (!o) return err_set(e, ERR_FORMAT, "%s: site and model name must be valid UTF-8", path);
     rc = jsonfile_write(path, o, e);
     json_decref(o);
@@ -96,6 +95,8 @@ static int check_values(const struct sae *s, const char *path, struct err *e) {
 
 enum { T_W_ENC, T_W_DEC, T_B_ENC, T_B_DEC, T_THETA, TENSORS };
 
+static int tensors_of(enum sae_arch arch) { return activation_row(arch)->theta ? TENSORS : T_THETA; }
+
 int saefile_write_weights(const struct sae *s, const char *path, const char *record, struct err *e) {
     int64_t D = (int64_t)s->D, F = (int64_t)s->F;
     const struct {
@@ -108,7 +109,7 @@ int saefile_write_weights(const struct sae *s, const char *path, const char *rec
                     {"b_enc", 1, {F, 0}, s->b_enc},
                     {"b_dec", 1, {D, 0}, s->b_dec},
                     {"threshold", 1, {F, 0}, s->theta}};
-    int n = s->arch == SAE_JUMPRELU ? TENSORS : T_THETA, handle[TENSORS];
+    int n = tensors_of(s->arch), handle[TENSORS];
     struct stwriter *w = NULL;
     int rc = check_values(s, path, e);
     if (!rc) rc = stwriter_open(&w, path, e);
@@ -180,12 +181,14 @@ static int cfg_parse(const json_t *o, const char *path, struct cfg *c, struct er
     const char *arch;
     int rc = text_or(o, path, "architecture", "standard", &arch, e);
     if (rc) return rc;
-    if (strcmp(arch, arch_name[SAE_JUMPRELU]) && strcmp(arch, arch_name[SAE_RELU])) {
-        err_set(e, ERR_UNSUPPORTED, "%s: key 'architecture': want \"jumprelu\" or \"standard\", got \"%s\"", path,
-                arch);
+    const int found = activation_find(arch, true);
+    if (found < 0) {
+        char names[96];
+        activation_names(true, names, sizeof names);
+        err_set(e, ERR_UNSUPPORTED, "%s: key 'architecture': want %s, got \"%s\"", path, names, arch);
         return err_hint(e, "SAELens saves a trained topk or batchtopk SAE as jumprelu where it can: convert it there");
     }
-    c->arch = strcmp(arch, arch_name[SAE_RELU]) ? SAE_JUMPRELU : SAE_RELU;
+    c->arch = (enum sae_arch)found;
     if ((rc = jsonfile_int(o, path, "d_in", &c->D, e)) || (rc = jsonfile_int(o, path, "d_sae", &c->F, e)) ||
         (rc = bool_or(o, path, "apply_b_dec_to_input", true, &c->subtract_b_dec, e)) ||
         (rc = only(o, path, "normalize_activations", "none", e)) ||
@@ -220,7 +223,7 @@ static int tensors_find(const struct safetensors *st, const struct cfg *c, const
                        {"b_enc", 1, {c->F, 0}},
                        {"b_dec", 1, {c->D, 0}},
                        {"threshold", 1, {c->F, 0}}};
-    int n = c->arch == SAE_JUMPRELU ? TENSORS : T_THETA;
+    int n = tensors_of(c->arch);
     for (int k = 0; k < n; k++) {
         int rc = safetensors_get(st, want[k].name, -1, want[k].n_dims, want[k].shape, &t[k], e);
         if (!rc && t[k]->dtype != ST_F32 && t[k]->dtype != ST_F16 && t[k]->dtype != ST_BF16 && t[k]->dtype != ST_F64)
@@ -234,7 +237,8 @@ static int tensors_find(const struct safetensors *st, const struct cfg *c, const
         int k = 0;
         while (k < n && strcmp(name, want[k].name)) k++;
         if (k < n) continue;
-        err_set(e, ERR_UNSUPPORTED, "%s: %s: a %s SAE has no such tensor", path, name, arch_name[c->arch]);
+        err_set(e, ERR_UNSUPPORTED, "%s: %s: a %s SAE has no such tensor", path, name,
+                activation_row(c->arch)->saelens);
         return err_hint(e, "what it does to the activations is unknown here; fold it into the weights before saving");
     }
     return 0;
@@ -262,7 +266,7 @@ static int tensors_load(const struct safetensors_tensor *const t[TENSORS], const
     if (!rc) rc = safetensors_to_f32(t[T_W_DEC], 0, s->F * s->D, s->W_dec, e);
     if (!rc) rc = safetensors_to_f32(t[T_B_ENC], 0, s->F, s->b_enc, e);
     if (!rc) rc = safetensors_to_f32(t[T_B_DEC], 0, s->D, s->b_dec, e);
-    if (!rc && c->arch == SAE_JUMPRELU) rc = safetensors_to_f32(t[T_THETA], 0, s->F, s->theta, e);
+    if (!rc && activation_row(c->arch)->theta) rc = safetensors_to_f32(t[T_THETA], 0, s->F, s->theta, e);
     if (!rc && c->subtract_b_dec) rc = sae_fold(s, 1);
     if (!rc) sae_clamp_theta(s);
     return rc;

@@ -82,6 +82,7 @@ int trainer_unturned(const struct trainer_config *c, const float *W_dec, double 
 
 static void initial_weights(struct trainer *tr) {
     const struct trainer_config *c = &tr->c;
+    const float first_theta = activation_row(c->arch)->theta ? c->parameter[ACTIVATION_THETA_INIT] : 0;
 #pragma omp parallel for schedule(static)
     for (size_t f = 0; f < c->F; f++) {
         float *w = tr->p.W_dec + f * c->D;
@@ -91,7 +92,7 @@ static void initial_weights(struct trainer *tr) {
             enc[d] = c->init == TRAINER_START_KAIMING
                          ? (float)(sqrt(6 / (double)c->D) * (2 * rng_uniform(c->seed, 0x6b61696d, f * c->D + d) - 1))
                          : w[d];
-        tr->p.theta[f] = c->arch == SAE_JUMPRELU ? c->theta_init : 0;
+        tr->p.theta[f] = first_theta;
     }
 }
 
@@ -150,7 +151,7 @@ static int dense_memory(struct trainer *tr, struct err *e) {
 }
 
 /* Rows [b0, b0+n) through the dense products; gradients are added up over the calls. */
-static void dense_rows(struct trainer *tr, const float *x, const struct sae_rule *rule, size_t b0, size_t n) {
+static void dense_rows(struct trainer *tr, const float *x, const struct activation *act, size_t b0, size_t n) {
     const struct trainer_config *c = &tr->c;
     const struct sae_kernels *k = tr->k;
     const size_t D = c->D, F = c->F;
@@ -158,17 +159,17 @@ static void dense_rows(struct trainer *tr, const float *x, const struct sae_rule
     float *r = tr->G + b0 * D, more = b0 ? 1.0f : 0.0f;
     k->spread(n, F, tr->p.b_enc, tr->pre);
     k->gemm(false, true, n, F, D, 1, xc, D, tr->p.W_enc, D, 1, tr->pre, F);
-    k->activate(n, F, tr->pre, tr->p.theta, rule, tr->act, tr->sums + b0, tr->near);
+    k->activate(n, F, tr->pre, tr->p.theta, act, tr->act, tr->sums + b0, tr->near);
     k->gemm(false, false, n, D, F, 1, tr->act, F, tr->p.W_dec, D, 0, r, D);
     k->dense_residual(n, c->B, D, x + b0 * D, tr->p.b_dec, r, tr->sums + b0);
     k->gemm(false, true, n, F, D, 1, r, D, tr->p.W_dec, D, 0, tr->grad, F);
-    k->gradient(n, c->B, F, tr->pre, tr->p.theta, rule, tr->grad, tr->g.b_enc, tr->g.theta, tr->fired);
+    k->gradient(n, F, tr->pre, tr->p.theta, act, tr->grad, tr->g.b_enc, tr->g.theta, tr->fired);
     k->gemm(true, false, F, D, n, 1, tr->act, F, r, D, more, tr->g.W_dec, D);
     k->gemm(true, false, F, D, n, 1, tr->grad, F, xc, D, more, tr->g.W_enc, D);
     tr->last_entries += k->count(n, tr->near);
 }
 
-static int step_dense(struct trainer *tr, const float *x, const struct sae_rule *rule, const struct adam *o,
+static int step_dense(struct trainer *tr, const float *x, const struct activation *act, const struct adam *o,
                       struct err *e) {
     const struct trainer_config *c = &tr->c;
     int rc = dense_memory(tr, e);
@@ -177,20 +178,20 @@ static int step_dense(struct trainer *tr, const float *x, const struct sae_rule 
     tr->k->zero(tr->g.theta, c->F * sizeof(float));
     tr->k->zero(tr->fired, c->F * sizeof *tr->fired);
     tr->last_entries = 0;
-    for (size_t b = 0; b < c->B; b += DENSE_ROWS) dense_rows(tr, x, rule, b, smaller(DENSE_ROWS, c->B - b));
+    for (size_t b = 0; b < c->B; b += DENSE_ROWS) dense_rows(tr, x, act, b, smaller(DENSE_ROWS, c->B - b));
     tr->k->adam_dense(c->D, c->F, &tr->g, tr->fired, o, &tr->p, &tr->v, &tr->m, tr->gb_dec, tr->steps_idle);
     return 0;
 }
 
 /* 0, or ERR_RANGE when too many are active and nothing was changed. */
-static int step_sparse(struct trainer *tr, const float *x, const struct sae_rule *rule, const struct adam *o) {
+static int step_sparse(struct trainer *tr, const float *x, const struct activation *act, const struct adam *o) {
     const struct trainer_config *c = &tr->c;
     const struct sae_kernels *k = tr->k;
-    k->bounds(c->F, tr->p.theta, rule, tr->low);
+    k->bounds(c->F, tr->p.theta, act, tr->low);
     int rc = k->encode(c->B, c->D, c->F, tr->xc, tr->p.W_enc, tr->p.b_enc, tr->low, &tr->active);
     if (rc) return rc;
     tr->last_entries = tr->active.n;
-    k->residual(c->B, c->D, c->F, x, tr->p.W_dec, tr->p.b_dec, tr->p.theta, rule, &tr->active, tr->G, tr->z, tr->dpre,
+    k->residual(c->B, c->D, c->F, x, tr->p.W_dec, tr->p.b_dec, tr->p.theta, act, &tr->active, tr->G, tr->z, tr->dpre,
                 tr->dtheta, tr->sums);
     k->sort(&tr->by, &tr->active);
     k->adam_sparse(c->D, c->F, c->B, tr->xc, tr->G, &tr->by, tr->z, tr->dpre, tr->dtheta, o, &tr->p, &tr->v, &tr->m,
@@ -212,7 +213,7 @@ size_t trainer_idle(const struct trainer *tr, uint32_t window) { return tr->k->i
 int trainer_step(struct trainer *tr, const void *x, const void *next, double lr, double lambda,
                  struct trainer_report *r, struct err *e) {
     const struct trainer_config *c = &tr->c;
-    const struct sae_rule rule = {c->arch == SAE_JUMPRELU, c->epsilon, (float)lambda};
+    struct activation act = {.arch = c->arch, .penalty = (float)lambda / (float)c->B};
     const double t = (double)(tr->t + 1);
     const double root = sqrt(1 - pow(c->beta2, t));
     const struct adam o = {.rate = (float)(lr * root / (1 - pow(c->beta1, t))),
@@ -223,11 +224,12 @@ int trainer_step(struct trainer *tr, const void *x, const void *next, double lr,
                            .rest2 = (float)(1 - c->beta2),
                            .lazy = c->lazy,
                            .pre_act = c->pre_act_loss,
-                           .pre_theta = rule.jump ? c->pre_act_loss : 0,
+                           .pre_theta = activation_row(c->arch)->theta ? c->pre_act_loss : 0,
                            .window = c->dead_window,
                            .mean = tr->mean};
     const struct sae_kernels *k = tr->k;
     struct batch_totals sum;
+    memcpy(act.parameter, c->parameter, sizeof act.parameter);
     if (tr->ahead != x) send(tr, x);
     const float *batch = tr->sent;
     k->arrived(tr->slot);
@@ -237,10 +239,10 @@ int trainer_step(struct trainer *tr, const void *x, const void *next, double lr,
         tr->ahead = NULL;
     k->centre(c->B, c->D, batch, tr->p.b_dec, tr->xc);
     if (c->pre_act_loss > 0) k->mean(c->B, c->D, tr->xc, tr->mean);
-    int rc = tr->last_entries > tr->active.cap ? ERR_RANGE : step_sparse(tr, batch, &rule, &o);
+    int rc = tr->last_entries > tr->active.cap ? ERR_RANGE : step_sparse(tr, batch, &act, &o);
     r->dense = rc == ERR_RANGE;
     if (r->dense)
-        rc = step_dense(tr, batch, &rule, &o, e);
+        rc = step_dense(tr, batch, &act, &o, e);
     else if (rc)
         return err_set(e, rc, "trainer: no memory for the encoder's tiles");
     if (rc) return rc;

@@ -1,7 +1,7 @@
 /* trainer.h - one training step of a sparse autoencoder, written once against the kernel table.
  *
  *   xc = x - b_dec,  pre = W_enc xc + b_enc,  z = activation(pre),  x^ = sum_f z_f W_dec[f] + b_dec
- *   loss = mean_b |x - x^|^2 + lambda * penalty        JumpReLU: mean_b |z_b|_0       ReLU: mean_b sum_f z_bf |W_dec[f]|
+ *   loss = mean_b |x - x^|^2 + lambda * penalty        activation and penalty: activation.h
  * Gemma Scope (Lieberum et al. 2024, sections 2 and 3, appendix A); JumpReLU SAE (Rajamanoharan et al. 2024, eq. 9 to 12). Only the
  * encoder product is dense; the rest follows the active entries, unless so many are active that dense products are faster.
  * Tests: tests/test_step.c: PyTorch runs of 200 steps, finite differences, sparse against dense, ref against cpu. */
@@ -23,11 +23,10 @@ enum trainer_start { TRAINER_START_DECODER, TRAINER_START_KAIMING };
 struct trainer_config {
     enum sae_arch arch;
     size_t D, F, B;
-    float epsilon;                 /* straight-through bandwidth */
+    float parameter[ACTIVATION_PARAMETERS];
     double beta1, beta2, adam_eps; /* beta1 = 0 keeps no first moment */
     uint64_t seed;                 /* of the initial weights */
     enum trainer_start init;
-    float theta_init;
     bool lazy;          /* a parameter's moments wait, and it stays, while it has no gradient: adam.h */
     float pre_act_loss; /* of the penalty on dead features, adam.h, which the losses of a step do not count; 0: none */
     uint32_t dead_window; /* silent steps after which it pulls a feature */
@@ -72,7 +71,7 @@ struct trainer_report {
 size_t trainer_bytes(const struct trainer_config *c, const struct sae_kernels *k);
 
 /* Allocate and initialise: W_dec[f] uniform in the cube, scaled to unit norm (He-uniform and normalised), W_enc by init, biases 0,
- * theta = theta_init (0 for ReLU). ERR_MEMORY. */
+ * theta = theta-init where the activation has thresholds, else 0. ERR_MEMORY. */
 int trainer_init(struct trainer *tr, const struct trainer_config *c, const struct sae_kernels *k, struct err *e);
 void trainer_free(struct trainer *tr);
 

@@ -85,18 +85,18 @@ static void small_batch(enum sae_arch arch, size_t d, size_t f, size_t b, double
                                .D = d,
                                .F = f,
                                .B = b,
-                               .epsilon = 0.02f,
+                               .parameter[ACTIVATION_EPSILON] = 0.02f,
                                .beta2 = 0.999,
                                .adam_eps = 1e-8,
                                .seed = 3,
-                               .theta_init = (float)threshold(l0 / (double)f, (double)d)};
+                               .parameter[ACTIVATION_THETA_INIT] = (float)threshold(l0 / (double)f, (double)d)};
     struct trainer tr;
     if (trainer_init(&tr, &c, &k, &e)) {
         fprintf(stderr, "%s\n", e.text);
         exit(1);
     }
     float *x = normals(8, BATCHES * b * d, 1 / sqrt((double)d));
-    for (size_t i = 0; arch == SAE_RELU && i < f; i++) tr.p.b_enc[i] = -c.theta_init;
+    for (size_t i = 0; arch == SAE_RELU && i < f; i++) tr.p.b_enc[i] = -c.parameter[ACTIVATION_THETA_INIT];
     double ms[SMALL_RUNS];
     struct trainer_report r = {0};
     tr.last_entries = 0;
@@ -124,11 +124,11 @@ static double time_step(double l0, double share, double *got_l0, double *entries
                                .D = D,
                                .F = F,
                                .B = B,
-                               .epsilon = 0.02f,
+                               .parameter[ACTIVATION_EPSILON] = 0.02f,
                                .beta2 = 0.999,
                                .adam_eps = 1e-8,
                                .seed = 3,
-                               .theta_init = (float)threshold(l0 / F, D)};
+                               .parameter[ACTIVATION_THETA_INIT] = (float)threshold(l0 / F, D)};
     struct trainer tr;
     if (trainer_init(&tr, &c, &k, &e)) {
         fprintf(stderr, "%s\n", e.text);

@@ -41,12 +41,12 @@ static void prepare(void) {
                                      .D = D,
                                      .F = F,
                                      .B = B,
-                                     .epsilon = 0.1f,
+                                     .parameter[ACTIVATION_EPSILON] = 0.1f,
                                      .beta1 = 0.9,
                                      .beta2 = 0.999,
                                      .adam_eps = 1e-8,
                                      .seed = 4,
-                                     .theta_init = 0.1f};
+                                     .parameter[ACTIVATION_THETA_INIT] = 0.1f};
     snprintf(folder, sizeof folder, "build/tmp/fuzz_checkpoint.%ld", (long)getpid());
     snprintf(path, sizeof path, "%s/state.safetensors", folder);
     snprintf(aside, sizeof aside, "%s/damaged.safetensors", folder);

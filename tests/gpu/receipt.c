@@ -114,12 +114,12 @@ static struct trainer *start(const struct sae_kernels *base, struct sae_kernels 
                                      .D = s->D,
                                      .F = s->F,
                                      .B = s->B,
-                                     .epsilon = (float)s->epsilon,
+                                     .parameter[ACTIVATION_EPSILON] = (float)s->epsilon,
                                      .beta1 = s->beta1,
                                      .beta2 = 0.999,
                                      .adam_eps = 1e-8,
                                      .seed = 3,
-                                     .theta_init = (float)quantile(s->l0 / (double)s->F, s->D),
+                                     .parameter[ACTIVATION_THETA_INIT] = (float)quantile(s->l0 / (double)s->F, s->D),
                                      .lazy = s->pre_act > 0,
                                      .pre_act_loss = (float)s->pre_act};
     if (trainer_init(tr, &c, k, &e)) stop(&e);
@@ -320,7 +320,7 @@ double median_ms(void (*run)(void *), void *ctx, int (*finish)(struct err *)) {
 struct part {
     struct trainer *tr;
     const float *x;
-    struct sae_rule rule;
+    struct activation act;
     struct adam adam;
     int which;
 };
@@ -336,8 +336,8 @@ static void run_part(void *ctx) {
         k->encode(c->B, c->D, c->F, tr->xc, tr->p.W_enc, tr->p.b_enc, tr->low, &tr->active);
         break;
     case RESIDUAL:
-        k->residual(c->B, c->D, c->F, tr->xc, tr->p.W_dec, tr->p.b_dec, tr->p.theta, &p->rule, &tr->active, tr->G,
-                    tr->z, tr->dpre, tr->dtheta, tr->sums);
+        k->residual(c->B, c->D, c->F, tr->xc, tr->p.W_dec, tr->p.b_dec, tr->p.theta, &p->act, &tr->active, tr->G, tr->z,
+                    tr->dpre, tr->dtheta, tr->sums);
         break;
     case SORT:
         k->sort(&tr->by, &tr->active);
@@ -410,7 +410,8 @@ static void times(const struct shape *s, double goal_ms) {
     float *x = k.host->take(s->B * s->D * sizeof *x), *y = normals(41, s->B * s->D, 1 / sqrt(D));
     CHECK(x);
     memcpy(x, y, s->B * s->D * sizeof *x);
-    struct part p = {.tr = tr, .x = x, .rule = {true, (float)s->epsilon, 1e-3f}};
+    struct part p = {
+        .tr = tr, .x = x, .act = {SAE_JUMPRELU, {[ACTIVATION_EPSILON] = (float)s->epsilon}, 1e-3f / (float)s->B}};
     p.adam = (struct adam){.guard = 1e-8f, .beta2 = 0.999f, .rest1 = 1, .rest2 = 0.001f};
     struct trainer_report r = step(tr, x, NULL, 0);
     double whole = part_ms(&p, SPARSE_STEP), n = (double)tr->active.n;
