@@ -29,7 +29,7 @@ include mk/gpu.mk
 include mk/deps.mk
 
 
-# ---- the study: SCALE=tiny|demo|paper of PAPER, from MODEL (a Hugging Face folder) and CORPUS (a folder per language) ----
+# ---- the study: SCALE=tiny|demo|paper of PAPER, ----
 # Without PAPER, `make figures` draws every paper, one after the other; everything else is about the first.
 SCALE   := demo
 papers  := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard params/*/demo.mk)))))
@@ -43,6 +43,7 @@ $(call one-of,SCALE,$(patsubst $(PARAMS)/$(PAPER)/%.mk,%,$(wildcard $(PARAMS)/$(
 
 include mk/stage.mk
 include mk/pipeline.mk
+include paper/$(PAPER)/recipes.mk
 include $(PARAMS)/defaults.mk
 include $(PARAMS)/$(PAPER)/$(SCALE).mk
 include paper/$(PAPER)/figures.mk

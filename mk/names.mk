@@ -2,10 +2,10 @@
 
 # $1 run, $2 instance, $3 its parameters: their names, and what may be said of the stage as a whole
 names-of  = $3 $(addprefix $2.,$3) $(addprefix $1.,$3) $(addprefix $1.$2.,$3) in.$2 in.$1.$2
-target-of = $(call names-of,$(word 1,$1),$(word 2,$1),$(use.$(call program,$(word 2,$1))))
+target-of = $(call names-of,$(word 1,$1),$(word 2,$1),$(call reads,$(word 1,$1),$(word 2,$1)))
 names     = $(sort $(foreach t,$(targets),$(call target-of,$(contract/$t))) \
                    $(foreach p,$(patsubst use.%,%,$(filter use.%,$(.VARIABLES))),$(addsuffix .$p,LAUNCH in aside fixed)) \
-                   main layers lobe-variants $(settings))
+                   $(settable) $(settings))
 
 # Papers have runs of their own: a name that only another paper knows is no typo.
 .PHONY: names

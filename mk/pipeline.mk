@@ -1,4 +1,4 @@
-# pipeline.mk - what every program reads, and the instances that an SAE run consists of. Numbers are in params/.
+# pipeline.mk - what every program reads, and how a figure is drawn. Numbers are in params/, what a run consists of in paper/.
 
 use.tokenize  := split max-tokens-per-group
 use.collect   := sites context dtype bos backend
@@ -36,7 +36,6 @@ in.specificity := sae=train data=collect.heldout sentences=SENTENCES activations
 in.ablate      := sae=train data=collect.heldout feature-of=specificity
 in.walk        := sae=train data=collect.heldout
 in.effect      := sae=train model=MODEL tokens=tokenize.heldout
-in.tokenize.sentences := model=MODEL corpus=SENTENCES
 
 ext.tokenize  := .safetensors
 ext.collect   := .safetensors
@@ -77,45 +76,17 @@ aside.walk        := $(threads)
 aside.effect      := $(threads)
 aside.plot      := --lineage @L
 
-# Raw inputs. A corpus folder gives a document its language, so there the name counts, not only the content.
-raws := MODEL CORPUS SENTENCES CLAIMS CAPTIONS REPORTED FIGURES
-raw.MODEL    = $(foreach m,$(MODEL),$(call there,MODEL,$m))
-watch.MODEL  = $(call in-folder,MODEL,$(MODEL),%.json %.safetensors)
-raw.CORPUS   = $(sort $(foreach c,$(CORPUS),$(or $(call in-folder,CORPUS,$c,%.txt %.jsonl %.zst %.gz),$(call there,CORPUS,$c))))
-watch.CORPUS = $(raw.CORPUS)
-names.CORPUS := yes
-raw.CLAIMS      = paper/$(PAPER)/claims.tsv
-watch.CLAIMS    = $(raw.CLAIMS)
-raw.SENTENCES   = $(foreach s,$(SENTENCES),$(call there,SENTENCES,$s))
-watch.SENTENCES = $(SENTENCES)
-
-# What differs between two instances of one program.
-tokenize.train.split      := train
-tokenize.heldout.split    := heldout
-tokenize.sentences.split  := # all of them
-tokenize.sentences.max-tokens-per-group := 0
-walk.isotropic.directions := isotropic
-walk.features.directions  := features
-affinities                := phi smc jaccard dice overlap
-$(foreach a,$(affinities),$(eval cluster.$a.affinity := $a) $(eval cluster.$a-often.affinity := $a))
-others                    := $(filter-out phi,$(affinities))
-lobe-variants             := $(affinities) $(others:%=%-often) # -often: rare features masked, see params/defaults.mk
-
-sae-trained   := tokenize.train tokenize.heldout collect.train collect.heldout normalise train evaluate
-sae-instances := $(sae-trained) cooccur $(lobe-variants:%=cluster.%) $(lobe-variants:%=lobes.%) tsne umap
-
-looks         := tokenize.sentences collect.sentences specificity neighbours ablate walk.isotropic walk.features effect
-
-# $(call sae,NAME, key=value …): a whole run, with lobes.   $(call looked-at,NAME, …): one with a close look at its features.
-#   $(call trial,NAME, key=value …): one point of a sweep, trained and evaluated.
-sae   = $(call run,$(strip $1),$2,$(sae-instances),$3)$(eval runs += $(strip $1))
-looked-at = $(call run,$(strip $1),$2,$(sae-trained) $(looks),$3)$(eval runs += $(strip $1))
-trial = $(call run,$(strip $1),$2,$(sae-trained),$3)$(eval trials += $(strip $1))
-trials :=
-
-# Of some runs: those of a width, and the labels of their points in a figure with a line for each width.
-of-width     = $(foreach t,$2,$(if $(filter $1,$($t.width)),$t))
-width-labels = $(subst $(space),|,$(strip $(foreach t,$1,F=$($t.width))))
+# Raw inputs: files and folders, keys of a run like any parameter (stage.mk). Their value is $1 of
+#   paths.<RAW>  what the stage is given: by default each of its words, which must be there
+#   watch.<RAW>  the files that make watches: by default the same
+#   named.<RAW>  yes where the name counts, not only the content: a corpus folder gives a document its language
+raws := MODEL CORPUS SENTENCES CLAIMS CAPTIONS REPORTED DRAWN
+watch.MODEL   = $(call in-folder,MODEL,$1,%.json %.safetensors)
+paths.CORPUS  = $(sort $(foreach c,$1,$(or $(call in-folder,CORPUS,$c,%.txt %.jsonl %.zst %.gz),$(call there,CORPUS,$c))))
+named.CORPUS := yes
+CLAIMS        = paper/$(PAPER)/claims.tsv
+CAPTIONS      = paper/$(PAPER)/captions.tsv
+REPORTED      = $(wildcard paper/$(PAPER)/reported.tsv)
 
 # $(call figure,NAME, key=value …, option=run/instance+run/instance …): drawn by plot, copied to figures/.
 # extra-figure: the same, but not among those that `make figures` draws.

@@ -5,12 +5,13 @@
 #
 #   use.<program>   the parameters it reads; each becomes the option of that name. A program sees nothing else.
 #   in.<instance>   or in.<program>, or in.<run>.<instance>: option=source … ; sources are joined by +. A source is an instance
-#                   of the same run (% stands for the variant), run/instance, or RAW, for the paths in raw.RAW
+#                   of the same run (% stands for the variant), run/instance, or a raw input
 #   ext.<program>   suffix of its artifact; none for a folder
 #   fixed.<program> words added as they are          aside.<program>  the same, outside the key (threads, checkpoints)
 #
-# The value of a parameter: from make's command line, else <run>.<instance>.<p>, <run>.<p>, the same of the run that it is a
-# twin of (training.mk), <instance>.<p>, <p>. An empty value leaves the option out. Environment variables do not count. Errors cite the line that declares the run.
+# The value of a parameter, and of a raw input (MODEL, CORPUS …), is that of the first of these which is given, on make's command line
+# before anywhere else: <run>.<instance>.<p>, <run>.<p>, the same of the run that it is a twin of (training.mk), <instance>.<p>, <p>.
+# An empty value leaves an option out. Environment variables do not count, but for raw inputs. Errors cite the line that declares the run.
 
 here  := $(RESULTS)/$(SCALE)/$(PAPER)
 store := $(RESULTS)/store
@@ -34,8 +35,9 @@ program  = $(firstword $(subst ., ,$1))
 variant  = $(word 2,$(subst ., ,$1))
 target   = $(here)/$1/$2$(ext.$(call program,$2))
 known    = $(if $(filter-out undefined default environment,$(firstword $(origin $1))),$1)
-is-cmd   = $(filter command,$(firstword $(origin $1)))
-name-of  = $(firstword $(if $(is-cmd),$1) $(foreach v,$2.$3.$1 $2.$1 $(twin-of.$2).$3.$1 $(twin-of.$2).$1 $3.$1 $1,$(call known,$v)))
+is-cmd   = $(if $(filter command,$(firstword $(origin $1))),$1)
+names-for = $2.$3.$1 $2.$1 $(twin-of.$2).$3.$1 $(twin-of.$2).$1 $3.$1 $1
+name-of  = $(firstword $(foreach v,$(names-for),$(call is-cmd,$v)) $(foreach v,$(names-for),$(call known,$v)))
 
 # A value as one word of the shell; values with a quote, $ or # are refused.
 odd      = $(strip $(foreach c,' " $$ \# ` \,$(findstring $c,$1)))
@@ -48,26 +50,32 @@ value-of = $(call checked,$2,$1,$(strip $($(or $(name-of),$(error $2: no value f
 text-of  = $(if $(value-of),--$1 $(value-of))
 shell-of = $(if $(value-of),--$1 $(call quoted,$(value-of)))
 
-# $1 run, $2 instance, $3 one source: its paths. Raw sources whose name counts are marked by names.<RAW>.
-raw-of    = $(foreach f,$(or $(raw.$3),$(error $1: nothing is given for $3 (stage $2): say make $3=…)),$(call plain,$3,$f))
+# $1 run, $2 instance, $3 one source: its paths.
+raw-value = $(strip $($(or $(call name-of,$3,$1,$2),$3)))
+raw-of    = $(foreach f,$(or $(call paths-of,$3,$(raw-value)),$(error $1: nothing is given for $3 (stage $2): say make $3=…)),$(call plain,$3,$f))
 is-raw    = $(filter $3,$(raws))
 other-run = $(call made-by,$(firstword $(subst /, ,$1)),$(word 2,$(subst /, ,$1)))
 made-by   = $(call target,$1,$(or $(instead.$1.$2),$2))
 source-of = $(if $(is-raw),$(raw-of),$(if $(findstring /,$3),$(call other-run,$3),$(call made-by,$1,$3)))
-mark-of   = $(if $(names.$1),:,.)
+mark-of   = $(if $(named.$1),:,.)
+
+# $1 a raw input, $2 its value
+paths-of  = $(if $(call known,paths.$1),$(call paths.$1,$2),$(foreach f,$2,$(call there,$1,$f)))
+watch-of  = $(if $(call known,watch.$1),$(call watch.$1,$2),$(call paths-of,$1,$2))
 
 # What is to be seen of a raw source without reading it: name, size, inode, dates of its files. Dates alone do not tell: mv, cp -p,
 # tar and rsync put an older file in a newer one's place. When it differs from what memo recorded, memo looks at the content.
-raw-state = $(if $(artifacts.$1),,$(if $(state.$1),,$(eval state.$1 := $(call seen,$(watch.$1))))$(state.$1))
+raw-state = $(if $(artifacts.$1),,$(call state-of,$1,$2,state.$1.$(subst $(space),|,$2)))
+state-of  = $(if $(call known,$3),,$(eval $3 := $(call seen,$(call watch-of,$1,$2))))$($3)
 seen      = $(if $1,$(shell LC_ALL=C stat -L --printf '%n %s %i %.9Y %.9Z\n' $(foreach f,$1,'$f') 2>/dev/null | cksum | tr ' ' -))
 
 # Collects paths in `ins`, what make has to watch in `needs`, artifacts among them in `from`, what is to be seen of raw sources in
 # `states`; answers "--option @1. @2. …".
 inputs-of = $(firstword $(foreach v,in.$1.$2 in.$(twin-of.$1).$2 in.$2 in.$(call program,$2),$(call known,$v)))
 one-source = $(foreach f,$(source-of),$(eval ins += $f)@$(words $(ins))$(call mark-of,$3))\
-             $(eval needs += $(if $(is-raw),$(watch.$3),$(source-of)))\
+             $(eval needs += $(if $(is-raw),$(call watch-of,$3,$(raw-value)),$(source-of)))\
              $(eval from += $(if $(is-raw),$(artifacts.$3),$(source-of)))\
-             $(eval states := $(strip $(states) $(if $(is-raw),$(call raw-state,$3))))
+             $(eval states := $(strip $(states) $(if $(is-raw),$(call raw-state,$3,$(raw-value)))))
 sources    = $(subst +, ,$(subst %,$(call variant,$1),$(word 2,$(subst =, ,$2))))
 one-option = --$(firstword $(subst =, ,$3)) $(foreach s,$(call sources,$2,$3),$(call one-source,$1,$2,$s))
 input-words = $(foreach o,$($(inputs-of)),$(call one-option,$1,$2,$o))
@@ -96,8 +104,9 @@ words-of   = $(strip $4 $(foreach p,$(use.$3),$(call $5,$p,$1,$2)) $(fixed.$3) -
 instance-1 = $(eval $(call stage-rule,$(call target,$1,$2),$1,$2,$(STAGE_BIN)/$3,$\
              $(call words-of,$1,$2,$3,$4,text-of),$(call words-of,$1,$2,$3,$4,shell-of),$(strip $(aside.$3))))
 
-# Keys of a run: <p> of some instance's program, or <instance>.<p>.
-keys-of   = $(sort $(foreach i,$1,$(use.$(call program,$i)) $(addprefix $i.,$(use.$(call program,$i)))))
+# Keys of a run: <p> of some instance's program or a raw input of it, or <instance>.<p>. $1 run, $2 instances
+keys-of   = $(sort $(foreach i,$2,$(call reads,$1,$i) $(addprefix $i.,$(call reads,$1,$i))))
+reads     = $(use.$(call program,$2)) $(filter $(raws),$(subst +, ,$(subst =, ,$($(call inputs-of,$1,$2)))))
 set-key   = $(if $(filter $2,$4),,$(error $1: '$2' is no parameter of its stages))\
             $(if $3,,$(error $1: '$2=' has no value))\
             $(eval $1.$2 := $3)
@@ -108,7 +117,7 @@ set-keys  = $(foreach w,$2,$(call set-key,$1,$(call key-name,$w),$(patsubst $(ca
 run = $(if $4,$(error $1: a comma in a run line: set $1.<parameter> := … on a line before it))\
       $(if $(filter $1,$(all-runs)),$(error $1: declared twice))\
       $(eval all-runs += $1)\
-      $(call set-keys,$1,$2,$(call keys-of,$3))\
+      $(call set-keys,$1,$2,$(call keys-of,$1,$3))\
       $(foreach i,$3,$(call instance,$1,$i))\
       $(eval .PHONY: $1)\
       $(eval $1: $(foreach i,$3,$(call target,$1,$i)))

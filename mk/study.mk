@@ -6,16 +6,13 @@ index := $(drawings)/index.html
 front := $(FIGURES)/$(SCALE)/index.html
 
 # The page: an instance like any other, and a copy of it in figures/.
-raw.CAPTIONS   := paper/$(PAPER)/captions.tsv
-raw.FIGURES    := $(filter %.json,$(drawn))
-watch.CAPTIONS := $(raw.CAPTIONS)
-watch.FIGURES  := $(drawn)
-names.FIGURES  := yes
-artifacts.FIGURES := $(foreach f,$(figs),$(call target,$f,plot))
-raw.REPORTED   := paper/$(PAPER)/reported.tsv
-watch.REPORTED := $(raw.REPORTED)
-in.page        := figures=FIGURES claims=CLAIMS captions=CAPTIONS $(if $(followed),convergence=claims/converge) \
-                  $(if $(wildcard $(raw.REPORTED)),reported=REPORTED)
+DRAWN          = $(drawn)
+paths.DRAWN    = $(filter %.json,$1)
+watch.DRAWN    = $1
+named.DRAWN   := yes
+artifacts.DRAWN = $(foreach f,$(figs),$(call target,$f,plot))
+in.page        := figures=DRAWN claims=CLAIMS captions=CAPTIONS $(if $(followed),convergence=claims/converge) \
+                  $(if $(REPORTED),reported=REPORTED)
 fixed.page     := --scale $(SCALE) --from $(drawings)
 $(call run,index,,page)
 $(index): $(call target,index,page) $(if $(filter $(index),$(edited)),edited)
@@ -31,7 +28,7 @@ figures: | $(first) ## the main job: every figure of every paper (or of PAPER=) 
 else
 figures: $(drawn) $(index) $(front) $(BIN)/audit
 	@sh mk/sweep.sh $(FIGURES)/$(SCALE)
-	@$(BIN)/audit --store $(store) --targets $(call target,index,page) $(artifacts.FIGURES)
+	@$(BIN)/audit --store $(store) --targets $(call target,index,page) $(artifacts.DRAWN)
 	@echo 'look at $(front)'
 endif
 drawn: $(drawn) $(index) $(front)
