@@ -1,12 +1,12 @@
 /* dense.c - see dense.h. Parallel over fixed blocks of rows or of features; sums run in row order. */
 #include "kernels/sae/dense.h"
 
-#include "kernels/base/clones.h"
+#include "kernels/base/isa.h"
 
 enum { COLUMNS = 256 };
 
-SIMD_CLONES static void activate_jump(size_t F, const float *restrict pre, const float *restrict theta, float half,
-                                      float *restrict z, uint32_t *l0, uint32_t *near) {
+ISA_INLINE void activate_jump_body(size_t F, const float *restrict pre, const float *restrict theta, float half,
+                                   float *restrict z, uint32_t *l0, uint32_t *near) {
     uint32_t n = 0, k = 0;
 #pragma omp simd reduction(+ : n, k)
     for (size_t f = 0; f < F; f++) {
@@ -16,8 +16,12 @@ SIMD_CLONES static void activate_jump(size_t F, const float *restrict pre, const
     }
     *l0 = n, *near = k;
 }
+ISA_FUNCTION(static, void, activate_jump,
+             (size_t F, const float *restrict pre, const float *restrict theta, float half, float *restrict z,
+              uint32_t *l0, uint32_t *near),
+             (F, pre, theta, half, z, l0, near))
 
-SIMD_CLONES static double activate_relu(size_t F, const float *restrict pre, float *restrict z, uint32_t *l0) {
+ISA_INLINE double activate_relu_body(size_t F, const float *restrict pre, float *restrict z, uint32_t *l0) {
     uint32_t n = 0;
     double s = 0;
 #pragma omp simd reduction(+ : n, s)
@@ -29,6 +33,8 @@ SIMD_CLONES static double activate_relu(size_t F, const float *restrict pre, flo
     *l0 = n;
     return s;
 }
+ISA_FUNCTION(static, double, activate_relu, (size_t F, const float *restrict pre, float *restrict z, uint32_t *l0),
+             (F, pre, z, l0))
 
 void dense_activate(size_t n, size_t F, const float *pre, const float *theta, const struct sae_rule *rule, float *z,
                     struct sae_row_sums *sums, uint32_t *near) {
@@ -44,9 +50,9 @@ void dense_activate(size_t n, size_t F, const float *pre, const float *theta, co
     }
 }
 
-SIMD_CLONES static void gradient_jump(size_t n, const float *restrict pre, const float *restrict theta, float half,
-                                      float epsilon, float lambda, float *restrict g, float *restrict g_b,
-                                      float *restrict g_theta, uint32_t *restrict fired) {
+ISA_INLINE void gradient_jump_body(size_t n, const float *restrict pre, const float *restrict theta, float half,
+                                   float epsilon, float lambda, float *restrict g, float *restrict g_b,
+                                   float *restrict g_theta, uint32_t *restrict fired) {
     for (size_t f = 0; f < n; f++) {
         float u = pre[f] - theta[f], t = theta[f] * g[f] + lambda;
         g_theta[f] += u < half && u > -half ? -t / epsilon : 0;
@@ -55,15 +61,23 @@ SIMD_CLONES static void gradient_jump(size_t n, const float *restrict pre, const
         fired[f] += u > 0;
     }
 }
+ISA_FUNCTION(static, void, gradient_jump,
+             (size_t n, const float *restrict pre, const float *restrict theta, float half, float epsilon, float lambda,
+              float *restrict g, float *restrict g_b, float *restrict g_theta, uint32_t *restrict fired),
+             (n, pre, theta, half, epsilon, lambda, g, g_b, g_theta, fired))
 
-SIMD_CLONES static void gradient_relu(size_t n, const float *restrict pre, float lambda, float *restrict g,
-                                      float *restrict g_b, uint32_t *restrict fired) {
+ISA_INLINE void gradient_relu_body(size_t n, const float *restrict pre, float lambda, float *restrict g,
+                                   float *restrict g_b, uint32_t *restrict fired) {
     for (size_t f = 0; f < n; f++) {
         g[f] = pre[f] > 0 ? g[f] + lambda : 0;
         g_b[f] += g[f];
         fired[f] += pre[f] > 0;
     }
 }
+ISA_FUNCTION(static, void, gradient_relu,
+             (size_t n, const float *restrict pre, float lambda, float *restrict g, float *restrict g_b,
+              uint32_t *restrict fired),
+             (n, pre, lambda, g, g_b, fired))
 
 void dense_gradient(size_t n, size_t B, size_t F, const float *pre, const float *theta, const struct sae_rule *rule,
                     float *g, float *g_b, float *g_theta, uint32_t *fired) {
@@ -82,8 +96,8 @@ void dense_gradient(size_t n, size_t B, size_t F, const float *pre, const float 
     }
 }
 
-SIMD_CLONES static double residual_row(size_t D, float two_over_B, const float *restrict x, const float *restrict b_dec,
-                                       float *restrict r) {
+ISA_INLINE double residual_row_body(size_t D, float two_over_B, const float *restrict x, const float *restrict b_dec,
+                                    float *restrict r) {
     double s = 0;
 #pragma omp simd reduction(+ : s)
     for (size_t d = 0; d < D; d++) {
@@ -93,6 +107,9 @@ SIMD_CLONES static double residual_row(size_t D, float two_over_B, const float *
     }
     return s;
 }
+ISA_FUNCTION(static, double, residual_row,
+             (size_t D, float two_over_B, const float *restrict x, const float *restrict b_dec, float *restrict r),
+             (D, two_over_B, x, b_dec, r))
 
 void dense_residual(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r,
                     struct sae_row_sums *sums) {
