@@ -14,6 +14,7 @@
 #include "lib/analysis/pairs.h"
 #include "lib/base/arena.h"
 #include "lib/base/rng.h"
+#include "tests/kernel_cases.h"
 
 static float *normals(size_t n, uint64_t seed) {
     float *x = malloc(n * sizeof *x);
@@ -36,22 +37,21 @@ static void scans_equal_their_definitions(void **state) {
     g[5] = NAN;
     cut[40] = INFINITY;
     const size_t size[] = {0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 512, 600};
-    for (size_t s = 0; s < sizeof size / sizeof *size; s++)
-        for (int isa = ISA_PLAIN; isa <= (int)isa_best(); isa++) {
+    for (size_t s = 0; s < sizeof size / sizeof *size; s++) EACH_ISA(isa) {
             size_t m = size[s];
             got[m] = 0xabcdef; /* guard */
             size_t a = pairscan_near_ref(m, g, low, cut, -1.5f, -2.0f, want);
-            size_t b = pairscan_near_cpu(m, g, low, cut, -1.5f, -2.0f, got, (enum isa)isa);
+            size_t b = pairscan_near_cpu(m, g, low, cut, -1.5f, -2.0f, got);
             assert_int_equal(a, b);
             assert_memory_equal(want, got, a * sizeof *want);
             assert_int_equal(got[m], 0xabcdef);
             uint32_t p[4] = {1, 2, 3, 4}, q[4] = {1, 2, 3, 4};
             pairscan_below_ref(m, g, low, 3, cut, p);
-            pairscan_below_cpu(m, g, low, 3, cut, q, (enum isa)isa);
+            pairscan_below_cpu(m, g, low, 3, cut, q);
             assert_memory_equal(p, q, sizeof p);
-            double d = pairscan_distance_ref(m, low, cut), f = pairscan_distance_cpu(m, low, cut, (enum isa)isa);
+            double d = pairscan_distance_ref(m, low, cut), f = pairscan_distance_cpu(m, low, cut);
             assert_memory_equal(&d, &f, sizeof d);
-            assert_true(pairscan_distance_cpu(m, low, low, (enum isa)isa) == 0);
+            assert_true(pairscan_distance_cpu(m, low, low) == 0);
         }
     assert_true(pairscan_near_ref(N, g, low, cut, -1.5f, -2.0f, want) > 10);
     free(g);

@@ -23,75 +23,7 @@
 #include "kernels/base/simd.h"
 #include "kernels/lm/swiglu.h"
 #include "lib/base/rng.h"
-
-/* The cpu kernels once more, under other names, with the instruction set as a variable. */
-static enum simd_level at_level;
-static enum simd_level chosen_level(void) { return at_level; }
-#define simd_best            chosen_level
-#define linear_cpu           at_linear
-#define linear_add_cpu       at_linear_add
-#define rmsnorm_cpu          at_rmsnorm
-#define swiglu_cpu           at_swiglu
-#define rope_cpu             at_rope
-#define layernorm_cpu        at_layernorm
-#define gelu_cpu             at_gelu
-#define lse_cpu              at_lse
-#define attention_cpu        at_attention
-#define attention_work_bytes at_work_bytes
-#include "kernels/lm/linear_cpu.c"
-#define body       rmsnorm_body
-#define run_avx512 rmsnorm_run_avx512
-#define run_avx2   rmsnorm_run_avx2
-#define run_plain  rmsnorm_run_plain
-#include "kernels/lm/rmsnorm_cpu.c"
-#undef body
-#undef run_avx512
-#undef run_avx2
-#undef run_plain
-#define body       swiglu_body
-#define run_avx512 swiglu_run_avx512
-#define run_avx2   swiglu_run_avx2
-#define run_plain  swiglu_run_plain
-#include "kernels/lm/swiglu_cpu.c"
-#undef body
-#undef run_avx512
-#undef run_avx2
-#undef run_plain
-#define body       layernorm_body
-#define run_avx512 layernorm_run_avx512
-#define run_avx2   layernorm_run_avx2
-#define run_plain  layernorm_run_plain
-#include "kernels/lm/layernorm_cpu.c"
-#undef body
-#undef run_avx512
-#undef run_avx2
-#undef run_plain
-#define body       gelu_body
-#define run_avx512 gelu_run_avx512
-#define run_avx2   gelu_run_avx2
-#define run_plain  gelu_run_plain
-#include "kernels/lm/gelu_cpu.c"
-#undef body
-#undef run_avx512
-#undef run_avx2
-#undef run_plain
-#define body       lse_body
-#define run_avx512 lse_run_avx512
-#define run_avx2   lse_run_avx2
-#define run_plain  lse_run_plain
-#include "kernels/lm/lse_cpu.c"
-#undef body
-#undef run_avx512
-#undef run_avx2
-#undef run_plain
-#define body       rope_body
-#define run_avx512 rope_run_avx512
-#define run_avx2   rope_run_avx2
-#define run_plain  rope_run_plain
-#include "kernels/lm/rope_cpu.c"
-#include "kernels/lm/attention_cpu.c"
-#undef simd_best
-#undef attention_work_bytes
+#include "tests/kernel_cases.h"
 
 static const double U = FLT_EPSILON / 2; /* unit roundoff */
 static const size_t sizes[] = {1, 31, 32, 33, 1000};
@@ -123,10 +55,7 @@ static float *packed_of(bool t, size_t N, size_t K, const float *W, size_t ldw) 
     return p;
 }
 
-static void each_level(void (*f)(void)) {
-    enum simd_level best = simd_best();
-    for (at_level = SIMD_LEVEL_NONE; at_level <= best; at_level++) f();
-}
+static void each_level(void (*f)(void)) { EACH_ISA(level) f(); }
 
 /* Higham, "Accuracy and Stability", lemma 3.1: a chain of K products and sums errs by at most (K+1) u sum |x w|, to
  * first order; the reference's final rounding and the bias add 2. */
@@ -136,7 +65,7 @@ static void linear_case(size_t M, size_t N, size_t K, bool transposed) {
           *want = guarded(M * ldy);
     float *w = packed_of(transposed, N, K, W, transposed ? N : K);
     linear_ref(M, N, K, x, ldx, w, LINEAR_PANEL * K, bias, want, ldy);
-    at_linear(M, N, K, x, ldx, w, LINEAR_PANEL * K, bias, y, ldy);
+    linear_cpu(M, N, K, x, ldx, w, LINEAR_PANEL * K, bias, y, ldy);
     for (size_t m = 0; m < M; m++)
         for (size_t n = 0; n < ldy; n++) {
             if (n >= N) { /* between the rows nothing is touched */
@@ -152,7 +81,7 @@ static void linear_case(size_t M, size_t N, size_t K, bool transposed) {
             assert_true(fabs((double)want[m * ldy + n] - exact) <= 2 * U * fabs(exact) + DBL_EPSILON * (double)K * sum);
         }
     for (size_t i = 0; i < M * ldy; i++) want[i] = i % ldy < N ? bias[i % ldy] : guard;
-    at_linear_add(M, N, K, x, ldx, w, LINEAR_PANEL * K, want, ldy); /* the bias as the start: the same chains */
+    linear_add_cpu(M, N, K, x, ldx, w, LINEAR_PANEL * K, want, ldy); /* the bias as the start: the same chains */
     for (size_t m = 0; m < M && M * ldy > 0; m++) assert_memory_equal(want + m * ldy, y + m * ldy, ldy * sizeof *y);
     release(x, M * ldx), release(W, N * K), release(bias, N), release(y, M * ldy), release(want, M * ldy);
     release(w, linear_padded(N) * K);
@@ -174,10 +103,10 @@ static void linear_rows(void) {
     const size_t M = 300, N = 70, K = 1100;
     float *x = normals(M * K, 4), *W = normals(N * K, 5), *all = guarded(M * N), *one = guarded(M * N),
           *w = packed_of(false, N, K, W, K);
-    at_linear(M, N, K, x, K, w, LINEAR_PANEL * K, NULL, all, N);
+    linear_cpu(M, N, K, x, K, w, LINEAR_PANEL * K, NULL, all, N);
     for (size_t m = 0, n = 1; m < M; m += n, n = n % 23 + 1) {
         if (n > M - m) n = M - m;
-        at_linear(n, N, K, x + m * K, K, w, LINEAR_PANEL * K, NULL, one, N);
+        linear_cpu(n, N, K, x + m * K, K, w, LINEAR_PANEL * K, NULL, one, N);
         assert_memory_equal(one, all + m * N, n * N * sizeof *one);
     }
     release(x, M * K), release(W, N * K), release(all, M * N), release(one, M * N), release(w, linear_padded(N) * K);
@@ -210,11 +139,11 @@ static void rmsnorm_sizes(void) {
             size_t M = sizes[i], D = sizes[j];
             float *x = normals(M * D, 6), *w = normals(D, 7), *y = guarded(M * D), *want = guarded(M * D);
             rmsnorm_ref(M, D, x, w, 1e-5f, want);
-            at_rmsnorm(M, D, x, w, 1e-5f, y);
+            rmsnorm_cpu(M, D, x, w, 1e-5f, y);
             for (size_t k = 0; k < M * D; k++)
                 assert_true(fabs((double)y[k] - (double)want[k]) <=
                             ((double)(D + 1) / 2 + 5) * U * fabs((double)want[k]));
-            at_rmsnorm(M, D, x, w, 1e-5f, x); /* in place */
+            rmsnorm_cpu(M, D, x, w, 1e-5f, x); /* in place */
             assert_memory_equal(x, y, M * D * sizeof *x);
             release(x, M * D), release(w, D), release(y, M * D), release(want, M * D);
         }
@@ -229,14 +158,14 @@ static void swiglu_sizes(void) {
         float *g = normals(n, 8), *u = normals(n, 9), *want = guarded(n);
         for (size_t k = 0; k < n; k++) want[k] = g[k] = g[k] * (k % 3 ? 2.0f : 60.0f);
         swiglu_ref(n, want, u);
-        at_swiglu(n, g, u);
+        swiglu_cpu(n, g, u);
         for (size_t k = 0; k < n; k++)
             assert_true(fabs((double)g[k] - (double)want[k]) <=
                         7 * U * fabs((double)want[k]) + 1e-36 * fabs((double)u[k]));
         release(g, n), release(u, n), release(want, n);
     }
     float g[4] = {-1e30f, 1e30f, NAN, 0}, u[4] = {1, 1, 1, 1};
-    at_swiglu(4, g, u);
+    swiglu_cpu(4, g, u);
     assert_true(g[0] <= 0 && g[0] > -1e-30f && g[1] == 1e30f && isnan(g[2]) && g[3] == 0);
 }
 static void test_swiglu(void **s) { (void)s, each_level(swiglu_sizes); }
@@ -250,7 +179,7 @@ static void layernorm_case(size_t M, size_t D, bool weights) {
     const float *wp = weights ? w : NULL, *bp = weights ? b : NULL;
     for (size_t k = 0; k < M * D; k++) x[k] += 10;
     layernorm_ref(M, D, x, wp, bp, 1e-5f, want);
-    at_layernorm(M, D, x, wp, bp, 1e-5f, y);
+    layernorm_cpu(M, D, x, wp, bp, 1e-5f, y);
     for (size_t m = 0; m < M; m++) {
         double var = 0, mean = 0, most = 0, sum = 0, squares = 0;
         for (size_t d = 0; d < D; d++) mean += (double)x[m * D + d] / (double)D;
@@ -272,7 +201,7 @@ static void layernorm_case(size_t M, size_t D, bool weights) {
             assert_true(fabs(squares / (double)D - var / (var + 1e-5)) <= 16 * U);
         }
     }
-    at_layernorm(M, D, x, wp, bp, 1e-5f, x); /* in place */
+    layernorm_cpu(M, D, x, wp, bp, 1e-5f, x); /* in place */
     assert_memory_equal(x, y, M * D * sizeof *x);
     release(x, M * D), release(w, D), release(b, D), release(y, M * D), release(want, M * D);
 }
@@ -291,7 +220,7 @@ static void gelu_sizes(void) {
         float *x = normals(n, 16), *want = guarded(n);
         for (size_t k = 0; k < n; k++) want[k] = x[k] = x[k] * (k % 3 ? 2.0f : 6.0f);
         gelu_ref(n, want);
-        at_gelu(n, x);
+        gelu_cpu(n, x);
         for (size_t k = 0; k < n; k++)
             assert_true(fabs((double)x[k] - (double)want[k]) <= 10 * U * fabs((double)want[k]) + 1e-37);
         release(x, n), release(want, n);
@@ -301,16 +230,16 @@ static void gelu_sizes(void) {
     float *x = guarded(STEPS), *want = guarded(STEPS);
     for (size_t k = 0; k < STEPS; k++) x[k] = want[k] = (float)k / 1000 - 20.0005f;
     gelu_ref(STEPS, want);
-    at_gelu(STEPS, x);
+    gelu_cpu(STEPS, x);
     for (size_t k = 0; k < STEPS; k++) {
         double d = fabs((double)x[k] - (double)want[k]);
         assert_true(d <= 10 * U * fabs((double)want[k]) + 1e-37);
         if (fabs((double)want[k]) > 1e-30) worst = fmax(worst, d / U / fabs((double)want[k]));
     }
-    print_message("gelu, level %d: within %.2f units of roundoff\n", (int)at_level, worst);
+    print_message("gelu, level %d: within %.2f units of roundoff\n", (int)isa_level, worst);
     release(x, STEPS), release(want, STEPS);
     float edge[8] = {0, -0.0f, -1e30f, 1e30f, NAN, 1, -1, INFINITY};
-    at_gelu(8, edge);
+    gelu_cpu(8, edge);
     assert_true(edge[0] == 0 && edge[1] == 0 && edge[2] == 0 && edge[3] == 1e30f && isnan(edge[4]) &&
                 !isfinite(edge[7]));
     assert_true(fabs((double)edge[5] - 0.841344746068542949) <= 10 * U); /* Phi(1); a tanh form is off by 1e-4 */
@@ -328,7 +257,7 @@ static void lse_sizes(void) {
         for (size_t k = 0; k < M * ld; k++) x[k] = 3 * x[k] + (k / ld == 2 ? 1e4f : 0);
         for (size_t k = 0; k < 10; k++) top[k / 5][k % 5] = -INFINITY;
         lse_ref(M, N, x, ld, top[0], sum[0]);
-        for (size_t n = 0; n < N; n += 40) at_lse(M, N - n < 40 ? N - n : 40, x + n, ld, top[1], sum[1]);
+        for (size_t n = 0; n < N; n += 40) lse_cpu(M, N - n < 40 ? N - n : 40, x + n, ld, top[1], sum[1]);
         for (size_t m = 0; m < M; m++) {
             assert_true(top[0][m] == top[1][m]);
             assert_true(fabs(sum[1][m] - sum[0][m]) <= (3 + 24 + 40) * U * sum[0][m] && sum[0][m] >= 1);
@@ -336,7 +265,7 @@ static void lse_sizes(void) {
         x[1 % N] = NAN, x[ld] = INFINITY;
         for (size_t k = 0; k < 10; k++) top[k / 5][k % 5] = -INFINITY, sum[k / 5][k % 5] = 0;
         lse_ref(M, N, x, ld, top[0], sum[0]);
-        at_lse(M, N, x, ld, top[1], sum[1]);
+        lse_cpu(M, N, x, ld, top[1], sum[1]);
         for (size_t m = 0; m < M; m++) assert_true(isnan(sum[0][m]) == (m < 2) && isnan(sum[1][m]) == (m < 2));
         release(x, M * ld);
     }
@@ -355,7 +284,7 @@ static void rope_sizes(void) {
             rope_table(T, Dh / 2, f, table);
             memcpy(want, x, T * ld * sizeof *x);
             rope_ref(T, H, Dh, want, ld, table);
-            at_rope(T, H, Dh, x, ld, table);
+            rope_cpu(T, H, Dh, x, ld, table);
             for (size_t t = 0; t < T; t++)
                 for (size_t c = 0; c < ld; c++) {
                     double v = (double)x[t * ld + c], w = (double)want[t * ld + c], a = rng_normal(1, 10, t * ld + c),
@@ -383,7 +312,7 @@ static float *attend(size_t T, size_t H, size_t G, size_t Dh, const float *rows,
     char *work = aligned_alloc(64, (bytes + 127) / 64 * 64);
     assert_non_null(work);
     memset(work, 0x7f, bytes + 1);
-    (reference ? attention_ref : at_attention)(&a, out, H * Dh, work);
+    (reference ? attention_ref : attention_cpu)(&a, out, H * Dh, work);
     assert_int_equal(work[bytes], 0x7f);
     free(work);
     return out;

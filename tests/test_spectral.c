@@ -18,6 +18,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/rng.h"
 #include "lib/file/jsonfile.h"
+#include "tests/kernel_cases.h"
 
 #define PLANTED "tests/fixtures/analysis/planted"
 
@@ -41,28 +42,30 @@ static void bitmul_backends(void **state) {
         size_t F = sizes[s][0], W = sizes[s][1], ld = W + 1, C = 64 * W;
         uint64_t *bits = malloc(F * ld * 8);
         float *u = normals32(4 * C, 1), *v = normals32(4 * F, 2);
-        double *y[4], *z[4];
+        const int levels = (int)isa_best() + 1;
+        double *y[1 + ISA_LEVELS], *z[1 + ISA_LEVELS];
         for (size_t i = 0; i < F * ld; i++) {
             uint32_t b[4];
             rng_block(5, 3, i, b);
             bits[i] = (uint64_t)b[0] << 32 | b[1];
         }
-        for (int k = 0; k < 4; k++) y[k] = malloc((4 * F + 1) * 8), z[k] = calloc(4 * C, 8), y[k][4 * F] = 77;
-        for (size_t i = 0; i < 4 * C; i++) z[0][i] = z[1][i] = z[2][i] = z[3][i] = 0.5; /* scatter adds */
+        for (int k = 0; k <= levels; k++) {
+            y[k] = malloc((4 * F + 1) * 8), z[k] = malloc(4 * C * 8), y[k][4 * F] = 77;
+            for (size_t i = 0; i < 4 * C; i++) z[k][i] = 0.5; /* scatter adds */
+        }
         bitmul_gather_ref(F, W, bits, ld, u, C, y[0]);
         bitmul_scatter_ref(F, W, bits, ld, v, z[0], C);
-        for (int isa = 0; isa < POPCOUNT_ISAS; isa++) {
-            int run = popcount_has((enum popcount_isa)isa) ? isa : POPCOUNT_PLAIN;
-            bitmul_gather_isa((enum popcount_isa)run, F, W, bits, ld, u, C, y[1 + isa]);
-            bitmul_scatter_isa((enum popcount_isa)run, F, W, bits, ld, v, z[1 + isa], C);
+        EACH_ISA(isa) {
+            bitmul_gather_cpu(F, W, bits, ld, u, C, y[1 + isa]);
+            bitmul_scatter_cpu(F, W, bits, ld, v, z[1 + isa], C);
         }
         for (size_t i = 0; i < 4 * F; i++) assert_true(fabs(y[1][i] - y[0][i]) <= 256 * EPS32 * (double)C);
         for (size_t i = 0; i < 4 * C; i++) assert_true(fabs(z[1][i] - z[0][i]) <= 256 * EPS32 * (double)F);
-        for (int k = 2; k < 4; k++) {
+        for (int k = 2; k <= levels; k++) {
             assert_memory_equal(y[k], y[1], 4 * F * 8);
             assert_memory_equal(z[k], z[1], 4 * C * 8);
         }
-        for (int k = 0; k < 4; k++) assert_true(y[k][4 * F] == 77), free(y[k]), free(z[k]);
+        for (int k = 0; k <= levels; k++) assert_true(y[k][4 * F] == 77), free(y[k]), free(z[k]);
         free(bits), free(u), free(v);
     }
 }

@@ -19,6 +19,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/rng.h"
 #include "lib/file/safetensors.h"
+#include "tests/kernel_cases.h"
 
 #define FIXTURE  "tests/fixtures/tsne/tsne.safetensors"
 #define COUNT(a) (sizeof(a) / sizeof *(a))
@@ -58,12 +59,11 @@ static void repulsion_equals_its_definition(void **state) {
         float *x = normals(n, 1, 20), *y = normals(n, 2, 20), *f = malloc(4 * (n + 1) * sizeof *f);
         double *dx = malloc(2 * n * sizeof *dx), *dy = dx + n;
         if (n > 20) x[3] = x[17], y[3] = y[17], x[20] = 1e6f; /* two points in one place, one far away */
-        double want = repulse_ref(n, x, y, dx, dy), z[3], exact;
-        for (int isa = ISA_PLAIN; isa <= (int)isa_best(); isa++) {
+        double want = repulse_ref(n, x, y, dx, dy), z[ISA_LEVELS], exact;
+        EACH_ISA(isa) {
             struct repulse r;
             float *fx = isa ? f + 2 * (n + 1) : f, *fy = fx + n + 1;
             assert_int_equal(repulse_init(&r, n, NULL), 0);
-            r.isa = (enum isa)isa;
             fx[n] = fy[n] = 77; /* guards */
             z[isa] = repulse_cpu(&r, x, y, fx, fy);
             assert_true(fx[n] == 77 && fy[n] == 77);
@@ -74,7 +74,7 @@ static void repulsion_equals_its_definition(void **state) {
             if (isa) assert_memory_equal(f, fx, n * sizeof *f); /* every instruction set, the same bytes */
             if (isa) assert_memory_equal(f + n + 1, fy, n * sizeof *f);
             if (isa) assert_true(z[isa] == z[0]);
-            assert_int_equal(repulse_z_cpu(n, x, y, (enum isa)isa, &exact, NULL), 0);
+            assert_int_equal(repulse_z_cpu(n, x, y, &exact, NULL), 0);
             assert_true(fabs(exact - repulse_z_ref(n, x, y)) <= 1e-12 * (want + 1));
             repulse_free(&r);
         }
@@ -88,12 +88,12 @@ static void repulsion_equals_its_definition(void **state) {
 static void attraction_equals_its_definition(void **state) {
     (void)state;
     enum { N = 211 };
-    float *x = normals(N * 5, 3, 1), *xy = normals(2 * N, 4, 8), a[3][2 * N];
+    float *x = normals(N * 5, 3, 1), *xy = normals(2 * N, 4, 8), a[ISA_LEVELS][2 * N];
     double want[2 * N];
     struct edges P = graph(x, N, 5, 13);
     attract_ref(N, P.row, P.col, P.p, xy, want, want + N);
-    for (int isa = ISA_PLAIN; isa <= (int)isa_best(); isa++) {
-        attract_cpu(N, P.row, P.col, P.p, xy, a[isa], a[isa] + N, (enum isa)isa);
+    EACH_ISA(isa) {
+        attract_cpu(N, P.row, P.col, P.p, xy, a[isa], a[isa] + N);
         assert_true(far(2 * N, a[isa], want) <= 1e-6); /* some 60 terms in 16 lanes: 4 + 4 + 5 roundings */
         assert_memory_equal(a[isa], a[0], sizeof a[0]);
     }
@@ -107,14 +107,14 @@ static void splines_equal_their_definition(void **state) {
     enum { N = 53, SIDE = 64 };
     float *x = normals(N, 5, 3), *y = normals(N, 6, 3), *want = calloc(N * SPLINE_RECORD, 4),
           *got = calloc(N * SPLINE_RECORD, 4);
-    float *grid[3], value[3][3][N];
+    float *grid[ISA_LEVELS], value[ISA_LEVELS][3][N];
     int32_t a[2 * N], b[2 * N];
     uint32_t who[N];
     for (uint32_t p = 0; p < N; p++) who[p] = N - 1 - p, x[p] = fabsf(x[p]), y[p] = fabsf(y[p]);
     x[0] = 0, x[1] = 0.5f, x[2] = 1; /* on nodes and at the origin */
     spline_weights_ref(N, x, y, 0, 0, 2, a, want);
-    for (int isa = ISA_PLAIN; isa <= (int)isa_best(); isa++) {
-        spline_weights_cpu(N, x, y, 0, 0, 2, b, got, (enum isa)isa);
+    EACH_ISA(isa) {
+        spline_weights_cpu(N, x, y, 0, 0, 2, b, got);
         assert_memory_equal(a, b, sizeof a);
         for (size_t p = 0; p < N; p++) {
             const float *w = got + p * SPLINE_RECORD;
@@ -127,8 +127,8 @@ static void splines_equal_their_definition(void **state) {
             assert_true(fabs(place - (x[p] * 2 + SPLINE_ORDER)) <= 1e-5); /* a straight line stays straight */
         }
         grid[isa] = calloc(SIDE * SIDE, sizeof(float));
-        spline_spread_cpu(N, who, b, got, grid[isa], SIDE, (enum isa)isa);
-        spline_gather_cpu(N, who, b, got, grid[isa], SIDE, value[isa][0], value[isa][1], value[isa][2], (enum isa)isa);
+        spline_spread_cpu(N, who, b, got, grid[isa], SIDE);
+        spline_gather_cpu(N, who, b, got, grid[isa], SIDE, value[isa][0], value[isa][1], value[isa][2]);
         assert_memory_equal(grid[isa], grid[0], SIDE * SIDE * sizeof(float));
         assert_memory_equal(value[isa], value[0], sizeof value[0]);
     }
@@ -138,7 +138,7 @@ static void splines_equal_their_definition(void **state) {
     for (size_t c = 0; c < SIDE * SIDE; c++) assert_true(fabsf(definition[c] - grid[0][c]) <= 1e-5f);
     for (int k = 0; k < 3; k++)
         for (size_t p = 0; p < N; p++) assert_true(fabsf(v[k][p] - value[0][k][p]) <= 1e-5f);
-    for (int isa = ISA_PLAIN; isa <= (int)isa_best(); isa++) free(grid[isa]);
+    EACH_ISA(isa) free(grid[isa]);
     free(definition);
     free(x);
     free(y);
@@ -151,7 +151,7 @@ static void mesh_forces_are_near_the_exact_ones(void **state) {
     enum { N = 1500 };
     const double spread[] = {1e-4, 0.5, 5, 40, 8}; /* the first step's size … and back: the mesh grows and shrinks */
     struct tsne_mesh *m;
-    assert_int_equal(tsne_mesh_new(&m, N, TSNE_SPACING, isa_best(), NULL), 0);
+    assert_int_equal(tsne_mesh_new(&m, N, TSNE_SPACING, NULL), 0);
     for (size_t s = 0; s < COUNT(spread); s++) {
         float *x = normals(N, 7, spread[s]), *y = normals(N, 8, spread[s] / 2), *fx = malloc(N * 4),
               *fy = malloc(N * 4);

@@ -10,8 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernels/base/isa.h"
-
 enum { ATTRACT_LANES = 16 };
 
 /*   row    [n+1] edges of point i are row[i] .. row[i+1]-1; each a multiple of ATTRACT_LANES: rows are filled up with
@@ -21,10 +19,10 @@ enum { ATTRACT_LANES = 16 };
  *   xy     [n,2] f32 points
  *   ax,ay  [n] f32 (ref: f64), overwritten
  * Threads: starts its own; every point's sum belongs to one thread, so the bytes do not depend on their number, nor on
- * isa. */
+ * level. */
 void attract_ref(size_t n, const size_t *row, const int32_t *col, const float *p, const float *xy, double *ax,
                  double *ay);
-void attract_cpu(size_t n, const size_t *row, const int32_t *col, const float *p, const float *xy, float *ax, float *ay,
-                 enum isa isa);
+void attract_cpu(size_t n, const size_t *row, const int32_t *col, const float *p, const float *xy, float *ax,
+                 float *ay);
 
 #endif

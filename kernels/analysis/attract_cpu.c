@@ -2,6 +2,8 @@
  */
 #include "kernels/analysis/attract.h"
 
+#include "kernels/base/isa.h"
+
 #include <string.h>
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -22,7 +24,7 @@ ISA_INLINE void fetch(const int32_t *col, const float *xy, lanes *x, lanes *y) {
 }
 
 #ifdef __x86_64__
-ISA_TARGET_AVX512 static inline void fetch_avx512(const int32_t *col, const float *xy, lanes *x, lanes *y) {
+ISA_AVX512_CODE static inline void fetch_avx512(const int32_t *col, const float *xy, lanes *x, lanes *y) {
     __m256i lo = _mm256_loadu_si256((const __m256i *)(const void *)col);
     __m256i hi = _mm256_loadu_si256((const __m256i *)(const void *)(col + 8));
     __m512 a = _mm512_castpd_ps(_mm512_i32gather_pd(lo, xy, 8)), b = _mm512_castpd_ps(_mm512_i32gather_pd(hi, xy, 8));
@@ -60,25 +62,21 @@ static void row_plain(size_t i, const size_t *row, const int32_t *col, const flo
                       float *ay) {
     BODY(fetch);
 }
-ISA_TARGET_AVX2 static void row_avx2(size_t i, const size_t *row, const int32_t *col, const float *weight,
-                                     const float *xy, float *ax, float *ay) {
+#ifdef __x86_64__
+ISA_AVX2_CODE static void row_avx2(size_t i, const size_t *row, const int32_t *col, const float *weight,
+                                   const float *xy, float *ax, float *ay) {
     BODY(fetch);
 }
-#ifdef __x86_64__
-ISA_TARGET_AVX512 static void row_avx512(size_t i, const size_t *row, const int32_t *col, const float *weight,
-                                         const float *xy, float *ax, float *ay) {
+ISA_AVX512_CODE static void row_avx512(size_t i, const size_t *row, const int32_t *col, const float *weight,
+                                       const float *xy, float *ax, float *ay) {
     BODY(fetch_avx512);
 }
-#else
-#define row_avx512 row_plain
 #endif
 
-void attract_cpu(size_t n, const size_t *row, const int32_t *col, const float *p, const float *xy, float *ax, float *ay,
-                 enum isa isa) {
+void attract_cpu(size_t n, const size_t *row, const int32_t *col, const float *p, const float *xy, float *ax,
+                 float *ay) {
     void (*one)(size_t, const size_t *, const int32_t *, const float *, const float *, float *, float *) =
-        isa == ISA_AVX512 ? row_avx512
-        : isa == ISA_AVX2 ? row_avx2
-                          : row_plain;
+        ISA_PICK(row);
 #pragma omp parallel for schedule(static, 64) if (n > ALONE)
     for (size_t i = 0; i < n; i++) one(i, row, col, p, xy, ax + i, ay + i);
 }

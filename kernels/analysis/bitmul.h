@@ -14,8 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernels/analysis/popcount.h"
-
 enum { BITMUL_B = 4 }; /* vectors at a time */
 
 /*   F, W               features (rows) and words of 64 columns; either may be 0
@@ -32,11 +30,5 @@ void bitmul_scatter_ref(size_t F, size_t W, const uint64_t *bits, size_t ld, con
                         size_t ldu);
 void bitmul_scatter_cpu(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *v, double *restrict u,
                         size_t ldu);
-
-/* The same with the instructions named by the caller (POPCOUNT_AVX512 needs only AVX-512F here). For tests. */
-void bitmul_gather_isa(enum popcount_isa isa, size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u,
-                       size_t ldu, double *restrict y);
-void bitmul_scatter_isa(enum popcount_isa isa, size_t F, size_t W, const uint64_t *bits, size_t ld, const float *v,
-                        double *restrict u, size_t ldu);
 
 #endif

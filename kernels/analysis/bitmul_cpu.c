@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "lib/base/err.h"
+#include "kernels/base/isa.h"
 
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -25,13 +25,13 @@ static void lanes_plain(size_t n, const uint64_t *row, const float *u, size_t ld
 }
 
 #ifdef __x86_64__
-__attribute__((target("avx2"))) static inline __m256 mask_avx2(uint64_t byte) {
+ISA_AVX2_CODE static inline __m256 mask_avx2(uint64_t byte) {
     const __m256i sel = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
     return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)(byte & 255)), sel), sel));
 }
 
-__attribute__((target("avx2"))) static void lanes_avx2(size_t n, const uint64_t *row, const float *u, size_t ldu,
-                                                       float acc[BITMUL_B][LANES]) {
+ISA_AVX2_CODE static void lanes_avx2(size_t n, const uint64_t *row, const float *u, size_t ldu,
+                                     float acc[BITMUL_B][LANES]) {
     __m256 s[BITMUL_B][2];
 #pragma GCC unroll 4
     for (size_t b = 0; b < BITMUL_B; b++)
@@ -51,8 +51,8 @@ __attribute__((target("avx2"))) static void lanes_avx2(size_t n, const uint64_t 
         for (size_t h = 0; h < 2; h++) _mm256_storeu_ps(&acc[b][8 * h], s[b][h]);
 }
 
-__attribute__((target("avx512f"))) static void lanes_avx512(size_t n, const uint64_t *row, const float *u, size_t ldu,
-                                                            float acc[BITMUL_B][LANES]) {
+ISA_AVX512_CODE static void lanes_avx512(size_t n, const uint64_t *row, const float *u, size_t ldu,
+                                         float acc[BITMUL_B][LANES]) {
     __m512 s[BITMUL_B];
 #pragma GCC unroll 4
     for (size_t b = 0; b < BITMUL_B; b++) s[b] = _mm512_loadu_ps(acc[b]);
@@ -67,26 +67,10 @@ __attribute__((target("avx512f"))) static void lanes_avx512(size_t n, const uint
 #pragma GCC unroll 4
     for (size_t b = 0; b < BITMUL_B; b++) _mm512_storeu_ps(acc[b], s[b]);
 }
-
-static void lanes(enum popcount_isa isa, size_t n, const uint64_t *row, const float *u, size_t ldu,
-                  float acc[BITMUL_B][LANES]) {
-    if (isa == POPCOUNT_AVX512)
-        lanes_avx512(n, row, u, ldu, acc);
-    else if (isa == POPCOUNT_AVX2)
-        lanes_avx2(n, row, u, ldu, acc);
-    else
-        lanes_plain(n, row, u, ldu, acc);
-}
-#else
-static void lanes(enum popcount_isa isa, size_t n, const uint64_t *row, const float *u, size_t ldu,
-                  float acc[BITMUL_B][LANES]) {
-    CHECK(isa == POPCOUNT_PLAIN);
-    lanes_plain(n, row, u, ldu, acc);
-}
 #endif
 
-void bitmul_gather_isa(enum popcount_isa isa, size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u,
-                       size_t ldu, double *restrict y) {
+void bitmul_gather_cpu(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u, size_t ldu,
+                       double *restrict y) {
     for (size_t f = 0; f < F; f++) {
         double sum[BITMUL_B] = {0};
         for (size_t w = 0; w < W; w += PANEL_WORDS) {
@@ -94,7 +78,7 @@ void bitmul_gather_isa(enum popcount_isa isa, size_t F, size_t W, const uint64_t
             size_t n = smaller(PANEL_WORDS, W - w);
             const uint64_t *row = bits + f * ld + w;
             memset(acc, 0, sizeof acc);
-            lanes(isa, n, row, u + 64 * w, ldu, acc);
+            ISA_PICK(lanes)(n, row, u + 64 * w, ldu, acc);
             for (size_t b = 0; b < BITMUL_B; b++)
                 for (size_t l = 0; l < LANES; l++) sum[b] += (double)acc[b][l];
         }
@@ -112,8 +96,8 @@ static void word_plain(size_t n, const uint64_t *bits, size_t ld, const float *v
 }
 
 #ifdef __x86_64__
-__attribute__((target("avx2"))) static void word_avx2(size_t n, const uint64_t *bits, size_t ld, const float *v,
-                                                      float acc[BITMUL_B][64]) {
+ISA_AVX2_CODE static void word_avx2(size_t n, const uint64_t *bits, size_t ld, const float *v,
+                                    float acc[BITMUL_B][64]) {
     for (size_t half = 0; half < 4; half++) { /* 16 columns at a time: 2 x 4 sums stay in registers */
         __m256 s[BITMUL_B][2];
 #pragma GCC unroll 4
@@ -133,8 +117,8 @@ __attribute__((target("avx2"))) static void word_avx2(size_t n, const uint64_t *
     }
 }
 
-__attribute__((target("avx512f"))) static void word_avx512(size_t n, const uint64_t *bits, size_t ld, const float *v,
-                                                           float acc[BITMUL_B][64]) {
+ISA_AVX512_CODE static void word_avx512(size_t n, const uint64_t *bits, size_t ld, const float *v,
+                                        float acc[BITMUL_B][64]) {
     __m512 s[BITMUL_B][4];
 #pragma GCC unroll 4
     for (size_t b = 0; b < BITMUL_B; b++)
@@ -155,50 +139,16 @@ __attribute__((target("avx512f"))) static void word_avx512(size_t n, const uint6
 #pragma GCC unroll 4
         for (size_t q = 0; q < 4; q++) _mm512_storeu_ps(&acc[b][16 * q], s[b][q]);
 }
-
-static void word(enum popcount_isa isa, size_t n, const uint64_t *bits, size_t ld, const float *v,
-                 float acc[BITMUL_B][64]) {
-    if (isa == POPCOUNT_AVX512)
-        word_avx512(n, bits, ld, v, acc);
-    else if (isa == POPCOUNT_AVX2)
-        word_avx2(n, bits, ld, v, acc);
-    else
-        word_plain(n, bits, ld, v, acc);
-}
-#else
-static void word(enum popcount_isa isa, size_t n, const uint64_t *bits, size_t ld, const float *v,
-                 float acc[BITMUL_B][64]) {
-    CHECK(isa == POPCOUNT_PLAIN);
-    word_plain(n, bits, ld, v, acc);
-}
 #endif
 
-void bitmul_scatter_isa(enum popcount_isa isa, size_t F, size_t W, const uint64_t *bits, size_t ld, const float *v,
-                        double *restrict u, size_t ldu) {
+void bitmul_scatter_cpu(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *v, double *restrict u,
+                        size_t ldu) {
     for (size_t f = 0; f < F; f += RUN)
         for (size_t w = 0; w < W; w++) { /* a run's rows stay in cache while w walks along them */
             float acc[BITMUL_B][64];
             size_t n = smaller(RUN, F - f);
-            word(isa, n, bits + f * ld + w, ld, v + f * BITMUL_B, acc);
+            ISA_PICK(word)(n, bits + f * ld + w, ld, v + f * BITMUL_B, acc);
             for (size_t b = 0; b < BITMUL_B; b++)
                 for (size_t c = 0; c < 64; c++) u[b * ldu + 64 * w + c] += (double)acc[b][c];
         }
-}
-
-static enum popcount_isa best(void) {
-#ifdef __x86_64__
-    if (__builtin_cpu_supports("avx512f")) return POPCOUNT_AVX512;
-    if (__builtin_cpu_supports("avx2")) return POPCOUNT_AVX2;
-#endif
-    return POPCOUNT_PLAIN;
-}
-
-void bitmul_gather_cpu(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *u, size_t ldu,
-                       double *restrict y) {
-    bitmul_gather_isa(best(), F, W, bits, ld, u, ldu, y);
-}
-
-void bitmul_scatter_cpu(size_t F, size_t W, const uint64_t *bits, size_t ld, const float *v, double *restrict u,
-                        size_t ldu) {
-    bitmul_scatter_isa(best(), F, W, bits, ld, v, u, ldu);
 }

@@ -9,30 +9,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernels/base/isa.h"
-
 /* Places j of a row of products where the pair may be near for either side:
  *   -2 g[j] + low_j[j] <= cut_i   or   -2 g[j] + low_i <= cut_j[j]           (float32, in this order)
  *   g      [m] f32 products of row i with m others
  *   low_j  [m] f32 what to add for the other side's own square; low_i the same for i
  *   cut_j  [m] f32 bound of the other side, +Inf while it has none; cut_i the bound of i
  *   hit    [m] places, ascending; overwritten
- * Returns their number. NaN is never near. The bytes are the same for every isa. */
+ * Returns their number. NaN is never near. The bytes are the same at every level. */
 size_t pairscan_near_ref(size_t m, const float *g, const float *low_j, const float *cut_j, float low_i, float cut_i,
                          uint32_t *hit);
 size_t pairscan_near_cpu(size_t m, const float *g, const float *low_j, const float *cut_j, float low_i, float cut_i,
-                         uint32_t *hit, enum isa isa);
+                         uint32_t *hit);
 
 /* For each of n_cut bounds, how many j have s[j] - 2 g[j] < cut[c]; added to count[c].
  *   g, s   [m] f32     cut [n_cut] f32     count [n_cut] u32, added to */
 void pairscan_below_ref(size_t m, const float *g, const float *s, size_t n_cut, const float *cut, uint32_t *count);
-void pairscan_below_cpu(size_t m, const float *g, const float *s, size_t n_cut, const float *cut, uint32_t *count,
-                        enum isa isa);
+void pairscan_below_cpu(size_t m, const float *g, const float *s, size_t n_cut, const float *cut, uint32_t *count);
 
 /* sum over d of (a[d] - b[d])^2 in double, eight partial sums (d mod 8) added as a tree; 0 exactly for equal rows.
  *   a, b   [D] f32
- * cpu equals ref byte for byte, on every isa. */
+ * cpu equals ref byte for byte, at every level. */
 double pairscan_distance_ref(size_t D, const float *a, const float *b);
-double pairscan_distance_cpu(size_t D, const float *a, const float *b, enum isa isa);
+double pairscan_distance_cpu(size_t D, const float *a, const float *b);
 
 #endif

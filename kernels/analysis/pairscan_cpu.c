@@ -1,6 +1,8 @@
 /* pairscan_cpu.c - see pairscan.h. After the first tiles nearly no pair is near, so 16 are refused at once. */
 #include "kernels/analysis/pairscan.h"
 
+#include "kernels/base/isa.h"
+
 #include <string.h>
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -12,8 +14,8 @@ typedef double wide __attribute__((vector_size(64)));
 typedef float half __attribute__((vector_size(32)));
 
 #ifdef __x86_64__
-ISA_TARGET_AVX512 static size_t near_avx512(size_t m, const float *g, const float *low_j, const float *cut_j,
-                                            float low_i, float cut_i, uint32_t *hit) {
+ISA_AVX512_CODE static size_t near_avx512(size_t m, const float *g, const float *low_j, const float *cut_j, float low_i,
+                                          float cut_i, uint32_t *hit) {
     size_t n = 0;
     __m512 two = _mm512_set1_ps(-2), li = _mm512_set1_ps(low_i), ci = _mm512_set1_ps(cut_i);
     __m512i at = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
@@ -30,8 +32,8 @@ ISA_TARGET_AVX512 static size_t near_avx512(size_t m, const float *g, const floa
     return n;
 }
 
-ISA_TARGET_AVX2 static size_t near_avx2(size_t m, const float *g, const float *low_j, const float *cut_j, float low_i,
-                                        float cut_i, uint32_t *hit) {
+ISA_AVX2_CODE static size_t near_avx2(size_t m, const float *g, const float *low_j, const float *cut_j, float low_i,
+                                      float cut_i, uint32_t *hit) {
     size_t n = 0, j = 0;
     __m256 two = _mm256_set1_ps(-2), li = _mm256_set1_ps(low_i), ci = _mm256_set1_ps(cut_i);
     for (; j + 8 <= m; j += 8) {
@@ -47,17 +49,14 @@ ISA_TARGET_AVX2 static size_t near_avx2(size_t m, const float *g, const float *l
 }
 #endif
 
+#define near_plain pairscan_near_ref
 size_t pairscan_near_cpu(size_t m, const float *g, const float *low_j, const float *cut_j, float low_i, float cut_i,
-                         uint32_t *hit, enum isa isa) {
-#ifdef __x86_64__
-    if (isa == ISA_AVX512) return near_avx512(m, g, low_j, cut_j, low_i, cut_i, hit);
-    if (isa == ISA_AVX2) return near_avx2(m, g, low_j, cut_j, low_i, cut_i, hit);
-#endif
-    (void)isa;
-    return pairscan_near_ref(m, g, low_j, cut_j, low_i, cut_i, hit);
+                         uint32_t *hit) {
+    return ISA_PICK(near)(m, g, low_j, cut_j, low_i, cut_i, hit);
 }
 
-ISA_INLINE void below(size_t m, const float *g, const float *s, size_t n_cut, const float *cut, uint32_t *count) {
+ISA_INLINE void pairscan_below_cpu_body(size_t m, const float *g, const float *s, size_t n_cut, const float *cut,
+                                        uint32_t *count) {
     for (size_t c = 0; c < n_cut; c++) {
         uint32_t k = 0;
         float t = cut[c];
@@ -66,25 +65,11 @@ ISA_INLINE void below(size_t m, const float *g, const float *s, size_t n_cut, co
         count[c] += k;
     }
 }
+ISA_FUNCTION(, void, pairscan_below_cpu,
+             (size_t m, const float *g, const float *s, size_t n_cut, const float *cut, uint32_t *count),
+             (m, g, s, n_cut, cut, count))
 
-static void below_plain(size_t m, const float *g, const float *s, size_t n_cut, const float *cut, uint32_t *count) {
-    below(m, g, s, n_cut, cut, count);
-}
-ISA_TARGET_AVX2 static void below_avx2(size_t m, const float *g, const float *s, size_t n_cut, const float *cut,
-                                       uint32_t *count) {
-    below(m, g, s, n_cut, cut, count);
-}
-ISA_TARGET_AVX512 static void below_avx512(size_t m, const float *g, const float *s, size_t n_cut, const float *cut,
-                                           uint32_t *count) {
-    below(m, g, s, n_cut, cut, count);
-}
-
-void pairscan_below_cpu(size_t m, const float *g, const float *s, size_t n_cut, const float *cut, uint32_t *count,
-                        enum isa isa) {
-    (isa == ISA_AVX512 ? below_avx512 : isa == ISA_AVX2 ? below_avx2 : below_plain)(m, g, s, n_cut, cut, count);
-}
-
-ISA_INLINE double distance(size_t D, const float *a, const float *b) {
+ISA_INLINE double pairscan_distance_cpu_body(size_t D, const float *a, const float *b) {
     wide s = {0};
     size_t d = 0;
     for (; d + 8 <= D; d += 8) {
@@ -100,11 +85,4 @@ ISA_INLINE double distance(size_t D, const float *a, const float *b) {
     }
     return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
 }
-
-static double distance_plain(size_t D, const float *a, const float *b) { return distance(D, a, b); }
-ISA_TARGET_AVX2 static double distance_avx2(size_t D, const float *a, const float *b) { return distance(D, a, b); }
-ISA_TARGET_AVX512 static double distance_avx512(size_t D, const float *a, const float *b) { return distance(D, a, b); }
-
-double pairscan_distance_cpu(size_t D, const float *a, const float *b, enum isa isa) {
-    return (isa == ISA_AVX512 ? distance_avx512 : isa == ISA_AVX2 ? distance_avx2 : distance_plain)(D, a, b);
-}
+ISA_FUNCTION(, double, pairscan_distance_cpu, (size_t D, const float *a, const float *b), (D, a, b))

@@ -8,16 +8,8 @@
 #ifndef SAEMILL_POPCOUNT_H
 #define SAEMILL_POPCOUNT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum popcount_isa { POPCOUNT_PLAIN, POPCOUNT_AVX2, POPCOUNT_AVX512, POPCOUNT_ISAS };
-
-/* Whether this processor has the instructions; the widest that it has; a name for reports ("avx512-vpopcntdq"). */
-bool popcount_has(enum popcount_isa isa);
-enum popcount_isa popcount_best(void);
-const char *popcount_isa_name(enum popcount_isa isa);
 
 /*   M, N        rows of a and of b; 0 is fine
  *   W           words of 64 bits in a row, < 2^26; 0 gives zeros
@@ -30,10 +22,6 @@ void popcount_and_ref(size_t M, size_t N, size_t W, const uint64_t *a, size_t ld
                       uint32_t *restrict out, size_t ldo);
 void popcount_and_cpu(size_t M, size_t N, size_t W, const uint64_t *a, size_t lda, const uint64_t *b, size_t ldb,
                       uint32_t *restrict out, size_t ldo);
-
-/* As popcount_and_cpu with the instructions named by the caller, who has asked popcount_has. For tests and benchmarks. */
-void popcount_and_isa(enum popcount_isa isa, size_t M, size_t N, size_t W, const uint64_t *a, size_t lda,
-                      const uint64_t *b, size_t ldb, uint32_t *restrict out, size_t ldo);
 
 /* Bits set in W words. */
 uint64_t popcount_row(size_t W, const uint64_t *a);

@@ -2,7 +2,7 @@
  * products; rows left over go through the same code one by one. */
 #include "kernels/analysis/popcount.h"
 
-#include "lib/base/err.h"
+#include "kernels/base/isa.h"
 
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -35,7 +35,7 @@ static void and_plain(size_t M, size_t N, size_t W, const uint64_t *a, size_t ld
 #ifdef __x86_64__
 /* Bits of each of the four 64-bit lanes: nibbles through a table of 16 (Mula, Kurz, Lemire 2018, "Faster population counts
  * using AVX2 instructions"). */
-__attribute__((target("avx2"))) static inline __m256i count_avx2(__m256i x) {
+ISA_AVX2_CODE static inline __m256i count_avx2(__m256i x) {
     const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2,
                                            2, 3, 2, 3, 3, 4);
     const __m256i low = _mm256_set1_epi8(15);
@@ -44,13 +44,12 @@ __attribute__((target("avx2"))) static inline __m256i count_avx2(__m256i x) {
     return _mm256_sad_epu8(_mm256_add_epi8(lo, hi), _mm256_setzero_si256());
 }
 
-__attribute__((target("avx2"))) static inline uint32_t sum_avx2(__m256i x) {
+ISA_AVX2_CODE static inline uint32_t sum_avx2(__m256i x) {
     __m128i s = _mm_add_epi64(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
     return (uint32_t)((uint64_t)_mm_cvtsi128_si64(s) + (uint64_t)_mm_extract_epi64(s, 1));
 }
 
-__attribute__((target("avx2"))) static void and_avx2_one(size_t W, const uint64_t *p, const uint64_t *q,
-                                                         uint32_t *out) {
+ISA_AVX2_CODE static void and_avx2_one(size_t W, const uint64_t *p, const uint64_t *q, uint32_t *out) {
     __m256i s = _mm256_setzero_si256();
     size_t w = 0;
     for (; w + 4 <= W; w += 4)
@@ -61,9 +60,8 @@ __attribute__((target("avx2"))) static void and_avx2_one(size_t W, const uint64_
     *out = n;
 }
 
-__attribute__((target("avx2"))) static void and_avx2(size_t M, size_t N, size_t W, const uint64_t *a, size_t lda,
-                                                     const uint64_t *b, size_t ldb, uint32_t *restrict out,
-                                                     size_t ldo) {
+ISA_AVX2_CODE static void and_avx2(size_t M, size_t N, size_t W, const uint64_t *a, size_t lda, const uint64_t *b,
+                                   size_t ldb, uint32_t *restrict out, size_t ldo) {
     size_t M2 = M & ~(size_t)1, N2 = N & ~(size_t)1, V = W & ~(size_t)3;
     for (size_t i = 0; i < M2; i += 2)
         for (size_t j = 0; j < N2; j += 2) {
@@ -91,9 +89,7 @@ __attribute__((target("avx2"))) static void and_avx2(size_t M, size_t N, size_t 
         for (size_t j = i < M2 ? N2 : 0; j < N; j++) and_avx2_one(W, a + i * lda, b + j * ldb, &out[i * ldo + j]);
 }
 
-#define AVX512 __attribute__((target("avx512f,avx512vpopcntdq")))
-
-AVX512 static void and_avx512_one(size_t W, const uint64_t *p, const uint64_t *q, uint32_t *out) {
+ISA_VPOPCNT_CODE static void and_vpopcnt_one(size_t W, const uint64_t *p, const uint64_t *q, uint32_t *out) {
     __m512i s = _mm512_setzero_si512();
     for (size_t w = 0; w < W; w += 8) {
         __mmask8 m = (__mmask8)(W - w >= 8 ? 0xff : (1u << (W - w)) - 1);
@@ -103,8 +99,8 @@ AVX512 static void and_avx512_one(size_t W, const uint64_t *p, const uint64_t *q
     *out = (uint32_t)_mm512_reduce_add_epi64(s);
 }
 
-AVX512 static void and_avx512_4x4(size_t W, const uint64_t *p, size_t lda, const uint64_t *q, size_t ldb,
-                                  uint32_t *restrict out, size_t ldo) {
+ISA_VPOPCNT_CODE static void and_vpopcnt_4x4(size_t W, const uint64_t *p, size_t lda, const uint64_t *q, size_t ldb,
+                                             uint32_t *restrict out, size_t ldo) {
     __m512i s[4][4];
 #pragma GCC unroll 4
     for (int x = 0; x < 4; x++)
@@ -129,55 +125,19 @@ AVX512 static void and_avx512_4x4(size_t W, const uint64_t *p, size_t lda, const
         for (size_t y = 0; y < 4; y++) out[x * ldo + y] = (uint32_t)_mm512_reduce_add_epi64(s[x][y]);
 }
 
-AVX512 static void and_avx512(size_t M, size_t N, size_t W, const uint64_t *a, size_t lda, const uint64_t *b,
-                              size_t ldb, uint32_t *restrict out, size_t ldo) {
+ISA_VPOPCNT_CODE static void and_vpopcnt(size_t M, size_t N, size_t W, const uint64_t *a, size_t lda, const uint64_t *b,
+                                         size_t ldb, uint32_t *restrict out, size_t ldo) {
     size_t M4 = M & ~(size_t)3, N4 = N & ~(size_t)3;
     for (size_t i = 0; i < M4; i += 4)
         for (size_t j = 0; j < N4; j += 4)
-            and_avx512_4x4(W, a + i * lda, lda, b + j * ldb, ldb, out + i * ldo + j, ldo);
+            and_vpopcnt_4x4(W, a + i * lda, lda, b + j * ldb, ldb, out + i * ldo + j, ldo);
     for (size_t i = 0; i < M; i++)
-        for (size_t j = i < M4 ? N4 : 0; j < N; j++) and_avx512_one(W, a + i * lda, b + j * ldb, &out[i * ldo + j]);
+        for (size_t j = i < M4 ? N4 : 0; j < N; j++) and_vpopcnt_one(W, a + i * lda, b + j * ldb, &out[i * ldo + j]);
 }
-
-bool popcount_has(enum popcount_isa isa) {
-    __builtin_cpu_init();
-    if (isa == POPCOUNT_AVX512) return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vpopcntdq");
-    if (isa == POPCOUNT_AVX2) return __builtin_cpu_supports("avx2");
-    return isa == POPCOUNT_PLAIN;
-}
-
-void popcount_and_isa(enum popcount_isa isa, size_t M, size_t N, size_t W, const uint64_t *a, size_t lda,
-                      const uint64_t *b, size_t ldb, uint32_t *restrict out, size_t ldo) {
-    if (isa == POPCOUNT_AVX512)
-        and_avx512(M, N, W, a, lda, b, ldb, out, ldo);
-    else if (isa == POPCOUNT_AVX2)
-        and_avx2(M, N, W, a, lda, b, ldb, out, ldo);
-    else
-        and_plain(M, N, W, a, lda, b, ldb, out, ldo);
-}
-#else
-bool popcount_has(enum popcount_isa isa) { return isa == POPCOUNT_PLAIN; }
-
-void popcount_and_isa(enum popcount_isa isa, size_t M, size_t N, size_t W, const uint64_t *a, size_t lda,
-                      const uint64_t *b, size_t ldb, uint32_t *restrict out, size_t ldo) {
-    CHECK(isa == POPCOUNT_PLAIN);
-    and_plain(M, N, W, a, lda, b, ldb, out, ldo);
-}
+#define and_avx512 (isa_level >= ISA_VPOPCNT ? and_vpopcnt : and_avx2)
 #endif
-
-enum popcount_isa popcount_best(void) {
-    return popcount_has(POPCOUNT_AVX512) ? POPCOUNT_AVX512
-           : popcount_has(POPCOUNT_AVX2) ? POPCOUNT_AVX2
-                                         : POPCOUNT_PLAIN;
-}
-
-const char *popcount_isa_name(enum popcount_isa isa) {
-    static const char *const name[POPCOUNT_ISAS] = {"plain", "avx2", "avx512-vpopcntdq"};
-    CHECK(isa < POPCOUNT_ISAS);
-    return name[isa];
-}
 
 void popcount_and_cpu(size_t M, size_t N, size_t W, const uint64_t *a, size_t lda, const uint64_t *b, size_t ldb,
                       uint32_t *restrict out, size_t ldo) {
-    popcount_and_isa(popcount_best(), M, N, W, a, lda, b, ldb, out, ldo);
+    ISA_PICK (and)(M, N, W, a, lda, b, ldb, out, ldo);
 }

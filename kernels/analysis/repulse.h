@@ -15,7 +15,6 @@
 
 #include <stddef.h>
 
-#include "kernels/base/isa.h"
 #include "lib/base/err.h"
 
 /* Scratch for up to n points; n_blocks^2 * 256 * 8 bytes and a little (8 MB at n = 16384). */
@@ -24,7 +23,6 @@ struct repulse {
     float *x, *y;   /* [256 n_blocks] the points, and beyond n some far away from all */
     float *px, *py; /* [n_blocks][256 n_blocks] force of block J on point i */
     double *z;      /* [n_blocks][n_blocks] */
-    enum isa isa;   /* set by repulse_init to the best one; tests lower it */
 };
 
 /* Reserve for exactly n > 0 points. ERR_MEMORY. repulse_free releases (a zeroed struct is fine). */
@@ -41,6 +39,6 @@ double repulse_ref(size_t n, const float *x, const float *y, double *fx, double 
 
 /* Z alone, in double from float32 coordinates: for the exact KL divergence. Fixed-order sums over threads. */
 double repulse_z_ref(size_t n, const float *x, const float *y);
-int repulse_z_cpu(size_t n, const float *x, const float *y, enum isa isa, double *Z, struct err *e);
+int repulse_z_cpu(size_t n, const float *x, const float *y, double *Z, struct err *e);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/base/isa.h"
 #include "lib/base/arena.h"
 
 enum { BLOCK = 256, LANES = 16, ROWS = 4, ALONE = 4 }; /* up to 4 blocks, 40 us, one thread is enough */
@@ -18,7 +19,7 @@ typedef float lanes __attribute__((vector_size(64)));
 typedef double wide __attribute__((vector_size(64)));
 
 int repulse_init(struct repulse *r, size_t n, struct err *e) {
-    *r = (struct repulse){.n = n, .n_blocks = (n + BLOCK - 1) / BLOCK, .isa = isa_best()};
+    *r = (struct repulse){.n = n, .n_blocks = (n + BLOCK - 1) / BLOCK};
     size_t m = r->n_blocks * BLOCK, parts;
     if (!size_product(r->n_blocks, m, 1, &parts)) parts = SIZE_MAX;
     r->x = mem_array(m, sizeof(float), "t-SNE: points", e);
@@ -124,15 +125,11 @@ ISA_INLINE void pair_body(struct repulse *r, size_t I, size_t J) {
     r->z[I * r->n_blocks + J] = 2 * Z;
 }
 
-static void pair_plain(struct repulse *r, size_t I, size_t J) { pair_body(r, I, J); }
-ISA_TARGET_AVX2 static void pair_avx2(struct repulse *r, size_t I, size_t J) { pair_body(r, I, J); }
-ISA_TARGET_AVX512 static void pair_avx512(struct repulse *r, size_t I, size_t J) { pair_body(r, I, J); }
+ISA_COPIES(void, pair, (struct repulse * r, size_t I, size_t J), (r, I, J))
 
 double repulse_cpu(struct repulse *r, const float *x, const float *y, float *fx, float *fy) {
     size_t nb = r->n_blocks, m = nb * BLOCK;
-    void (*pair)(struct repulse *, size_t, size_t) = r->isa == ISA_AVX512 ? pair_avx512
-                                                     : r->isa == ISA_AVX2 ? pair_avx2
-                                                                          : pair_plain;
+    void (*pair)(struct repulse *, size_t, size_t) = ISA_PICK(pair);
     memcpy(r->x, x, r->n * sizeof *x);
     memcpy(r->y, y, r->n * sizeof *y);
 #pragma omp parallel if (nb > ALONE)
@@ -156,7 +153,7 @@ double repulse_cpu(struct repulse *r, const float *x, const float *y, float *fx,
 }
 
 /* Row i against all before it, eight at a time. */
-ISA_INLINE double z_row(size_t i, const double *x, const double *y) {
+ISA_INLINE double z_body(size_t i, const double *x, const double *y) {
     wide s = {0}, xi = s + x[i], yi = s + y[i], u, v;
     size_t j = 0;
     for (; j + 8 <= i; j += 8) {
@@ -173,15 +170,10 @@ ISA_INLINE double z_row(size_t i, const double *x, const double *y) {
     }
     return z;
 }
+ISA_COPIES(double, z, (size_t i, const double *x, const double *y), (i, x, y))
 
-static double z_plain(size_t i, const double *x, const double *y) { return z_row(i, x, y); }
-ISA_TARGET_AVX2 static double z_avx2(size_t i, const double *x, const double *y) { return z_row(i, x, y); }
-ISA_TARGET_AVX512 static double z_avx512(size_t i, const double *x, const double *y) { return z_row(i, x, y); }
-
-int repulse_z_cpu(size_t n, const float *x, const float *y, enum isa isa, double *Z, struct err *e) {
-    double (*row)(size_t, const double *, const double *) = isa == ISA_AVX512 ? z_avx512
-                                                            : isa == ISA_AVX2 ? z_avx2
-                                                                              : z_plain;
+int repulse_z_cpu(size_t n, const float *x, const float *y, double *Z, struct err *e) {
+    double (*row)(size_t, const double *, const double *) = ISA_PICK(z);
     double *u = mem_array(n, 3 * sizeof(double), "t-SNE: Z", e), *v = u + n, *z = v + n;
     if (!u) return ERR_MEMORY;
     for (size_t i = 0; i < n; i++) u[i] = x[i], v[i] = y[i];

@@ -1,9 +1,9 @@
 /* rowdot_cpu.c - see rowdot.h. */
 #include "kernels/analysis/rowdot.h"
 
-#include "kernels/base/clones.h"
+#include "kernels/base/isa.h"
 
-SIMD_CLONES double rowdot_cpu(size_t D, const float *x, const double *w) {
+ISA_INLINE double rowdot_cpu_body(size_t D, const float *x, const double *w) {
     double s[ROWDOT_LANES] = {0};
     size_t d = 0;
     for (; d + ROWDOT_LANES <= D; d += ROWDOT_LANES)
@@ -14,7 +14,9 @@ SIMD_CLONES double rowdot_cpu(size_t D, const float *x, const double *w) {
         for (size_t l = 0; l < half; l++) s[l] += s[half + l];
     return s[0];
 }
+ISA_FUNCTION(, double, rowdot_cpu, (size_t D, const float *x, const double *w), (D, x, w))
 
-SIMD_CLONES void rowdot_add_cpu(size_t D, double a, const float *x, double *restrict g) {
+ISA_INLINE void rowdot_add_cpu_body(size_t D, double a, const float *x, double *restrict g) {
     for (size_t d = 0; d < D; d++) g[d] += a * (double)x[d];
 }
+ISA_FUNCTION(, void, rowdot_add_cpu, (size_t D, double a, const float *x, double *restrict g), (D, a, x, g))

@@ -2,15 +2,13 @@
  *
  * A point at grid place u has floor a = [u]; node a-5+s carries the weight M6(u - (a-5+s)), s = 0..5; the weights sum
  * to 1. d/du M6(u) = M5(u) - M5(u-1).   Essmann et al. 1995, "A smooth particle mesh Ewald method", equations 4.1
- * and 4.2. Same bytes for every isa. Tests: tests/test_tsne.c (partition of unity, exact for polynomials of degree 1,
+ * and 4.2. Same bytes at every level. Tests: tests/test_tsne.c (partition of unity, exact for polynomials of degree 1,
  * ref against cpu) */
 #ifndef SAEMILL_SPLINE_H
 #define SAEMILL_SPLINE_H
 
 #include <stddef.h>
 #include <stdint.h>
-
-#include "kernels/base/isa.h"
 
 enum { SPLINE_ORDER = 6, SPLINE_WIDTH = 8, SPLINE_RECORD = 4 * SPLINE_WIDTH };
 
@@ -23,19 +21,19 @@ enum { SPLINE_ORDER = 6, SPLINE_WIDTH = 8, SPLINE_RECORD = 4 * SPLINE_WIDTH };
 void spline_weights_ref(size_t m, const float *x, const float *y, float x0, float y0, float inv_h, int32_t *cell,
                         float *record);
 void spline_weights_cpu(size_t m, const float *x, const float *y, float x0, float y0, float inv_h, int32_t *cell,
-                        float *record, enum isa isa);
+                        float *record);
 
 /* Add unit charges of points who[0..m) to grid [rows,stride], x along rows; in this order. Touches SPLINE_ORDER rows
  * from the point's cell on, and SPLINE_WIDTH columns, the last two unchanged. */
 void spline_spread_cpu(size_t m, const uint32_t *who, const int32_t *cell, const float *record, float *grid,
-                       size_t stride, enum isa isa);
+                       size_t stride);
 void spline_spread_ref(size_t m, const uint32_t *who, const int32_t *cell, const float *record, float *grid,
                        size_t stride);
 
 /* The grid's value and derivatives (per node spacing) at points who[0..m):
  *   value, gx, gy  [n] f32, entries who[.] overwritten */
 void spline_gather_cpu(size_t m, const uint32_t *who, const int32_t *cell, const float *record, const float *grid,
-                       size_t stride, float *value, float *gx, float *gy, enum isa isa);
+                       size_t stride, float *value, float *gx, float *gy);
 void spline_gather_ref(size_t m, const uint32_t *who, const int32_t *cell, const float *record, const float *grid,
                        size_t stride, float *value, float *gx, float *gy);
 

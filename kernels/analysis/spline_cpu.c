@@ -1,6 +1,8 @@
 /* spline_cpu.c - see spline.h. Weights for 16 points at once; a mesh row of 6 nodes as one vector of 8. */
 #include "kernels/analysis/spline.h"
 
+#include "kernels/base/isa.h"
+
 #include <string.h>
 
 enum { ORDER = SPLINE_ORDER, WIDTH = SPLINE_WIDTH, LANES = 16 };
@@ -33,8 +35,8 @@ ISA_INLINE void axis(const lanes *u, lane_index *first, lanes w[ORDER], lanes d[
     *first = a - (ORDER - 1);
 }
 
-ISA_INLINE void weights(size_t m, const float *x, const float *y, float x0, float y0, float inv_h, int32_t *cell,
-                        float *record) {
+ISA_INLINE void spline_weights_cpu_body(size_t m, const float *x, const float *y, float x0, float y0, float inv_h,
+                                        int32_t *cell, float *record) {
     for (size_t p = 0; p < m; p += LANES) {
         size_t some = m - p < LANES ? m - p : LANES;
         lanes u, w[4][ORDER];
@@ -55,9 +57,12 @@ ISA_INLINE void weights(size_t m, const float *x, const float *y, float x0, floa
         for (size_t l = 0; l < some; l++) cell[2 * (p + l)] = first[0][l], cell[2 * (p + l) + 1] = first[1][l];
     }
 }
+ISA_FUNCTION(, void, spline_weights_cpu,
+             (size_t m, const float *x, const float *y, float x0, float y0, float inv_h, int32_t *cell, float *record),
+             (m, x, y, x0, y0, inv_h, cell, record))
 
-ISA_INLINE void spread(size_t m, const uint32_t *who, const int32_t *cell, const float *record, float *grid,
-                       size_t stride) {
+ISA_INLINE void spline_spread_cpu_body(size_t m, const uint32_t *who, const int32_t *cell, const float *record,
+                                       float *grid, size_t stride) {
     for (size_t k = 0; k < m; k++) {
         size_t p = who[k];
         const float *wx = record + p * SPLINE_RECORD;
@@ -71,13 +76,16 @@ ISA_INLINE void spread(size_t m, const uint32_t *who, const int32_t *cell, const
         }
     }
 }
+ISA_FUNCTION(, void, spline_spread_cpu,
+             (size_t m, const uint32_t *who, const int32_t *cell, const float *record, float *grid, size_t stride),
+             (m, who, cell, record, grid, stride))
 
 ISA_INLINE float sum8(const row8 *v) {
     return (((*v)[0] + (*v)[4]) + ((*v)[2] + (*v)[6])) + (((*v)[1] + (*v)[5]) + ((*v)[3] + (*v)[7]));
 }
 
-ISA_INLINE void gather(size_t m, const uint32_t *who, const int32_t *cell, const float *record, const float *grid,
-                       size_t stride, float *value, float *gx, float *gy) {
+ISA_INLINE void spline_gather_cpu_body(size_t m, const uint32_t *who, const int32_t *cell, const float *record,
+                                       const float *grid, size_t stride, float *value, float *gx, float *gy) {
     for (size_t k = 0; k < m; k++) {
         size_t p = who[k];
         const float *wx = record + p * SPLINE_RECORD, *dx = wx + WIDTH;
@@ -98,37 +106,7 @@ ISA_INLINE void gather(size_t m, const uint32_t *who, const int32_t *cell, const
         gy[p] = sum8(&fy);
     }
 }
-
-/* One function per level for each of the three bodies. */
-#define LEVELS(TARGET, SUFFIX)                                                                                         \
-    TARGET static void weights_##SUFFIX(size_t m, const float *x, const float *y, float x0, float y0, float inv_h,     \
-                                        int32_t *cell, float *record) {                                                \
-        weights(m, x, y, x0, y0, inv_h, cell, record);                                                                 \
-    }                                                                                                                  \
-    TARGET static void spread_##SUFFIX(size_t m, const uint32_t *who, const int32_t *cell, const float *record,        \
-                                       float *grid, size_t stride) {                                                   \
-        spread(m, who, cell, record, grid, stride);                                                                    \
-    }                                                                                                                  \
-    TARGET static void gather_##SUFFIX(size_t m, const uint32_t *who, const int32_t *cell, const float *record,        \
-                                       const float *grid, size_t stride, float *value, float *gx, float *gy) {         \
-        gather(m, who, cell, record, grid, stride, value, gx, gy);                                                     \
-    }
-LEVELS(, plain)
-LEVELS(ISA_TARGET_AVX2, avx2)
-LEVELS(ISA_TARGET_AVX512, avx512)
-#define PICK(f) (isa == ISA_AVX512 ? f##_avx512 : isa == ISA_AVX2 ? f##_avx2 : f##_plain)
-
-void spline_weights_cpu(size_t m, const float *x, const float *y, float x0, float y0, float inv_h, int32_t *cell,
-                        float *record, enum isa isa) {
-    PICK(weights)(m, x, y, x0, y0, inv_h, cell, record);
-}
-
-void spline_spread_cpu(size_t m, const uint32_t *who, const int32_t *cell, const float *record, float *grid,
-                       size_t stride, enum isa isa) {
-    PICK(spread)(m, who, cell, record, grid, stride);
-}
-
-void spline_gather_cpu(size_t m, const uint32_t *who, const int32_t *cell, const float *record, const float *grid,
-                       size_t stride, float *value, float *gx, float *gy, enum isa isa) {
-    PICK(gather)(m, who, cell, record, grid, stride, value, gx, gy);
-}
+ISA_FUNCTION(, void, spline_gather_cpu,
+             (size_t m, const uint32_t *who, const int32_t *cell, const float *record, const float *grid, size_t stride,
+              float *value, float *gx, float *gy),
+             (m, who, cell, record, grid, stride, value, gx, gy))

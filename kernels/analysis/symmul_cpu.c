@@ -2,6 +2,8 @@
  * second-level cache, then sums of its rows into yc, which stay in registers, 64 (AVX2: 16) columns at a time. */
 #include "kernels/analysis/symmul.h"
 
+#include "kernels/base/isa.h"
+
 #include <string.h>
 
 #ifdef __x86_64__
@@ -24,14 +26,14 @@ static void tile_plain(const float *a, const float *xr, const float *xc, float *
 }
 
 #ifdef __x86_64__
-__attribute__((target("avx2,fma"))) static float sum_avx2(__m256 x) {
+ISA_AVX2_CODE static float sum_avx2(__m256 x) {
     float l[8], s = 0;
     _mm256_storeu_ps(l, x);
     for (int i = 0; i < 8; i++) s += l[i];
     return s;
 }
 
-__attribute__((target("avx2,fma"))) static void rows_avx2(const float *a, const float *xc, float *restrict yr) {
+ISA_AVX2_CODE static void rows_avx2(const float *a, const float *xc, float *restrict yr) {
     for (size_t i = 0; i < T; i += 2) {
         __m256 s[2][B];
 #pragma GCC unroll 4
@@ -54,8 +56,8 @@ __attribute__((target("avx2,fma"))) static void rows_avx2(const float *a, const 
     }
 }
 
-__attribute__((target("avx2,fma"))) static void tile_avx2(const float *a, const float *xr, const float *xc,
-                                                          float *restrict yr, float *restrict yc) {
+ISA_AVX2_CODE static void tile_avx2(const float *a, const float *xr, const float *xc, float *restrict yr,
+                                    float *restrict yc) {
     rows_avx2(a, xc, yr);
     for (size_t j = 0; j < T; j += 16) {
         __m256 y[2][B];
@@ -79,7 +81,7 @@ __attribute__((target("avx2,fma"))) static void tile_avx2(const float *a, const 
     }
 }
 
-__attribute__((target("avx512f"))) static void rows_avx512(const float *a, const float *xc, float *restrict yr) {
+ISA_AVX512_CODE static void rows_avx512(const float *a, const float *xc, float *restrict yr) {
     for (size_t i = 0; i < T; i += 4) {
         __m512 s[4][B];
 #pragma GCC unroll 4
@@ -104,8 +106,8 @@ __attribute__((target("avx512f"))) static void rows_avx512(const float *a, const
     }
 }
 
-__attribute__((target("avx512f"))) static void tile_avx512(const float *a, const float *xr, const float *xc,
-                                                           float *restrict yr, float *restrict yc) {
+ISA_AVX512_CODE static void tile_avx512(const float *a, const float *xr, const float *xc, float *restrict yr,
+                                        float *restrict yc) {
     rows_avx512(a, xc, yr);
     for (size_t j = 0; j < T; j += 64) {
         __m512 y[4][B];
@@ -134,15 +136,5 @@ __attribute__((target("avx512f"))) static void tile_avx512(const float *a, const
 #endif
 
 void symmul_tile_cpu(const float *a, const float *xr, const float *xc, float *restrict yr, float *restrict yc) {
-#ifdef __x86_64__
-    if (__builtin_cpu_supports("avx512f")) {
-        tile_avx512(a, xr, xc, yr, yc);
-        return;
-    }
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        tile_avx2(a, xr, xc, yr, yc);
-        return;
-    }
-#endif
-    tile_plain(a, xr, xc, yr, yc);
+    ISA_PICK(tile)(a, xr, xc, yr, yc);
 }

@@ -1,56 +1,18 @@
-/* simd.h - one body of plain C, compiled for several instruction sets and chosen at run time; and the exponential.
- *
- * A kernel is a SIMD_BODY function with `#pragma omp simd` loops; thin wrappers marked SIMD_AVX512 and SIMD_AVX2 (and
- * one unmarked) inline it, so that the compiler vectorises it for each; simd_best() picks the wrapper. Here are no
- * kernels, only these tools. Tests: tests/test_lm_kernels.c */
+/* simd.h - functions that inline into loops which isa.h compiles: the exponential. Tests: tests/test_lm_kernels.c */
 #ifndef SAEMILL_SIMD_H
 #define SAEMILL_SIMD_H
 
 #include <stdint.h>
 #include <string.h>
 
-#define SIMD_BODY static inline __attribute__((always_inline))
-#if defined(__x86_64__)
-#define SIMD_X86    1
-#define SIMD_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
-#define SIMD_AVX2   __attribute__((target("avx2,fma")))
-#else
-#define SIMD_X86 0
-#define SIMD_AVX512
-#define SIMD_AVX2
-#endif
-
-enum simd_level { SIMD_LEVEL_NONE, SIMD_LEVEL_AVX2, SIMD_LEVEL_AVX512 };
-
-/* What this processor has. */
-static inline enum simd_level simd_best(void) {
-#if SIMD_X86
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
-        return SIMD_LEVEL_AVX512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return SIMD_LEVEL_AVX2;
-#endif
-    return SIMD_LEVEL_NONE;
-}
-
-/* Choose the wrapper f_avx512, f_avx2 or f_plain. */
-#define SIMD_CALL(f, ...)                                                                                              \
-    do {                                                                                                               \
-        enum simd_level simd_call_level = simd_best();                                                                 \
-        if (simd_call_level == SIMD_LEVEL_AVX512)                                                                      \
-            f##_avx512(__VA_ARGS__);                                                                                   \
-        else if (simd_call_level == SIMD_LEVEL_AVX2)                                                                   \
-            f##_avx2(__VA_ARGS__);                                                                                     \
-        else                                                                                                           \
-            f##_plain(__VA_ARGS__);                                                                                    \
-    } while (0)
+#include "kernels/base/isa.h"
 
 /* e^x within 1.01 ulp of the true value (2^-149 where the result is subnormal): largest error over all 2^32 floats.
  * x = n ln 2 + r, |r| <= ln 2 / 2, n by rounding; e^r by the degree-7 polynomial of Cephes' expf (S. Moshier); 2^n in
  * two factors, so that results down to the smallest subnormal and up to FLT_MAX come out. Below -104: 0; above 88.73:
  * +Inf; NaN stays NaN. The range is cut by integer minimum on the bits of |x|: comparisons of floats would become
  * branches, and `omp simd` loops that inline this must have none. */
-SIMD_BODY float simd_exp(float x) {
+ISA_INLINE float simd_exp(float x) {
     const float shift = 0x1.8p23f; /* adding it rounds to an integer, kept in the low bits */
     const int32_t shift_bits = 0x4b400000, inf_bits = 0x7f800000, far_bits = 0x42d00000 /* 104 */;
     float t, r, p, lo, hi, y;

@@ -25,7 +25,7 @@ size_t attention_work_bytes(size_t T, size_t Dh) {
 /* Unnormalised softmax in place: s[j] := e^(scale (s[j] - max)) for j < n, zeros up to `end`. Returns the sum. Whole
  * vectors are worked on, since a scalar tail of exponentials costs as much as ten vectors: -Inf beyond n becomes 0. s
  * has room for whole vectors. */
-SIMD_BODY float softmax(float *s, size_t n, size_t end, float scale) {
+ISA_INLINE float softmax(float *s, size_t n, size_t end, float scale) {
     float top = -INFINITY, sum = 0;
     size_t whole = (n + 15) / 16 * 16;
     for (size_t j = n; j < whole; j++) s[j] = -INFINITY;
@@ -47,14 +47,12 @@ struct block {
     float scale, *inverse;        /* [rows] := 1 / sum */
 };
 
-SIMD_BODY void softmax_rows(const struct block *b) {
+ISA_INLINE void softmax_rows_body(const struct block *b) {
     for (size_t r = 0; r < b->rows; r++)
         b->inverse[r] = 1.0f / softmax(b->s + r * b->lds, b->first + r + 1, b->end, b->scale);
 }
 
-SIMD_AVX512 static void rows_avx512(const struct block *b) { softmax_rows(b); }
-SIMD_AVX2 static void rows_avx2(const struct block *b) { softmax_rows(b); }
-static void rows_plain(const struct block *b) { softmax_rows(b); }
+ISA_FUNCTION(static, void, softmax_rows, (const struct block *b), (b))
 
 void attention_cpu(const struct attention *a, float *out, size_t ldo, void *work) {
     size_t T = a->T, Dh = a->Dh, lds = linear_padded(T);
@@ -71,7 +69,7 @@ void attention_cpu(const struct attention *a, float *out, size_t ldo, void *work
             struct block b = {s, rows, lds, i, i + rows, a->scale, inverse};
             float *o = out + i * ldo + h * Dh;
             linear_cpu(rows, b.end, Dh, a->q + i * a->ld + h * Dh, a->ld, keys, LINEAR_PANEL * Dh, NULL, s, lds);
-            SIMD_CALL(rows, &b);
+            softmax_rows(&b);
             linear_cpu(rows, Dh, b.end, s, lds, values, LINEAR_PANEL * T, NULL, o, ldo);
             for (size_t r = 0; r < rows; r++)
                 for (size_t d = 0; d < Dh; d++) o[r * ldo + d] *= inverse[r];

@@ -10,7 +10,7 @@
 
 #include "kernels/base/simd.h"
 
-SIMD_BODY float normal_tail(float a) {
+ISA_INLINE float normal_tail(float a) {
     int32_t bits, far_bits = 0x41800000 /* 16 */;
     memcpy(&bits, &a, sizeof bits);
     bits = bits < far_bits ? bits : far_bits;
@@ -28,7 +28,7 @@ SIMD_BODY float normal_tail(float a) {
     return simd_exp(-0.5f * s) * __builtin_fmaf(-0.5f, low, 1.0f) * (w * q);
 }
 
-SIMD_BODY void body(size_t n, float *x) {
+ISA_INLINE void gelu_cpu_body(size_t n, float *x) {
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
         float a = __builtin_fabsf(x[i]);
@@ -36,8 +36,4 @@ SIMD_BODY void body(size_t n, float *x) {
     }
 }
 
-SIMD_AVX512 static void run_avx512(size_t n, float *x) { body(n, x); }
-SIMD_AVX2 static void run_avx2(size_t n, float *x) { body(n, x); }
-static void run_plain(size_t n, float *x) { body(n, x); }
-
-void gelu_cpu(size_t n, float *x) { SIMD_CALL(run, n, x); }
+ISA_FUNCTION(, void, gelu_cpu, (size_t n, float *x), (n, x))

@@ -3,9 +3,10 @@
 
 #include <math.h>
 
-#include "kernels/base/simd.h"
+#include "kernels/base/isa.h"
 
-SIMD_BODY void body(size_t M, size_t D, const float *x, const float *w, const float *b, float eps, float *y) {
+ISA_INLINE void layernorm_cpu_body(size_t M, size_t D, const float *x, const float *w, const float *b, float eps,
+                                   float *y) {
     for (size_t m = 0; m < M; m++, x += D, y += D) {
         float sum = 0, var = 0;
 #pragma omp simd reduction(+ : sum)
@@ -27,18 +28,6 @@ SIMD_BODY void body(size_t M, size_t D, const float *x, const float *w, const fl
     }
 }
 
-SIMD_AVX512 static void run_avx512(size_t M, size_t D, const float *x, const float *w, const float *b, float eps,
-                                   float *y) {
-    body(M, D, x, w, b, eps, y);
-}
-SIMD_AVX2 static void run_avx2(size_t M, size_t D, const float *x, const float *w, const float *b, float eps,
-                               float *y) {
-    body(M, D, x, w, b, eps, y);
-}
-static void run_plain(size_t M, size_t D, const float *x, const float *w, const float *b, float eps, float *y) {
-    body(M, D, x, w, b, eps, y);
-}
-
-void layernorm_cpu(size_t M, size_t D, const float *x, const float *w, const float *b, float eps, float *y) {
-    SIMD_CALL(run, M, D, x, w, b, eps, y);
-}
+ISA_FUNCTION(, void, layernorm_cpu,
+             (size_t M, size_t D, const float *x, const float *w, const float *b, float eps, float *y),
+             (M, D, x, w, b, eps, y))

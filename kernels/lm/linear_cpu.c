@@ -8,9 +8,9 @@
 
 #include <string.h>
 
-#include "kernels/base/simd.h"
+#include "kernels/base/isa.h"
 
-#if SIMD_X86
+#ifdef __x86_64__
 #include <immintrin.h>
 #endif
 
@@ -27,8 +27,8 @@ struct tile {
     size_t ldd;
 };
 
-#if SIMD_X86
-SIMD_AVX512 static inline __attribute__((always_inline)) void tile_avx512(const struct tile *t, const size_t R) {
+#ifdef __x86_64__
+ISA_AVX512_CODE ISA_INLINE void tile_avx512(const struct tile *t, const size_t R) {
     __m512 a[12], b[12];
     const float *x = t->x, *w = t->w;
     size_t ldx = t->ldx;
@@ -53,7 +53,7 @@ SIMD_AVX512 static inline __attribute__((always_inline)) void tile_avx512(const 
     }
 }
 
-SIMD_AVX512 static size_t step_avx512(const struct tile *t, size_t rows) {
+ISA_AVX512_CODE static size_t step_avx512(const struct tile *t, size_t rows) {
     if (rows >= 12) return tile_avx512(t, 12), 12;
     if (rows >= 8) return tile_avx512(t, 8), 8;
     if (rows >= 4) return tile_avx512(t, 4), 4;
@@ -62,8 +62,7 @@ SIMD_AVX512 static size_t step_avx512(const struct tile *t, size_t rows) {
 }
 
 /* 16 registers: 6 rows x 16 outputs, so a panel is done in two halves. */
-SIMD_AVX2 static inline __attribute__((always_inline)) void tile_avx2(const struct tile *t, size_t half,
-                                                                      const size_t R) {
+ISA_AVX2_CODE ISA_INLINE void tile_avx2(const struct tile *t, size_t half, const size_t R) {
     __m256 a[6], b[6];
     const float *x = t->x, *w = t->w + half;
     size_t ldx = t->ldx;
@@ -88,7 +87,7 @@ SIMD_AVX2 static inline __attribute__((always_inline)) void tile_avx2(const stru
     }
 }
 
-SIMD_AVX2 static size_t step_avx2(const struct tile *t, size_t rows) {
+ISA_AVX2_CODE static size_t step_avx2(const struct tile *t, size_t rows) {
     size_t done = rows >= 6 ? 6 : rows >= 2 ? 2 : 1;
     for (size_t half = 0; half < LINEAR_PANEL; half += 16) {
         if (done == 6)
@@ -103,7 +102,8 @@ SIMD_AVX2 static size_t step_avx2(const struct tile *t, size_t rows) {
 #endif
 
 /* Any processor: one row, without fused operations. */
-static size_t step_plain(const struct tile *t) {
+static size_t step_plain(const struct tile *t, size_t rows) {
+    (void)rows;
     float a[LINEAR_PANEL];
     memcpy(a, t->init, sizeof a);
     for (size_t k = 0; k < t->K; k++) {
@@ -115,26 +115,17 @@ static size_t step_plain(const struct tile *t) {
     return 1;
 }
 
-static size_t step(const struct tile *t, size_t rows, enum simd_level level) {
-#if SIMD_X86
-    if (level == SIMD_LEVEL_AVX512) return step_avx512(t, rows);
-    if (level == SIMD_LEVEL_AVX2) return step_avx2(t, rows);
-#endif
-    (void)rows, (void)level;
-    return step_plain(t);
-}
-
 /* All rows against one panel of n <= 32 outputs. A panel that is not whole goes through an edge buffer, so that nothing
  * beyond y's columns is read or written. */
 static void panel_rows(size_t M, size_t n, size_t K, const float *x, size_t ldx, const float *w, const float *start,
-                       float *y, size_t ldy, enum simd_level level) {
+                       float *y, size_t ldy) {
     float edge[12 * LINEAR_PANEL];
     for (size_t m = 0; m < M;) {
         struct tile t = {K, x + m * ldx, ldx, w, start, 0, y + m * ldy, ldy};
         size_t rows = M - m < 12 ? M - m : 12;
         if (!start) t.init = t.d, t.ldi = ldy;
         if (n == LINEAR_PANEL) {
-            m += step(&t, rows, level);
+            m += ISA_PICK(step)(&t, rows);
             continue;
         }
         t.d = edge, t.ldd = LINEAR_PANEL;
@@ -143,7 +134,7 @@ static void panel_rows(size_t M, size_t n, size_t K, const float *x, size_t ldx,
             for (size_t r = 0; r < rows; r++) memcpy(edge + r * LINEAR_PANEL, y + (m + r) * ldy, n * sizeof *y);
             t.init = edge, t.ldi = LINEAR_PANEL;
         }
-        rows = step(&t, rows, level);
+        rows = ISA_PICK(step)(&t, rows);
         for (size_t r = 0; r < rows; r++) memcpy(y + (m + r) * ldy, edge + r * LINEAR_PANEL, n * sizeof *y);
         m += rows;
     }
@@ -152,7 +143,6 @@ static void panel_rows(size_t M, size_t n, size_t K, const float *x, size_t ldx,
 /* `add`: the chains go on from what is in y, and there is no bias. */
 static void product(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
                     const float *bias, bool add, float *y, size_t ldy) {
-    enum simd_level level = simd_best();
     for (size_t m0 = 0; m0 < M; m0 += MC) {
         size_t m = M - m0 < MC ? M - m0 : MC, k0 = 0;
         do {
@@ -162,7 +152,7 @@ static void product(size_t M, size_t N, size_t K, const float *x, size_t ldx, co
                 size_t n = N - n0 < LINEAR_PANEL ? N - n0 : LINEAR_PANEL;
                 if (bias) memcpy(start, bias + n0, n * sizeof *bias);
                 panel_rows(m, n, k, x + m0 * ldx + k0, ldx, packed + n0 / LINEAR_PANEL * panel + k0 * LINEAR_PANEL,
-                           k0 || add ? NULL : start, y + m0 * ldy + n0, ldy, level);
+                           k0 || add ? NULL : start, y + m0 * ldy + n0, ldy);
             }
             k0 += k;
         } while (k0 < K);

@@ -5,7 +5,7 @@
 
 #include "kernels/base/simd.h"
 
-SIMD_BODY void body(size_t M, size_t N, const float *x, size_t ldx, float *top, double *sum) {
+ISA_INLINE void lse_cpu_body(size_t M, size_t N, const float *x, size_t ldx, float *top, double *sum) {
     for (size_t m = 0; m < M; m++, x += ldx) {
         float before = top[m], most = before, s = 0;
 #pragma omp simd reduction(max : most)
@@ -17,16 +17,5 @@ SIMD_BODY void body(size_t M, size_t N, const float *x, size_t ldx, float *top, 
     }
 }
 
-SIMD_AVX512 static void run_avx512(size_t M, size_t N, const float *x, size_t ldx, float *top, double *sum) {
-    body(M, N, x, ldx, top, sum);
-}
-SIMD_AVX2 static void run_avx2(size_t M, size_t N, const float *x, size_t ldx, float *top, double *sum) {
-    body(M, N, x, ldx, top, sum);
-}
-static void run_plain(size_t M, size_t N, const float *x, size_t ldx, float *top, double *sum) {
-    body(M, N, x, ldx, top, sum);
-}
-
-void lse_cpu(size_t M, size_t N, const float *x, size_t ldx, float *top, double *sum) {
-    SIMD_CALL(run, M, N, x, ldx, top, sum);
-}
+ISA_FUNCTION(, void, lse_cpu, (size_t M, size_t N, const float *x, size_t ldx, float *top, double *sum),
+             (M, N, x, ldx, top, sum))

@@ -3,9 +3,9 @@
 
 #include <math.h>
 
-#include "kernels/base/simd.h"
+#include "kernels/base/isa.h"
 
-SIMD_BODY void body(size_t M, size_t D, const float *x, const float *restrict w, float eps, float *y) {
+ISA_INLINE void rmsnorm_cpu_body(size_t M, size_t D, const float *x, const float *restrict w, float eps, float *y) {
     for (size_t m = 0; m < M; m++, x += D, y += D) {
         float s = 0;
 #pragma omp simd reduction(+ : s)
@@ -16,16 +16,5 @@ SIMD_BODY void body(size_t M, size_t D, const float *x, const float *restrict w,
     }
 }
 
-SIMD_AVX512 static void run_avx512(size_t M, size_t D, const float *x, const float *w, float eps, float *y) {
-    body(M, D, x, w, eps, y);
-}
-SIMD_AVX2 static void run_avx2(size_t M, size_t D, const float *x, const float *w, float eps, float *y) {
-    body(M, D, x, w, eps, y);
-}
-static void run_plain(size_t M, size_t D, const float *x, const float *w, float eps, float *y) {
-    body(M, D, x, w, eps, y);
-}
-
-void rmsnorm_cpu(size_t M, size_t D, const float *x, const float *w, float eps, float *y) {
-    SIMD_CALL(run, M, D, x, w, eps, y);
-}
+ISA_FUNCTION(, void, rmsnorm_cpu, (size_t M, size_t D, const float *x, const float *w, float eps, float *y),
+             (M, D, x, w, eps, y))

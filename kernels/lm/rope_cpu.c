@@ -1,9 +1,9 @@
 /* rope_cpu.c - see rope.h. */
 #include "kernels/lm/rope.h"
 
-#include "kernels/base/simd.h"
+#include "kernels/base/isa.h"
 
-SIMD_BODY void body(size_t T, size_t H, size_t Dh, float *x, size_t ldx, const float *table) {
+ISA_INLINE void rope_cpu_body(size_t T, size_t H, size_t Dh, float *x, size_t ldx, const float *table) {
     size_t h = Dh / 2;
     for (size_t t = 0; t < T; t++)
         for (size_t head = 0; head < H; head++) {
@@ -18,16 +18,5 @@ SIMD_BODY void body(size_t T, size_t H, size_t Dh, float *x, size_t ldx, const f
         }
 }
 
-SIMD_AVX512 static void run_avx512(size_t T, size_t H, size_t Dh, float *x, size_t ldx, const float *table) {
-    body(T, H, Dh, x, ldx, table);
-}
-SIMD_AVX2 static void run_avx2(size_t T, size_t H, size_t Dh, float *x, size_t ldx, const float *table) {
-    body(T, H, Dh, x, ldx, table);
-}
-static void run_plain(size_t T, size_t H, size_t Dh, float *x, size_t ldx, const float *table) {
-    body(T, H, Dh, x, ldx, table);
-}
-
-void rope_cpu(size_t T, size_t H, size_t Dh, float *x, size_t ldx, const float *table) {
-    SIMD_CALL(run, T, H, Dh, x, ldx, table);
-}
+ISA_FUNCTION(, void, rope_cpu, (size_t T, size_t H, size_t Dh, float *x, size_t ldx, const float *table),
+             (T, H, Dh, x, ldx, table))

@@ -6,37 +6,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/base/clones.h"
+#include "kernels/base/isa.h"
 #include "lib/base/arena.h"
 
 enum { BLOCK = 64 };
 
-SIMD_CLONES static void add_two(size_t D, float s, const float *restrict a, float *restrict ga, float t,
-                                const float *restrict b, float *restrict gb) {
+ISA_INLINE void add_two_body(size_t D, float s, const float *restrict a, float *restrict ga, float t,
+                             const float *restrict b, float *restrict gb) {
     for (size_t d = 0; d < D; d++) {
         ga[d] += s * a[d];
         gb[d] += t * b[d];
     }
 }
+ISA_FUNCTION(static, void, add_two,
+             (size_t D, float s, const float *restrict a, float *restrict ga, float t, const float *restrict b,
+              float *restrict gb),
+             (D, s, a, ga, t, b, gb))
 
-SIMD_CLONES static void project(size_t D, const float *restrict w, float *restrict g) {
+ISA_INLINE void project_body(size_t D, const float *restrict w, float *restrict g) {
     float s = 0;
 #pragma omp simd reduction(+ : s)
     for (size_t d = 0; d < D; d++) s += w[d] * g[d];
     for (size_t d = 0; d < D; d++) g[d] -= s * w[d];
 }
+ISA_FUNCTION(static, void, project, (size_t D, const float *restrict w, float *restrict g), (D, w, g))
 
-SIMD_CLONES static void adam_row(size_t D, const struct adam *o, float b2, const float *restrict g, float *restrict p,
-                                 float *restrict v) {
+ISA_INLINE void adam_row_body(size_t D, const struct adam *o, float b2, const float *restrict g, float *restrict p,
+                              float *restrict v) {
     const float rest2 = o->rest2, rate = o->rate, guard = o->guard;
     for (size_t d = 0; d < D; d++) {
         v[d] = b2 * v[d] + rest2 * g[d] * g[d];
         p[d] -= rate * g[d] / (__builtin_sqrtf(v[d]) + guard);
     }
 }
+ISA_FUNCTION(static, void, adam_row,
+             (size_t D, const struct adam *o, float b2, const float *restrict g, float *restrict p, float *restrict v),
+             (D, o, b2, g, p, v))
 
-SIMD_CLONES static void adam_row_momentum(size_t D, const struct adam *o, const float *restrict g, float *restrict p,
-                                          float *restrict v, float *restrict m) {
+ISA_INLINE void adam_row_momentum_body(size_t D, const struct adam *o, const float *restrict g, float *restrict p,
+                                       float *restrict v, float *restrict m) {
     const float b2 = o->beta2, rest2 = o->rest2, b1 = o->beta1, rest1 = o->rest1, rate = o->rate, guard = o->guard;
     for (size_t d = 0; d < D; d++) {
         m[d] = b1 * m[d] + rest1 * g[d];
@@ -44,18 +52,25 @@ SIMD_CLONES static void adam_row_momentum(size_t D, const struct adam *o, const 
         p[d] -= rate * m[d] / (__builtin_sqrtf(v[d]) + guard);
     }
 }
+ISA_FUNCTION(static, void, adam_row_momentum,
+             (size_t D, const struct adam *o, const float *restrict g, float *restrict p, float *restrict v,
+              float *restrict m),
+             (D, o, g, p, v, m))
 
-SIMD_CLONES static void unit_norm(size_t D, float *restrict w) {
+ISA_INLINE void unit_norm_body(size_t D, float *restrict w) {
     float s = 0;
 #pragma omp simd reduction(+ : s)
     for (size_t d = 0; d < D; d++) s += w[d] * w[d];
     float r = 1.0f / __builtin_sqrtf(s);
     for (size_t d = 0; d < D; d++) w[d] *= r;
 }
+ISA_FUNCTION(static, void, unit_norm, (size_t D, float *restrict w), (D, w))
 
-SIMD_CLONES static void sub_scaled_f64(size_t D, double s, const float *restrict w, double *restrict out) {
+ISA_INLINE void sub_scaled_f64_body(size_t D, double s, const float *restrict w, double *restrict out) {
     for (size_t d = 0; d < D; d++) out[d] -= s * (double)w[d];
 }
+ISA_FUNCTION(static, void, sub_scaled_f64, (size_t D, double s, const float *restrict w, double *restrict out),
+             (D, s, w, out))
 
 /* Everything one feature's gradients change, but b_dec. g_enc and g_dec are spoiled. */
 static void feature_update(size_t D, size_t f, float *g_enc, float *g_dec, float g_b, float g_theta, int fired,

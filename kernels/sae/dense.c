@@ -1,14 +1,13 @@
 /* dense.c - see dense.h. Parallel over fixed blocks of rows or of features; sums run in row order. */
 #include "kernels/sae/dense.h"
 
-#include "kernels/base/clones.h"
+#include "kernels/base/isa.h"
 
 enum { COLUMNS = 256 };
 
-static inline __attribute__((always_inline)) void activate_known(const struct activation act, size_t F,
-                                                                 const float *restrict pre, const float *restrict theta,
-                                                                 float *restrict z, struct sae_row_sums *sums,
-                                                                 uint32_t *near) {
+ISA_INLINE void activate_known(const struct activation act, size_t F, const float *restrict pre,
+                               const float *restrict theta, float *restrict z, struct sae_row_sums *sums,
+                               uint32_t *near) {
     uint32_t n = 0, k = 0;
     double s = 0;
 #pragma omp simd reduction(+ : n, k, s)
@@ -20,22 +19,23 @@ static inline __attribute__((always_inline)) void activate_known(const struct ac
     }
     sums->l0 = n, sums->penalty = s, *near = k;
 }
+ISA_INLINE void activate_row_body(const struct activation *act, size_t F, const float *pre, const float *theta,
+                                  float *z, struct sae_row_sums *sums, uint32_t *near){
+    ACTIVATION_KNOWN(*act, activate_known, F, pre, theta, z, sums,
+                     near)} ISA_FUNCTION(static, void, activate_row,
+                                         (const struct activation *act, size_t F, const float *pre, const float *theta,
+                                          float *z, struct sae_row_sums *sums, uint32_t *near),
+                                         (act, F, pre, theta, z, sums, near))
 
-SIMD_CLONES static void activate_row(const struct activation *act, size_t F, const float *pre, const float *theta,
-                                     float *z, struct sae_row_sums *sums, uint32_t *near) {
-    ACTIVATION_KNOWN(*act, activate_known, F, pre, theta, z, sums, near)
-}
-
-void dense_activate(size_t n, size_t F, const float *pre, const float *theta, const struct activation *act, float *z,
-                    struct sae_row_sums *sums, uint32_t *near) {
+    void dense_activate(size_t n, size_t F, const float *pre, const float *theta, const struct activation *act,
+                        float *z, struct sae_row_sums *sums, uint32_t *near) {
 #pragma omp parallel for schedule(static)
     for (size_t b = 0; b < n; b++) activate_row(act, F, pre + b * F, theta, z + b * F, &sums[b], &near[b]);
 }
 
-static inline __attribute__((always_inline)) void gradient_known(const struct activation act, size_t n,
-                                                                 const float *restrict pre, const float *restrict theta,
-                                                                 float *restrict g, float *restrict g_b,
-                                                                 float *restrict g_theta, uint32_t *restrict fired) {
+ISA_INLINE void gradient_known(const struct activation act, size_t n, const float *restrict pre,
+                               const float *restrict theta, float *restrict g, float *restrict g_b,
+                               float *restrict g_theta, uint32_t *restrict fired) {
     for (size_t f = 0; f < n; f++) {
         float dpre, dtheta;
         activation_gradient(&act, pre[f], theta[f], g[f], &dpre, &dtheta);
@@ -44,14 +44,16 @@ static inline __attribute__((always_inline)) void gradient_known(const struct ac
         fired[f] += pre[f] > theta[f];
     }
 }
+ISA_INLINE void gradient_row_body(const struct activation *act, size_t n, const float *pre, const float *theta,
+                                  float *g, float *g_b, float *g_theta, uint32_t *fired){
+    ACTIVATION_KNOWN(*act, gradient_known, n, pre, theta, g, g_b, g_theta,
+                     fired)} ISA_FUNCTION(static, void, gradient_row,
+                                          (const struct activation *act, size_t n, const float *pre, const float *theta,
+                                           float *g, float *g_b, float *g_theta, uint32_t *fired),
+                                          (act, n, pre, theta, g, g_b, g_theta, fired))
 
-SIMD_CLONES static void gradient_row(const struct activation *act, size_t n, const float *pre, const float *theta,
-                                     float *g, float *g_b, float *g_theta, uint32_t *fired) {
-    ACTIVATION_KNOWN(*act, gradient_known, n, pre, theta, g, g_b, g_theta, fired)
-}
-
-void dense_gradient(size_t n, size_t F, const float *pre, const float *theta, const struct activation *act, float *g,
-                    float *g_b, float *g_theta, uint32_t *fired) {
+    void dense_gradient(size_t n, size_t F, const float *pre, const float *theta, const struct activation *act,
+                        float *g, float *g_b, float *g_theta, uint32_t *fired) {
 #pragma omp parallel for schedule(static)
     for (size_t f = 0; f < F; f += COLUMNS)
         for (size_t b = 0; b < n; b++)
@@ -59,8 +61,8 @@ void dense_gradient(size_t n, size_t F, const float *pre, const float *theta, co
                          g_theta + f, fired + f);
 }
 
-SIMD_CLONES static double residual_row(size_t D, float two_over_B, const float *restrict x, const float *restrict b_dec,
-                                       float *restrict r) {
+ISA_INLINE double residual_row_body(size_t D, float two_over_B, const float *restrict x, const float *restrict b_dec,
+                                    float *restrict r) {
     double s = 0;
 #pragma omp simd reduction(+ : s)
     for (size_t d = 0; d < D; d++) {
@@ -70,6 +72,9 @@ SIMD_CLONES static double residual_row(size_t D, float two_over_B, const float *
     }
     return s;
 }
+ISA_FUNCTION(static, double, residual_row,
+             (size_t D, float two_over_B, const float *restrict x, const float *restrict b_dec, float *restrict r),
+             (D, two_over_B, x, b_dec, r))
 
 void dense_residual(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r,
                     struct sae_row_sums *sums) {

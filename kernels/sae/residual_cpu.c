@@ -1,21 +1,23 @@
 /* residual_cpu.c - see residual.h. A row's decoder rows are read twice in a row, so the second time from cache. */
 #include "kernels/sae/residual.h"
 
-#include "kernels/base/clones.h"
+#include "kernels/base/isa.h"
 
-SIMD_CLONES static void add_scaled(size_t D, float s, const float *restrict w, float *restrict r) {
+ISA_INLINE void add_scaled_body(size_t D, float s, const float *restrict w, float *restrict r) {
     for (size_t d = 0; d < D; d++) r[d] += s * w[d];
 }
+ISA_FUNCTION(static, void, add_scaled, (size_t D, float s, const float *restrict w, float *restrict r), (D, s, w, r))
 
-SIMD_CLONES static float dot(size_t D, const float *restrict v, const float *restrict w) {
+ISA_INLINE float dot_body(size_t D, const float *restrict v, const float *restrict w) {
     float s = 0;
 #pragma omp simd reduction(+ : s)
     for (size_t d = 0; d < D; d++) s += v[d] * w[d];
     return s;
 }
+ISA_FUNCTION(static, float, dot, (size_t D, const float *restrict v, const float *restrict w), (D, v, w))
 
 /* Returns |r|^2 and turns r into (2/B) r. */
-SIMD_CLONES static double square_and_scale(size_t D, float two_over_B, float *restrict r) {
+ISA_INLINE double square_and_scale_body(size_t D, float two_over_B, float *restrict r) {
     double s = 0;
 #pragma omp simd reduction(+ : s)
     for (size_t d = 0; d < D; d++) {
@@ -24,6 +26,7 @@ SIMD_CLONES static double square_and_scale(size_t D, float two_over_B, float *re
     }
     return s;
 }
+ISA_FUNCTION(static, double, square_and_scale, (size_t D, float two_over_B, float *restrict r), (D, two_over_B, r))
 
 void residual_cpu(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec,
                   const float *theta, const struct activation *act, const struct active *a, float *G, float *z,

@@ -1,14 +1,16 @@
 /* select.c - see select.h. */
 #include "kernels/sae/select.h"
 
-#if defined(__x86_64__)
+#include "kernels/base/isa.h"
+
+#ifdef __x86_64__
 #include <immintrin.h>
 
 /* Compressed in registers and stored whole, since the masked store is slow on some processors, and without a branch, since which
  * sixteen numbers hold one above the bound cannot be foreseen. What is stored too much is overwritten next, and stays within n: at
  * most j were appended before. */
-__attribute__((target("avx512f"))) static size_t select_avx512(size_t n, const float *v, float low, uint32_t base,
-                                                               uint32_t *index, float *value) {
+ISA_AVX512_CODE static size_t select_avx512(size_t n, const float *v, float low, uint32_t base, uint32_t *index,
+                                            float *value) {
     size_t got = 0, j = 0;
     __m512 bound = _mm512_set1_ps(low);
     __m512i at = _mm512_add_epi32(_mm512_set1_epi32((int)base),
@@ -28,8 +30,8 @@ __attribute__((target("avx512f"))) static size_t select_avx512(size_t n, const f
 #endif
 
 size_t select_above(size_t n, const float *v, float low, uint32_t base, uint32_t *index, float *value) {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f")) return select_avx512(n, v, low, base, index, value);
+#ifdef __x86_64__
+    if (isa_level >= ISA_AVX512) return select_avx512(n, v, low, base, index, value);
 #endif
     size_t got = 0;
     for (size_t j = 0; j < n; j++) {

@@ -63,8 +63,8 @@ ISA_INLINE void row_overlap(size_t N, const uint32_t *n11, double n, const doubl
     }
 }
 
-ISA_INLINE void tile(enum affinity kind, size_t M, size_t N, const uint32_t *n11, size_t ld11, const uint32_t *ni,
-                     const uint32_t *nj, double T, float *out, size_t ldo) {
+ISA_INLINE void tile_body(enum affinity kind, size_t M, size_t N, const uint32_t *n11, size_t ld11, const uint32_t *ni,
+                          const uint32_t *nj, double T, float *out, size_t ldo) {
     double n[STRIP], s[STRIP];
     for (size_t j0 = 0; j0 < N; j0 += STRIP) {
         size_t w = N - j0 < STRIP ? N - j0 : STRIP;
@@ -97,27 +97,14 @@ ISA_INLINE void tile(enum affinity kind, size_t M, size_t N, const uint32_t *n11
     }
 }
 
-#define TILE_FOR(name, target)                                                                                         \
-    target static void name(enum affinity kind, size_t M, size_t N, const uint32_t *n11, size_t ld11,                  \
-                            const uint32_t *ni, const uint32_t *nj, double T, float *out, size_t ldo) {                \
-        tile(kind, M, N, n11, ld11, ni, nj, T, out, ldo);                                                              \
-    }
-TILE_FOR(tile_avx512, ISA_TARGET_AVX512)
-TILE_FOR(tile_avx2, ISA_TARGET_AVX2)
-TILE_FOR(tile_plain, )
+ISA_COPIES(void, tile,
+           (enum affinity kind, size_t M, size_t N, const uint32_t *n11, size_t ld11, const uint32_t *ni,
+            const uint32_t *nj, double T, float *out, size_t ldo),
+           (kind, M, N, n11, ld11, ni, nj, T, out, ldo))
 
 int affinity_tile(enum affinity kind, size_t M, size_t N, const uint32_t *n11, size_t ld11, const uint32_t *ni,
                   const uint32_t *nj, size_t T, float *out, size_t ldo) {
     if (kind >= AFFINITIES || T < 1 || T > UINT32_MAX) return ERR_RANGE;
-    switch (isa_best()) {
-    case ISA_AVX512:
-        tile_avx512(kind, M, N, n11, ld11, ni, nj, (double)T, out, ldo);
-        break;
-    case ISA_AVX2:
-        tile_avx2(kind, M, N, n11, ld11, ni, nj, (double)T, out, ldo);
-        break;
-    default:
-        tile_plain(kind, M, N, n11, ld11, ni, nj, (double)T, out, ldo);
-    }
+    ISA_PICK(tile)(kind, M, N, n11, ld11, ni, nj, (double)T, out, ldo);
     return 0;
 }

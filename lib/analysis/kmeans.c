@@ -54,42 +54,16 @@ ISA_INLINE void to_centres_body(const double *x, size_t D, const double *centre,
         }
 }
 
-#define FOR_TARGET(suffix, target)                                                                                     \
-    target static void to_point_##suffix(const double *xt, size_t D, size_t n, const double *c, double *out) {         \
-        to_point_body(xt, D, n, c, out);                                                                               \
-    }                                                                                                                  \
-    target static void to_centres_##suffix(const double *x, size_t D, const double *centre, size_t kp, double *out) {  \
-        to_centres_body(x, D, centre, kp, out);                                                                        \
-    }
-FOR_TARGET(avx512, ISA_TARGET_AVX512)
-FOR_TARGET(avx2, ISA_TARGET_AVX2)
-FOR_TARGET(plain, )
+ISA_COPIES(void, to_point, (const double *xt, size_t D, size_t n, const double *c, double *out), (xt, D, n, c, out))
+ISA_COPIES(void, to_centres, (const double *x, size_t D, const double *centre, size_t kp, double *out),
+           (x, D, centre, kp, out))
 
 static void to_point(const struct problem *p, const double *c, double *out) {
-    switch (isa_best()) {
-    case ISA_AVX512:
-        to_point_avx512(p->xt, p->D, p->n, c, out);
-        break;
-    case ISA_AVX2:
-        to_point_avx2(p->xt, p->D, p->n, c, out);
-        break;
-    default:
-        to_point_plain(p->xt, p->D, p->n, c, out);
-    }
+    ISA_PICK(to_point)(p->xt, p->D, p->n, c, out);
 }
 
 static void to_centres(const struct problem *p, const struct run *r, size_t i) {
-    const double *x = p->x + i * p->D;
-    switch (isa_best()) {
-    case ISA_AVX512:
-        to_centres_avx512(x, p->D, r->centre, p->kp, r->acc);
-        break;
-    case ISA_AVX2:
-        to_centres_avx2(x, p->D, r->centre, p->kp, r->acc);
-        break;
-    default:
-        to_centres_plain(x, p->D, r->centre, p->kp, r->acc);
-    }
+    ISA_PICK(to_centres)(p->x + i * p->D, p->D, r->centre, p->kp, r->acc);
 }
 
 static int run_init(struct run *r, const struct problem *p, double **block, struct err *e) {

@@ -29,7 +29,6 @@ struct search {
     float *low; /* [n] (1-c) s_i: a row's part of the lower bound */
     float *square; /* [n] */
     float slack;   /* 2c: high = low + slack (s_i + s_j) */
-    enum isa isa;
 };
 
 /* Quickselect: afterwards v[k] is what sorting would put there. */
@@ -67,8 +66,7 @@ static int by_distance(const void *a, const void *b) {
 static void rank(const struct search *s, size_t i, size_t m, struct ranked *r) {
     const struct cand *c = s->cand + i * s->cap;
     for (size_t q = 0; q < m; q++)
-        r[q] =
-            (struct ranked){pairscan_distance_cpu(s->D, s->x + i * s->D, s->x + (size_t)c[q].j * s->D, s->isa), c[q].j};
+        r[q] = (struct ranked){pairscan_distance_cpu(s->D, s->x + i * s->D, s->x + (size_t)c[q].j * s->D), c[q].j};
     qsort(r, m, sizeof *r, by_distance);
 }
 
@@ -116,7 +114,7 @@ static void visit(void *ctx, const struct pairs_tile *t) {
         /* A block with itself holds (a,b) and (b,a): its columns need no bound of their own. */
         size_t first = self ? a + 1 : 0;
         size_t m = pairscan_near_cpu(t->nj - first, g + first, s->low + t->j0 + first, s->cut + t->j0 + first,
-                                     s->low[i], s->cut[i], hit, s->isa);
+                                     s->low[i], s->cut[i], hit);
         for (size_t h = 0; h < m; h++) {
             size_t j = t->j0 + first + hit[h];
             push(s, i, j, g[first + hit[h]], scratch);
@@ -185,7 +183,7 @@ int knn_exact(const float *x, size_t n, size_t D, size_t k, struct knn *out, str
         err_set(e, ERR_RANGE, "kNN: want 1 <= k < n <= 2^31-1, got k = %zu, n = %zu", k, n);
         return err_hint(e, "each row has n-1 other rows to be near to");
     }
-    struct search s = {.x = x, .n = n, .D = D, .k = k, .cap = 4 * k > k + 64 ? 4 * k : k + 64, .isa = isa_best()};
+    struct search s = {.x = x, .n = n, .D = D, .k = k, .cap = 4 * k > k + 64 ? 4 * k : k + 64};
     int rc = 0;
     if (s.cap * sizeof(struct ranked) > sizeof(float) * PAIRS_BLOCK * PAIRS_BLOCK)
         rc = err_set(e, ERR_RANGE, "kNN: want k at most 16000, got %zu", k);

@@ -19,14 +19,13 @@ struct count {
     int32_t *far;    /* [n,k] j */
     float *cut;      /* [n,k] |x_i - x_j|^2 - s_i, the bound on s_l - 2 g_il */
     uint32_t *less;  /* [n,k] how many l, neither i nor j, are nearer */
-    enum isa isa;
 };
 
 /* Row i against rows [l0, l0+m). What rounding makes of i and j themselves must not count. */
 static void count_row(struct count *c, size_t i, size_t l0, size_t m, const float *g) {
     const float *cut = c->cut + i * c->k, *square = c->square + l0;
     uint32_t *less = c->less + i * c->k;
-    pairscan_below_cpu(m, g, square, c->n_far[i], cut, less, c->isa);
+    pairscan_below_cpu(m, g, square, c->n_far[i], cut, less);
     for (size_t q = 0; q < c->n_far[i]; q++) {
         size_t j = (size_t)c->far[i * c->k + q] - l0, self = i - l0; /* below l0: wraps to beyond m */
         if (j < m && square[j] - 2 * g[j] < cut[q]) less[q]--;
@@ -64,7 +63,7 @@ static size_t sort_out(struct count *c, const float *x, size_t D, const struct k
                 *penalty += r > c->k ? (double)(r - c->k) : 0;
                 continue;
             }
-            double d2 = pairscan_distance_cpu(D, x + i * D, x + j * D, c->isa);
+            double d2 = pairscan_distance_cpu(D, x + i * D, x + j * D);
             size_t at = i * c->k + c->n_far[i]++;
             c->cut[at] = (float)(d2 - (double)c->square[i]);
             c->far[at] = (int32_t)j;
@@ -93,7 +92,7 @@ int trust_measure(const float *x, size_t n, size_t D, const float *xy, const str
     if (!k || k >= n || 2 * n <= 3 * k + 1)
         return err_set(e, ERR_RANGE, "trustworthiness: want k < 2n/3, got k = %zu, n = %zu", k, n);
     struct knn seen = {0};
-    struct count c = {.n = n, .k = k, .isa = isa_best()};
+    struct count c = {.n = n, .k = k};
     double penalty = 0;
     size_t kept = 0;
     c.square = mem_array(n, sizeof *c.square, "trustworthiness", e);

@@ -32,12 +32,12 @@ int tsne_fit_start(const float *x, size_t n, size_t D, uint64_t seed, bool rando
 }
 
 int tsne_fit_force_init(struct tsne_force *f, size_t n, enum tsne_repulsion how, struct err *e) {
-    *f = (struct tsne_force){.n = n, .isa = isa_best()};
+    *f = (struct tsne_force){.n = n};
     bool exact = how == TSNE_EXACT || (how == TSNE_AUTO && n < TSNE_EXACT_BELOW);
     f->x = mem_array(n, 6 * sizeof(float), "t-SNE: forces", e);
     if (!f->x) return ERR_MEMORY;
     f->y = f->x + n, f->fx = f->y + n, f->fy = f->fx + n, f->ax = f->fy + n, f->ay = f->ax + n;
-    int rc = exact ? repulse_init(&f->pairs, n, e) : tsne_mesh_new(&f->mesh, n, TSNE_SPACING, f->isa, e);
+    int rc = exact ? repulse_init(&f->pairs, n, e) : tsne_mesh_new(&f->mesh, n, TSNE_SPACING, e);
     if (rc) tsne_fit_force_free(f);
     return rc;
 }
@@ -58,7 +58,7 @@ static int forces(struct tsne_force *f, const struct edges *P, const float *xy, 
     else
         *Z = repulse_cpu(&f->pairs, f->x, f->y, f->fx, f->fy);
     if (rc) return rc;
-    attract_cpu(f->n, P->row, P->col, P->p, xy, f->ax, f->ay, f->isa);
+    attract_cpu(f->n, P->row, P->col, P->p, xy, f->ax, f->ay);
     if (!(*Z > 0)) *Z = f->n > 1 ? *Z : 1;
     return *Z > 0 ? 0 : err_set(e, ERR_NUMERIC, "t-SNE: the normaliser is %g", *Z);
 }
@@ -211,7 +211,7 @@ int tsne_fit_divergence(const struct edges *P, const float *xy, double *kl, stru
     double *part = mem_array(n, sizeof *part, "t-SNE: divergence", e), Z = 0;
     int rc = x && part ? 0 : ERR_MEMORY;
     for (size_t i = 0; !rc && i < n; i++) x[i] = xy[2 * i], x[n + i] = xy[2 * i + 1];
-    if (!rc) rc = repulse_z_cpu(n, x, x + n, isa_best(), &Z, e);
+    if (!rc) rc = repulse_z_cpu(n, x, x + n, &Z, e);
     if (!rc) {
         double log_z = log(Z);
 #pragma omp parallel for schedule(static)

@@ -54,7 +54,6 @@ struct tsne_force {
     size_t n;
     struct repulse pairs; /* used when mesh is NULL */
     struct tsne_mesh *mesh;
-    enum isa isa;
     float *x, *y, *fx, *fy, *ax, *ay; /* [n] */
 };
 int tsne_fit_force_init(struct tsne_force *f, size_t n, enum tsne_repulsion how, struct err *e);

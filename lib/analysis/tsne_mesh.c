@@ -19,7 +19,6 @@ enum { BATCH = 16, STRIP = 8, MIN_NODES = 32, MAX_NODES = 4096, CHUNK = 512 };
 struct tsne_mesh {
     size_t n;
     float h;
-    enum isa isa;
     size_t N, NC;         /* nodes of an axis, and complex columns padded to a multiple of BATCH */
     float *grid, *kernel; /* [N,N]; [N,NC] spectrum of the kernel over that of the splines */
     fftwf_complex *freq;  /* [N,NC] */
@@ -30,12 +29,11 @@ struct tsne_mesh {
     uint32_t *order, *start; /* points by strip of STRIP mesh rows; [strips+1] */
 };
 
-int tsne_mesh_new(struct tsne_mesh **out, size_t n, float h, enum isa isa, struct err *e) {
+int tsne_mesh_new(struct tsne_mesh **out, size_t n, float h, struct err *e) {
     struct tsne_mesh *m = *out = calloc(1, sizeof *m);
     if (!m) return err_set(e, ERR_MEMORY, "t-SNE: cannot have memory for a mesh");
     m->n = n;
     m->h = h;
-    m->isa = isa;
     size_t strips = 2 * MAX_NODES / STRIP + 2, record_bytes = SPLINE_RECORD * sizeof(float);
     size_t need[] = {arena_need(n, 2 * sizeof(int32_t)), arena_need(n, record_bytes), arena_need(n, sizeof(float)),
                      arena_need(n, sizeof(uint32_t)), arena_need(strips, sizeof(uint32_t))};
@@ -160,8 +158,7 @@ static void spread_strips(struct tsne_mesh *m, size_t strips) {
     for (size_t odd = 0; odd < 2; odd++) {
 #pragma omp for schedule(dynamic)
         for (size_t s = odd; s < strips; s += 2)
-            spline_spread_cpu(m->start[s + 1] - m->start[s], m->order + m->start[s], m->cell, m->record, m->grid, m->N,
-                              m->isa);
+            spline_spread_cpu(m->start[s + 1] - m->start[s], m->order + m->start[s], m->cell, m->record, m->grid, m->N);
     }
 }
 
@@ -221,7 +218,7 @@ int tsne_mesh_repulse(struct tsne_mesh *m, const float *x, const float *y, float
 #pragma omp for schedule(static) nowait
         for (size_t p = 0; p < m->n; p += CHUNK)
             spline_weights_cpu(m->n - p < CHUNK ? m->n - p : CHUNK, x + p, y + p, x0, y0, inv_h, m->cell + 2 * p,
-                               m->record + p * SPLINE_RECORD, m->isa);
+                               m->record + p * SPLINE_RECORD);
 #pragma omp for schedule(static)
         for (size_t a = 0; a < rows; a++) memset(m->grid + a * m->N, 0, m->N * sizeof *m->grid);
 #pragma omp single
@@ -231,7 +228,7 @@ int tsne_mesh_repulse(struct tsne_mesh *m, const float *x, const float *y, float
 #pragma omp for schedule(dynamic)
         for (size_t s = 0; s < strips; s++)
             spline_gather_cpu(m->start[s + 1] - m->start[s], m->order + m->start[s], m->cell, m->record, m->grid, m->N,
-                              m->phi, fx, fy, m->isa);
+                              m->phi, fx, fy);
     }
     double z = 0;
     float scale = -0.5f * inv_h;

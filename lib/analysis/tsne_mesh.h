@@ -13,7 +13,6 @@
 
 #include <stddef.h>
 
-#include "kernels/base/isa.h"
 #include "lib/base/err.h"
 
 struct tsne_mesh;
@@ -21,7 +20,7 @@ struct tsne_mesh;
 /*   n   points
  *   h   mesh spacing, 0 < h <= 1, in the embedding's unit
  * ERR_MEMORY. tsne_mesh_free releases; NULL is fine. */
-int tsne_mesh_new(struct tsne_mesh **out, size_t n, float h, enum isa isa, struct err *e);
+int tsne_mesh_new(struct tsne_mesh **out, size_t n, float h, struct err *e);
 void tsne_mesh_free(struct tsne_mesh *m);
 
 /* Forces and Z, as repulse_cpu gives them exactly. Starts its own threads; the bytes do not depend on their number.
