@@ -23,13 +23,14 @@ static inline void case_need(const char *backend) {
     skip();
 }
 
-/* The table of "cpu". */
-static inline const struct lm_kernels *case_kernels(void) {
+/* A back end's table. */
+static inline const struct lm_kernels *lm_table(const char *backend) {
     static struct lm_kernels k;
     struct err e;
-    assert_int_equal(lm_kernels_get("cpu", &k, &e), 0);
+    assert_int_equal(lm_kernels_get(backend, &k, &e), 0);
     return &k;
 }
+static inline const struct lm_kernels *case_kernels(void) { return lm_table("cpu"); }
 
 /* What a copy changes; NULL means nothing. */
 struct case_edit {

@@ -7,11 +7,11 @@
 #include <stdint.h>
 
 #include "lib/base/err.h"
+#include "tests/kernel_cases.h"
 
 _Noreturn void stop(const struct err *e); /* status 77 where there is no GPU */
 
-/* A line of the receipt: an error and what it may be; milliseconds, a goal (0: none) and a remark. */
-void checked(const char *name, const char *size, double value, double limit);
+/* A line of the receipt: an error and what it may be (checked, tests/kernel_cases.h); milliseconds, a goal (0: none) and a remark. */
 void timed(const char *name, const char *size, double ms, double goal, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 

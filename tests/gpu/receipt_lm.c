@@ -1,4 +1,4 @@
-/* receipt_lm.c - the operations of a forward pass against their definitions, whole models of random weights beside the CPU, and how
+/* receipt_lm.c - the operations of a forward pass (tests/lm_kernel_cases.h), whole models of random weights beside the CPU, and how
  * fast a Qwen2-7B-shaped one gives activations. Models are made here, not read: the receipt needs no JSON library. */
 #include <math.h>
 #include <stdio.h>
@@ -6,16 +6,10 @@
 #include <string.h>
 
 #include "kernels/lm/lm_cuda.h"
-#include "kernels/lm/gelu.h"
-#include "kernels/lm/layernorm.h"
-#include "kernels/lm/linear.h"
-#include "kernels/lm/rmsnorm.h"
-#include "kernels/lm/rope.h"
-#include "kernels/lm/swiglu.h"
-#include "lib/base/bf16.h"
 #include "lib/base/clock.h"
 #include "lib/lm/forward.h"
 #include "tests/gpu/receipt.h"
+#include "tests/lm_kernel_cases.h"
 
 static struct lm_kernels table(const char *name) {
     struct lm_kernels k;
@@ -24,138 +18,11 @@ static struct lm_kernels table(const char *name) {
     return k;
 }
 
-/* ---- one operation at a time ---- */
-
-/* Normal numbers that the back end can hold exactly. */
-static float *numbers(const struct lm_kernels *k, uint64_t seed, size_t n) {
-    float *x = normals(seed, n, 1);
-    for (size_t i = 0; i < n && k->elem_bytes == 2; i++) x[i] = bf16_f32(bf16_of(x[i]));
-    return x;
-}
-
-/* In the back end's memory, as held or as float32. */
-static float *held(const struct lm_kernels *k, size_t n, const float *x) {
-    float *y = k->memory->take(n * k->elem_bytes);
-    CHECK(y);
-    k->pack(0, 1, n, x, y);
-    return y;
-}
 static float *wide(const struct lm_kernels *k, size_t n, const float *x) {
     float *y = k->memory->take(n * sizeof *y);
     CHECK(y);
     memcpy(y, x, n * sizeof *y);
     return y;
-}
-
-static float *fetched(const struct lm_kernels *k, size_t n, const float *x, bool is_wide) {
-    float *out = k->host->take(n * sizeof *out);
-    struct err e;
-    CHECK(out);
-    k->fetch(n, x, is_wide, false, out);
-    k->sent(0);
-    if (k->await(0, &e)) stop(&e);
-    return out;
-}
-
-/* Compare what the back end has in y with want [n]; both are released. */
-static void compare(const struct lm_kernels *k, const char *op, const char *size, size_t n, float *y, bool is_wide,
-                    float *want) {
-    char name[64];
-    float *got = fetched(k, n, y, is_wide);
-    snprintf(name, sizeof name, "%s: %s", k->name, op);
-    checked(name, size, far(got, want, n),
-            k->elem_bytes == 2 && !is_wide ? 4e-3
-            : strcmp(k->name, "cuda-tf32") ? 1e-5
-                                           : 2e-3);
-    k->host->give(got), k->memory->give(y);
-    free(want);
-}
-
-static void linear_case(const struct lm_kernels *k, size_t M, size_t N, size_t K, bool with_bias) {
-    char size[48];
-    float *x = numbers(k, 1, M * K), *W = numbers(k, 2, N * K), *bias = numbers(k, 3, N),
-          *want = malloc(M * N * sizeof *want);
-    float *packed = calloc(linear_padded(N) * K, sizeof *packed), *hx = held(k, M * K, x), *hW = held(k, N * K, W),
-          *hb = wide(k, N, bias);
-    float *y = k->memory->take(M * N * k->elem_bytes);
-    CHECK(want && packed && y);
-    linear_pack_rows(0, N, K, W, packed);
-    linear_cpu(M, N, K, x, K, packed, LINEAR_PANEL * K, with_bias ? bias : NULL, want, N);
-    k->linear(M, N, K, hx, K, hW, LINEAR_PANEL * K, with_bias ? hb : NULL, y, N);
-    snprintf(size, sizeof size, "%zu x %zu x %zu", M, N, K);
-    compare(k, with_bias ? "product and bias" : "product", size, M * N, y, false, want);
-    k->memory->give(hx), k->memory->give(hW), k->memory->give(hb);
-    free(x), free(W), free(bias), free(packed);
-}
-
-static void norm_case(const struct lm_kernels *k, size_t M, size_t D, bool layer) {
-    char size[48];
-    float *x = normals(4, M * D, 3), *w = normals(5, D, 1), *b = normals(6, D, 1), *want = malloc(M * D * sizeof *want);
-    float *hx = wide(k, M * D, x), *hw = wide(k, D, w), *hb = wide(k, D, b),
-          *y = k->memory->take(M * D * k->elem_bytes);
-    CHECK(want && y);
-    if (layer) {
-        layernorm_ref(M, D, x, w, b, 1e-5f, want);
-        k->layernorm(M, D, hx, hw, hb, 1e-5f, y);
-    } else {
-        rmsnorm_ref(M, D, x, w, 1e-6f, want);
-        k->rmsnorm(M, D, hx, hw, 1e-6f, y);
-    }
-    snprintf(size, sizeof size, "%zu x %zu", M, D);
-    compare(k, layer ? "LayerNorm" : "RMSNorm", size, M * D, y, false, want);
-    k->memory->give(hx), k->memory->give(hw), k->memory->give(hb);
-    free(x), free(w), free(b);
-}
-
-/* Sequences of 1, T/2, T and 3 positions. */
-static void sequence_case(const struct lm_kernels *k, size_t T, size_t H, size_t G, size_t Dh) {
-    const size_t start[5] = {0, 1, 1 + T / 2, 1 + T / 2 + T, 4 + T / 2 + T}, M = start[4], ld = (H + 2 * G) * Dh;
-    char size[48];
-    struct lm_kernels ref = table("ref");
-    struct pass_place here, there;
-    double frequency[128];
-    int32_t *token = calloc(M, sizeof *token);
-    float *x = numbers(k, 7, M * ld), *rows = malloc(M * ld * sizeof *rows), *want = malloc(M * H * Dh * sizeof *want);
-    float *angles = malloc(T * Dh * sizeof *angles);
-    void *work = malloc(attention_work_bytes(T, Dh) + 64);
-    CHECK(token && rows && want && angles && work && Dh / 2 <= 128);
-    for (size_t i = 0; i < Dh / 2; i++) frequency[i] = pow(1e4, -2.0 * (double)i / (double)Dh);
-    rope_table(T, Dh / 2, frequency, angles);
-    ref.place(4, start, token, &here), k->place(4, start, token, &there);
-    snprintf(size, sizeof size, "T %zu, %zu/%zu heads of %zu", T, H, G, Dh);
-
-    struct attention a = {.H = H, .G = G, .Dh = Dh, .q = x, .k = x + H * Dh, .v = x + (H + G) * Dh, .ld = ld};
-    a.scale = (float)(1 / sqrt((double)Dh));
-    ref.attention(&here, &a, want, H * Dh, work);
-    float *hx = held(k, M * ld, x), *y = k->memory->take(M * H * Dh * k->elem_bytes);
-    CHECK(y);
-    a.q = hx, a.k = lm_at(k, hx, H * Dh), a.v = lm_at(k, hx, (H + G) * Dh);
-    k->attention(&there, &a, y, H * Dh, NULL);
-    compare(k, "attention", size, M * H * Dh, y, false, want);
-
-    memcpy(rows, x, M * ld * sizeof *rows);
-    float *ht = wide(k, T * Dh, angles);
-    ref.rope(&here, H + G, Dh, rows, ld, angles);
-    k->rope(&there, H + G, Dh, hx, ld, ht);
-    compare(k, "RoPE", size, M * ld, hx, false, rows);
-    k->memory->give(ht);
-    free(x), free(token), free(angles), free(work);
-}
-
-static void small_cases(const struct lm_kernels *k, size_t n) {
-    char size[48];
-    float *x = numbers(k, 8, n), *u = numbers(k, 9, n), *want[3];
-    for (int i = 0; i < 3; i++) CHECK((want[i] = malloc(n * sizeof(float))));
-    for (int i = 0; i < 3; i++) memcpy(want[i], x, n * sizeof *x);
-    swiglu_ref(n, want[0], u), gelu_ref(n, want[1]), pass_add_host(n, want[2], u);
-    float *g = held(k, n, x), *h = held(k, n, x), *s = wide(k, n, x), *hu = held(k, n, u);
-    k->swiglu(n, g, hu), k->gelu(n, h), k->add(n, s, hu);
-    snprintf(size, sizeof size, "%zu", n);
-    compare(k, "SwiGLU", size, n, g, false, want[0]);
-    compare(k, "GELU", size, n, h, false, want[1]);
-    compare(k, "residual sum", size, n, s, true, want[2]);
-    k->memory->give(hu);
-    free(x), free(u);
 }
 
 /* ---- whole models ---- */
@@ -334,15 +201,7 @@ void lm_checks(bool quick) {
     static const char *const backend[] = {"cuda-f32", "cuda-tf32", "cuda"};
     for (int i = 0; i < 3; i++) {
         struct lm_kernels k = table(backend[i]);
-        linear_case(&k, 7, 33, 21, true), linear_case(&k, 65, 40, 64, false);
-        norm_case(&k, 5, 37, false), norm_case(&k, 3, 130, true);
-        small_cases(&k, 1001);
-        sequence_case(&k, 9, 2, 1, 6), sequence_case(&k, 70, 4, 2, 64), sequence_case(&k, 130, 2, 2, 128);
-        if (quick) continue;
-        linear_case(&k, 256, 4608, 3584, true), linear_case(&k, 128, 3584, 18944, false);
-        norm_case(&k, 300, 3584, false), norm_case(&k, 300, 4096, true);
-        small_cases(&k, 18944 * 64);
-        sequence_case(&k, 700, 28, 4, 128), sequence_case(&k, 300, 14, 2, 64);
+        lm_kernel_cases(&k, !quick);
     }
     struct lm_config c =
         gated_model((struct lm_config){.L = 2, .D = 36, .H = 2, .G = 1, .Dh = 64, .mlp = 50, .vocab = 97, .max_T = 80});
