@@ -14,6 +14,7 @@
 #include "lib/base/rng.h"
 #include "lib/sae/trainer.h"
 #include "tests/gpu/receipt.h"
+#include "tests/sae_kernel_cases.h"
 
 enum { MOST = 200, TIMES = 15 };
 
@@ -504,6 +505,8 @@ int main(int argc, char **argv) {
     const struct shape rare = {33, 300, 57, 5, 0.1, SAE_JUMPRELU, 0, 4e-3};
     const struct shape real = {3584, 16384, 96, 64, 0.002, SAE_JUMPRELU, 0, 0},
                        wide = {4096, 32768, 33, 64, 0.002, SAE_JUMPRELU, 0, 0};
+    sae_kernel_cases(table("cuda-f32"), !quick);
+    sae_kernel_cases(table("cuda"), !quick);
     for (int dense = 0; dense < 2; dense++) {
         one_step("cuda-f32", "ref", &odd, dense, 1e-4);
         one_step("cuda-f32", "ref", &odder, dense, 1e-4);
