@@ -9,7 +9,7 @@ obj        = $(patsubst %,$(B)/obj/%.o,$(basename $1))
 
 lib_obj  := $(call obj,$(lib_src) $(cuda_src))
 programs := $(patsubst stages/%.c,$(BIN)/%,$(stage_src))
-tests    := $(patsubst tests/%.c,$(B)/test/%,$(test_src)) $(addprefix $(B)/test/test_,backends_emulated step_emulated forward_emulated hooked_emulated rows_emulated)
+tests    := $(patsubst tests/%.c,$(B)/test/%,$(test_src)) $(addprefix $(B)/test/test_,backends_emulated step_emulated forward_emulated hooked_emulated rows_emulated splice_emulated)
 benches  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(bench_src))
 fuzz_src  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 # The GPU's kernels as C, each thread of a launch run on the CPU: tests/cuda/emulate.h.
