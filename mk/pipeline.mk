@@ -25,6 +25,7 @@ in.tokenize  := model=MODEL corpus=CORPUS
 in.collect   := tokens=tokenize.% model=MODEL
 in.normalise := in=collect.train
 in.train     := in=normalise
+# A run that wants its model's losses too: in.<run>.evaluate := sae=train data=collect.heldout model=MODEL tokens=tokenize.heldout
 in.evaluate  := sae=train data=collect.heldout
 in.cooccur   := sae=train data=collect.heldout
 in.cluster   := in=cooccur

@@ -49,8 +49,8 @@ struct run {
     int32_t *ids;
     struct splice splice;
     struct entry *entry;
-    float *y;             /* [M,width] reconstructions; the real row where BOS is */
-    double *nll, *effect; /* [M]; [entries] */
+    float *y;       /* [M,width] reconstructions; the real row where BOS is */
+    double *effect; /* [entries] */
     double loss, loss_sae, loss_zero;
     double *sum, *activation; /* [F] effect; summed z */
     uint32_t *fires;          /* [F] */
@@ -61,24 +61,15 @@ struct run {
 
 /* --- the text --- */
 
-/* Windows spread evenly over the file, which is ordered by language, until max-tokens is reached. */
 static int take_windows(const struct settings *s, struct run *r, struct err *e) {
-    struct window *all = NULL;
-    size_t n = 0, total = 0, taken = 0, positions = 0;
-    int rc = tokens_windows(&r->t, (size_t)s->context, &all, &n, e);
+    int rc = tokens_sample(&r->t, (size_t)s->context, (size_t)s->max_tokens, &r->window, &r->n_windows, e);
     if (rc) return rc;
-    for (size_t i = 0; i < n; i++) total += all[i].T;
-    size_t every = (total + (size_t)s->max_tokens - 1) / (size_t)s->max_tokens;
-    for (size_t i = every / 2; i < n; i += every) all[taken++] = all[i], positions += all[taken - 1].T;
-    r->window = all, r->n_windows = taken;
-    r->start = mem_array(taken + 1, sizeof *r->start, PROG ": windows", e);
-    r->ids = mem_array(positions, sizeof *r->ids, PROG ": tokens", e);
-    if (!r->start || !r->ids) return ERR_MEMORY;
-    for (size_t i = 0; i < taken; i++) {
-        tokens_window_ids(&r->t, &all[i], r->ids + r->start[i]);
-        r->start[i + 1] = r->start[i] + all[i].T;
-    }
-    return 0;
+    r->start = mem_array(r->n_windows + 1, sizeof *r->start, PROG ": windows", e);
+    if (!r->start) return ERR_MEMORY;
+    for (size_t i = 0; i < r->n_windows; i++) r->start[i + 1] = r->start[i] + r->window[i].T;
+    r->ids = mem_array(r->start[r->n_windows], sizeof *r->ids, PROG ": tokens", e);
+    for (size_t i = 0; r->ids && i < r->n_windows; i++) tokens_window_ids(&r->t, &r->window[i], r->ids + r->start[i]);
+    return r->ids ? 0 : ERR_MEMORY;
 }
 
 static int open_all(const struct settings *s, struct run *r, struct err *e) {
@@ -105,28 +96,14 @@ static int open_all(const struct settings *s, struct run *r, struct err *e) {
 
 /* --- the losses --- */
 
-struct given {
-    const float *rows;
-};
-static void put(void *ctx, size_t n, size_t D, float *rows) {
-    const struct given *g = ctx;
-    if (g->rows)
-        memcpy(rows, g->rows, n * D * sizeof *rows);
-    else
-        memset(rows, 0, n * D * sizeof *rows);
-}
-
 static int losses(struct run *r, struct err *e) {
-    struct splice_work w = {0};
-    int rc = splice_work_init(&w, &r->splice, e);
-    if (rc) return rc;
-    struct given real = {r->y}, nothing = {NULL};
-    const struct splice_edit edit[] = {{&real, put}, {&nothing, put}};
-    rc = splice_loss(&r->splice, &w, NULL, &r->loss, e);
-    if (!rc) memcpy(r->nll, w.nll, r->splice.M * sizeof *r->nll);
-    if (!rc) rc = splice_loss(&r->splice, &w, &edit[0], &r->loss_sae, e);
-    if (!rc) rc = splice_loss(&r->splice, &w, &edit[1], &r->loss_zero, e);
-    splice_work_free(&w);
+    const struct splice *p = &r->splice;
+    float *zero = mem_array(p->M, p->width * sizeof *zero, PROG ": rows of zeros", e);
+    const float *const rows[3] = {NULL, r->y, zero};
+    double *const loss[3] = {&r->loss, &r->loss_sae, &r->loss_zero};
+    int rc = zero ? splice_run(&r->splice, 3, rows, e) : ERR_MEMORY;
+    for (size_t i = 0; !rc && i < 3; i++) rc = loss_mean(p->M, p->target, p->nll + i * p->room, loss[i], e);
+    free(zero);
     return rc;
 }
 
@@ -173,8 +150,8 @@ static int encode(struct run *r, struct err *e) {
 }
 
 /* Entries [first, first+n): each its row without the feature. */
-static void ablate(const struct run *r, struct splice_work *w, size_t first, size_t n, size_t *row, float *x,
-                   double *nll) {
+static int ablate(const struct run *r, struct splice_work *w, size_t first, size_t n, size_t *row, float *x,
+                  double *nll) {
     const size_t D = r->sae.D;
     for (size_t i = 0; i < n; i++) {
         const struct entry *q = &r->entry[first + i];
@@ -182,8 +159,9 @@ static void ablate(const struct run *r, struct splice_work *w, size_t first, siz
         row[i] = q->row;
         for (size_t d = 0; d < D; d++) x[i * D + d] = real[d] - q->z * dec[d];
     }
-    splice_rows(&r->splice, w, n, row, x, nll);
-    for (size_t i = 0; i < n; i++) r->effect[first + i] = nll[i] - r->nll[row[i]];
+    int rc = splice_rows(&r->splice, w, n, row, x, nll, NULL);
+    for (size_t i = 0; i < n; i++) r->effect[first + i] = nll[i] - r->splice.nll[row[i]];
+    return rc;
 }
 
 static int effects(struct run *r, struct err *e) {
@@ -198,17 +176,17 @@ static int effects(struct run *r, struct err *e) {
         size_t *row = mem_array(TOGETHER, sizeof *row, PROG, NULL);
         float *x = mem_array(TOGETHER, r->sae.D * sizeof *x, PROG, NULL);
         double *nll = mem_array(TOGETHER, sizeof *nll, PROG, NULL);
-        bool ready = row && x && nll && !splice_work_init(&w, &r->splice, NULL);
-        if (!ready) {
-#pragma omp atomic write
-            failed = 1;
-        }
+        bool ready = row && x && nll && !splice_work_init(&w, &r->splice, LOSS_ROWS, 1, NULL), bad = !ready;
 #pragma omp for schedule(dynamic)
         for (size_t t = 0; t < tiles; t++) {
             size_t first = t * TOGETHER, n = r->n_entries - first < TOGETHER ? r->n_entries - first : TOGETHER;
-            if (ready) ablate(r, &w, first, n, row, x, nll);
+            if (ready) bad |= ablate(r, &w, first, n, row, x, nll) != 0;
 #pragma omp critical
             progress_show(&p, done += n, "");
+        }
+        if (bad) {
+#pragma omp atomic write
+            failed = 1;
         }
         if (ready) splice_work_free(&w);
         free(row), free(x), free(nll);
@@ -253,17 +231,17 @@ static int by_row(struct run *r, struct err *e) {
     return rc;
 }
 
-static int compute(struct run *r, struct err *e) {
+static int compute(const struct settings *s, struct run *r, struct err *e) {
     const struct lm_batch b = {r->n_windows, r->start, r->ids};
     const size_t F = r->sae.F;
-    int rc = splice_init(&r->splice, &r->m, &r->k, &b, r->site, e);
+    int rc = splice_init(&r->splice, &r->m, &r->k, r->site, r->start[r->n_windows], (size_t)s->context, 3, e);
+    if (!rc) rc = splice_load(&r->splice, &b, e);
     if (rc) return rc;
     r->y = mem_array(r->splice.M, r->sae.D * sizeof *r->y, PROG ": reconstructions", e);
-    r->nll = mem_array(r->splice.M, sizeof *r->nll, PROG ": losses", e);
     r->sum = mem_array(F, sizeof *r->sum, PROG ": features", e);
     r->activation = mem_array(F, sizeof *r->activation, PROG ": features", e);
     r->fires = mem_array(F, sizeof *r->fires, PROG ": features", e);
-    if (!r->y || !r->nll || !r->sum || !r->activation || !r->fires) return ERR_MEMORY;
+    if (!r->y || !r->sum || !r->activation || !r->fires) return ERR_MEMORY;
     rc = encode(r, e);
     if (!rc) rc = losses(r, e);
     if (!rc && !(r->effect = mem_array(r->n_entries, sizeof *r->effect, PROG ": effects", e))) rc = ERR_MEMORY;
@@ -310,8 +288,7 @@ static void run_free(struct run *r) {
     sae_free(&r->sae);
     lm_close(&r->m);
     tokens_close(&r->t);
-    free(r->site), free(r->window), free(r->start), free(r->ids), free(r->entry), free(r->y), free(r->nll),
-        free(r->effect);
+    free(r->site), free(r->window), free(r->start), free(r->ids), free(r->entry), free(r->y), free(r->effect);
     free(r->sum), free(r->activation), free(r->fires), free(r->record);
 }
 
@@ -343,7 +320,7 @@ int main(int argc, char **argv) {
     if (!rc) rc = lm_load(&r.m, &r.k, r.m.c.L, (size_t)s.context, &e);
     if (!rc) rc = lm_load_head(&r.m, &r.k, &e);
 
-    if (!rc) rc = compute(&r, &e);
+    if (!rc) rc = compute(&s, &r, &e);
     if (!rc) rc = write_all(&s, &r, &e);
 
     if (!rc)

@@ -2,9 +2,12 @@
  * feature fires.
  *
  * The SAE is in inference form and sees the rows as they are. Definitions: lib/sae/metrics.h. The two passes over the
- * rows are: means, then everything about them. */
+ * rows are: means, then everything about them. With --model, a third goes over text: the model's next-token loss as it is,
+ * with the site's rows replaced by the SAE's, by the mean of --data's rows and by zero, and how far each prediction is from
+ * the intact one (lib/lm/splice.h). Rows of the BOS stay as they are in all of these: no SAE is trained on them. */
 #include <limits.h>
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +20,8 @@
 #include "lib/base/stage.h"
 #include "lib/file/jsonfile.h"
 #include "lib/file/safetensors.h"
+#include "lib/lm/splice.h"
+#include "lib/lm/tokens.h"
 #include "lib/sae/latents.h"
 #include "lib/sae/metrics.h"
 #include "lib/sae/sae.h"
@@ -26,9 +31,37 @@
 
 enum { BINS_PER_DECADE = 4, DECADES = 7, BINS = BINS_PER_DECADE * DECADES };
 
+/* What stands in the site's place. */
+enum { INTACT, SAE, MEAN, ZERO, VARIANTS };
+static const char *const variant_name[VARIANTS] = {"intact", "sae", "mean", "zero"};
+
 struct settings {
     const char *sae, *data, *site, *backend, *out;
-    int64_t threads;
+    const char *model, *tokens;
+    int64_t threads, context, max_tokens;
+    bool per_position;
+};
+
+/* Of rows that a token follows: how many, sums over them. */
+struct tally {
+    uint64_t rows;
+    double nll[VARIANTS], kl[VARIANTS];
+};
+
+/* The language model, when there is one. */
+struct language {
+    struct lm_model m;
+    struct lm_kernels k;
+    struct tokens t;
+    struct lm_site *site;
+    struct window *window;
+    size_t n_windows, T, room; /* longest window; rows of a batch */
+    struct splice splice;
+    float *put[VARIANTS]; /* [room,D] what stands in the site's place; NULL for INTACT */
+    size_t *start;        /* [room+1] */
+    int32_t *ids;         /* [room] */
+    uint64_t replaced;
+    struct tally all, *at; /* at: [T] by position, or NULL */
 };
 
 struct run {
@@ -46,6 +79,7 @@ struct run {
     int32_t *batch_group;               /* [LATENTS_BATCH] */
     struct measure_row *row;            /* [LATENTS_BATCH] */
     struct progress progress;
+    struct language lm;
 };
 
 /* --- inputs --- */
@@ -87,9 +121,50 @@ static int train_find(const struct settings *s, struct run *r, struct err *e) {
     return 0;
 }
 
+/* The context that the rows were collected with, unless another is asked for. */
+static int context_of(const struct settings *s, const struct run *r, int64_t *context, struct err *e) {
+    const char *text = safetensors_meta(r->file, "record");
+    json_t *record = text ? json_loads(text, 0, NULL) : NULL;
+    *context = s->context ? s->context : json_integer_value(json_object_get(record, "context"));
+    json_decref(record);
+    if (*context >= 2) return 0;
+    err_set(e, ERR_FORMAT, "%s: metadata 'record': has no context, as collect writes it", s->data);
+    return err_hint(e, "say --context, the most positions of a window");
+}
+
+/* Everything about the model but its weights. */
+static int language_open(const struct settings *s, struct run *r, struct err *e) {
+    struct language *l = &r->lm;
+    int64_t context = 0;
+    size_t n;
+    int rc = lm_open(&l->m, s->model, e);
+    if (!rc) rc = tokens_open(&l->t, s->tokens, e);
+    if (!rc) rc = tokens_check_vocab(&l->t, l->m.c.vocab, e);
+    if (!rc) rc = lm_sites_parse(s->site, l->m.c.L, &l->site, &n, e);
+    if (!rc) rc = lm_kernels_get(s->backend, &l->k, e);
+    if (!rc) rc = context_of(s, r, &context, e);
+    if (rc) return rc;
+    if (n != 1) return err_set(e, ERR_USAGE, "--site: want one, got %zu", n);
+    if (lm_site_width(&l->m.c, l->site) != r->sae.D)
+        return err_set(e, ERR_SHAPE, "%s: the SAE is %zu wide, %s of this model %zu", s->sae, r->sae.D, s->site,
+                       lm_site_width(&l->m.c, l->site));
+    if ((uint64_t)context > l->m.c.max_T)
+        return err_set(e, ERR_RANGE, "--context: %lld is more than the model's %s %zu", (long long)context,
+                       l->m.c.max_T_key, l->m.c.max_T);
+    rc = tokens_sample(&l->t, (size_t)context, s->max_tokens ? (size_t)s->max_tokens : SIZE_MAX, &l->window,
+                       &l->n_windows, e);
+    for (size_t i = 0; !rc && i < l->n_windows; i++)
+        if (l->window[i].T > l->T) l->T = l->window[i].T;
+    size_t rows = l->k.slots > 1 ? 8192 : l->T * (size_t)omp_get_max_threads();
+    l->room = rows > LATENTS_BATCH ? rows : LATENTS_BATCH;
+    if (l->room < l->T) l->room = l->T;
+    return rc;
+}
+
 static int check(const struct settings *s, struct run *r, struct err *e) {
     int rc = latents_open(&r->in, &r->sae, r->file, s->data, s->site, s->backend, e);
     if (!rc) rc = groups_find(s, r, e);
+    if (!rc && s->model) rc = language_open(s, r, e);
     return rc ? rc : train_find(s, r, e);
 }
 
@@ -147,6 +222,109 @@ static int both_passes(struct run *r, struct err *e) {
     progress_end(&r->progress, 2 * r->in.N, "");
     return rc;
 }
+
+/* --- the model --- */
+
+static int language_load(const struct settings *s, struct run *r, struct err *e) {
+    struct language *l = &r->lm;
+    int rc = lm_load(&l->m, &l->k, l->m.c.L, l->T, e);
+    if (!rc) rc = lm_load_head(&l->m, &l->k, e);
+    if (!rc) rc = splice_init(&l->splice, &l->m, &l->k, l->site, l->room, l->T, VARIANTS, e);
+    if (rc) return rc;
+    l->start = mem_array(l->room + 1, sizeof *l->start, "evaluate: windows", e);
+    l->ids = mem_array(l->room, sizeof *l->ids, "evaluate: tokens", e);
+    if (s->per_position) l->at = mem_array(l->T, sizeof *l->at, "evaluate: positions", e);
+    if (!l->start || !l->ids || (s->per_position && !l->at)) return ERR_MEMORY;
+    for (int v = SAE; v < VARIANTS; v++)
+        if (!(l->put[v] = mem_array(l->room, r->sae.D * sizeof(float), "evaluate: rows in place of others", e)))
+            return ERR_MEMORY;
+    return 0;
+}
+
+/* to := what the SAE makes of the rows [M,D]. */
+static int reconstruct(struct run *r, size_t M, const float *rows, float *to, struct err *e) {
+    const struct encoder *n = &r->in.encoder;
+    const size_t D = r->sae.D;
+    int rc = 0;
+    memset(r->batch_group, 0, LATENTS_BATCH * sizeof *r->batch_group);
+    for (size_t b0 = 0, B; !rc && b0 < M; b0 += B) {
+        B = M - b0 < LATENTS_BATCH ? M - b0 : LATENTS_BATCH;
+        memcpy(n->x, rows + b0 * D, B * D * sizeof *rows);
+        if ((rc = encoder_run(&r->in.encoder, B, e))) return rc;
+        n->k->measure(B, D, n->x, &n->active, n->sae.W_dec, n->sae.b_dec, r->mean, r->group_mean, r->batch_group, r->y,
+                      r->e_mean, r->row);
+        if (!(rc = n->k->finish(e))) memcpy(to + b0 * D, r->y, B * D * sizeof *to);
+    }
+    return rc;
+}
+
+/* Rows of the batch in place of the site's. */
+static int replace(struct run *r, struct err *e) {
+    struct language *l = &r->lm;
+    const struct splice *p = &l->splice;
+    const size_t D = r->sae.D;
+    int rc = reconstruct(r, p->M, p->rows, l->put[SAE], e);
+    for (size_t q = 0; q < p->n; q++)
+        for (size_t m = p->start[q]; m < p->start[q + 1]; m++) {
+            bool bos = l->t.bos >= 0 && m == p->start[q];
+            for (size_t d = 0; d < D; d++) {
+                l->put[MEAN][m * D + d] = (float)r->mean[d];
+                l->put[ZERO][m * D + d] = 0;
+            }
+            for (int v = SAE; bos && v < VARIANTS; v++) memcpy(l->put[v] + m * D, p->rows + m * D, D * sizeof *p->rows);
+            l->replaced += !bos;
+        }
+    return rc;
+}
+
+static int count(const struct settings *s, struct language *l, size_t first, struct err *e) {
+    const struct splice *p = &l->splice;
+    for (size_t q = 0; q < p->n; q++)
+        for (size_t m = p->start[q]; m < p->start[q + 1]; m++) {
+            struct tally *at = l->at ? &l->at[m - p->start[q]] : NULL;
+            if (p->target[m] < 0) continue;
+            l->all.rows++;
+            if (at) at->rows++;
+            for (int v = 0; v < VARIANTS; v++) {
+                double nll = p->nll[(size_t)v * p->room + m], kl = p->kl[(size_t)v * p->room + m];
+                if (!isfinite(nll) || !isfinite(kl))
+                    return err_set(e, ERR_NUMERIC, "%s: window %zu, position %zu: NaN or Inf in the loss (%s)",
+                                   s->tokens, first + q, m - p->start[q], variant_name[v]);
+                l->all.nll[v] += nll, l->all.kl[v] += kl;
+                if (at) at->nll[v] += nll, at->kl[v] += kl;
+            }
+        }
+    return 0;
+}
+
+/* Windows from `first` on that fit into a batch; how many. */
+static size_t fill(struct language *l, size_t first) {
+    size_t n = 0;
+    for (; first + n < l->n_windows && l->start[n] + l->window[first + n].T <= l->room; n++) {
+        tokens_window_ids(&l->t, &l->window[first + n], l->ids + l->start[n]);
+        l->start[n + 1] = l->start[n] + l->window[first + n].T;
+    }
+    return n;
+}
+
+static int language_pass(const struct settings *s, struct run *r, struct err *e) {
+    struct language *l = &r->lm;
+    int rc = 0;
+    progress_start(&r->progress, PROG, "windows", l->n_windows);
+    for (size_t i = 0, n; !rc && i < l->n_windows; i += n) {
+        n = fill(l, i);
+        rc = splice_load(&l->splice, &(struct lm_batch){n, l->start, l->ids}, e);
+        if (!rc) rc = replace(r, e);
+        if (!rc) rc = splice_run(&l->splice, VARIANTS, (const float *const *)l->put, e);
+        if (!rc) rc = count(s, l, i, e);
+        progress_show(&r->progress, i + n, "losses");
+    }
+    progress_end(&r->progress, l->n_windows, "");
+    if (rc || l->all.rows) return rc;
+    return err_set(e, ERR_RANGE, "%s: no token has a next one", s->tokens);
+}
+
+static double mean_of(const struct tally *t, int v) { return t->nll[v] / (double)t->rows; }
 
 /* --- output --- */
 
@@ -226,6 +404,54 @@ static json_t *frequencies(const uint64_t *count, size_t F, size_t N) {
     return a;
 }
 
+/* {"intact": …, …} of all rows, or [T] each by position; kl has no intact. */
+static json_t *variants(const struct tally *t, size_t n, bool kl, bool table) {
+    json_t *o = json_object();
+    for (int v = kl; v < VARIANTS; v++) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < n; i++)
+            if (t[i].rows)
+                json_array_append_new(list, jsonfile_number((kl ? t[i].kl[v] : t[i].nll[v]) / (double)t[i].rows, 17));
+        json_object_set(o, variant_name[v], table ? list : json_array_get(list, 0));
+        json_decref(list);
+    }
+    return o;
+}
+
+static json_t *positions(const struct language *l) {
+    json_t *o = json_object(), *at = json_array(), *rows = json_array();
+    for (size_t i = 0; i < l->T; i++) {
+        if (!l->at[i].rows) continue;
+        json_array_append_new(at, json_integer((json_int_t)i));
+        json_array_append_new(rows, json_integer((json_int_t)l->at[i].rows));
+    }
+    json_object_set_new(o, "position", at);
+    json_object_set_new(o, "tokens", rows);
+    json_object_set_new(o, "loss", variants(l->at, l->T, false, true));
+    json_object_set_new(o, "kl", variants(l->at, l->T, true, true));
+    return o;
+}
+
+static double recovered(const struct tally *t, int from) {
+    return 1 - (mean_of(t, SAE) - mean_of(t, INTACT)) / (mean_of(t, from) - mean_of(t, INTACT));
+}
+
+static json_t *language_object(const struct language *l) {
+    json_t *o = json_object();
+    set_count(o, "tokens", l->all.rows), set_count(o, "rows_replaced", l->replaced);
+    json_object_set_new(o, "loss", variants(&l->all, 1, false, false));
+    json_object_set_new(o, "kl", variants(&l->all, 1, true, false));
+    set_number(o, "delta_loss", mean_of(&l->all, SAE) - mean_of(&l->all, INTACT));
+    set_number(o, "loss_recovered", recovered(&l->all, ZERO));
+    set_number(o, "loss_recovered_from_mean", recovered(&l->all, MEAN));
+    json_object_set_new(o, "formulas",
+                        json_pack("{s:s, s:s, s:s}", "delta_loss", "loss.sae - loss.intact, nats", "loss_recovered",
+                                  "1 - (loss.sae - loss.intact) / (loss.zero - loss.intact)", "kl",
+                                  "mean over tokens of KL(intact || spliced), nats"));
+    if (l->at) json_object_set_new(o, "per_position", positions(l));
+    return o;
+}
+
 static json_t *report(const struct settings *s, const struct run *r, const struct metrics_result *m,
                       const struct metrics_group *g) {
     const uint64_t *count = metrics_counts(r->metrics);
@@ -247,6 +473,7 @@ static json_t *report(const struct settings *s, const struct run *r, const struc
     if (r->groups) json_object_set_new(o, "groups", groups_object(r, g));
     json_object_set_new(o, "frequency_histogram", histogram(count, F, m->n));
     json_object_set_new(o, "frequency", frequencies(count, F, m->n));
+    if (s->model) json_object_set_new(o, "language_model", language_object(&r->lm));
     if (json_is_object(r->train)) json_object_set(o, "train", r->train);
     json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
     return o;
@@ -263,7 +490,16 @@ static int output(const struct settings *s, const struct run *r, struct metrics_
     return rc;
 }
 
+static void language_free(struct language *l) {
+    splice_free(&l->splice);
+    lm_close(&l->m);
+    tokens_close(&l->t);
+    for (int v = 0; v < VARIANTS; v++) free(l->put[v]);
+    free(l->site), free(l->window), free(l->start), free(l->ids), free(l->at);
+}
+
 static void run_free(struct run *r) {
+    language_free(&r->lm);
     metrics_free(r->metrics);
     latents_close(&r->in);
     arena_free(&r->mem);
@@ -275,21 +511,43 @@ static void run_free(struct run *r) {
     sae_free(&r->sae);
 }
 
+/* What is about a model goes together; without one it is no part of the record. */
+static int check_options(const struct settings *s, struct opt *table, size_t n, struct err *e) {
+    static const char *const about[] = {"context", "max-tokens", "per-position"};
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < sizeof about / sizeof *about; j++)
+            if (!s->model && !strcmp(table[i].name, about[j])) table[i].unrecorded = true;
+    if (!s->model == !s->tokens && (s->model || !(s->context || s->max_tokens || s->per_position))) return 0;
+    err_set(e, ERR_USAGE, "--model and --tokens: want both or none");
+    return err_hint(e, "--context, --max-tokens and --per-position belong to them");
+}
+
 int main(int argc, char **argv) {
     struct settings s = {0};
     struct run r = {0};
     struct metrics_result m = {0};
     struct err e = {0};
-    const struct opt table[] = {
+    struct opt table[] = {
         {"sae", OPT_INPUT, &s.sae, NULL, 0, 0, NULL, NULL, "folder of an SAE, from train or SAELens", false},
         {"data", OPT_INPUT, &s.data, NULL, 0, 0, NULL, NULL, "held-out activations, from collect", false},
         {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "tensor to take: L6R", false},
+        {"model", OPT_INPUT, &s.model, "", 0, 0, NULL, NULL,
+         "folder of the language model: its losses with the SAE at the site too", false},
+        {"tokens", OPT_INPUT, &s.tokens, "", 0, 0, NULL, NULL, "with --model: held-out tokens, from tokenize", false},
+        {"context", OPT_INT, &s.context, "", 2, 1 << 27, NULL, "tokens",
+         "with --model: most positions of a window; else as --data", false},
+        {"max-tokens", OPT_INT, &s.max_tokens, "0", 0, 1e12, NULL, "tokens",
+         "with --model: windows are spread over the file until so many; 0: all", false},
+        {"per-position", OPT_FLAG, &s.per_position, NULL, 0, 0, NULL, NULL,
+         "with --model: losses by position in the window too", false},
         STAGE_BACKEND(&s.backend),
         STAGE_THREADS(&s.threads),
         STAGE_OUT(&s.out, "JSON file to write"),
     };
     const struct stage me = {PROG, "measure an SAE on held-out rows", OPT_TABLE(table)};
     int rc = stage_start(&me, argc, argv, &e);
+
+    if (!rc) rc = check_options(&s, table, me.n, &e);
 
     double start_s = clock_s();
     if (!rc) rc = saefile_read(&r.sae, s.sae, &e);
@@ -298,13 +556,19 @@ int main(int argc, char **argv) {
     if (!rc) rc = stage_record(&me, &r.record, &e);
 
     if (!rc) rc = allocate(&r, &e);
+    if (!rc && s.model) rc = language_load(&s, &r, &e);
     if (!rc) rc = both_passes(&r, &e);
+    double spent_s = clock_s() - start_s;
+    if (!rc && s.model) rc = language_pass(&s, &r, &e);
     if (!rc) rc = output(&s, &r, &m, &e);
 
-    double spent_s = clock_s() - start_s;
     if (!rc)
         stage_done(PROG, "%s: %zu rows, L0 %.1f, centred EV %.4f, %.1f %% dead, %.0f rows/s", s.out, r.in.N, m.l0,
                    m.ev_centred, 100 * (double)m.dead / (double)r.sae.F, (double)r.in.N / (spent_s > 0 ? spent_s : 1));
+    if (!rc && s.model)
+        stage_done(PROG, "%s: loss %.4f, with the SAE %.4f, its mean %.4f, without the site %.4f; KL %.4f", s.model,
+                   mean_of(&r.lm.all, INTACT), mean_of(&r.lm.all, SAE), mean_of(&r.lm.all, MEAN),
+                   mean_of(&r.lm.all, ZERO), r.lm.all.kl[SAE] / (double)r.lm.all.rows);
     run_free(&r);
     return stage_end(&me, rc, &e);
 }

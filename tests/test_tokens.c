@@ -76,6 +76,35 @@ static void test_without_bos(void **s) {
     tokens_close(&t);
 }
 
+/* A share of the windows, evenly; at least one; all where all are asked for. */
+static void test_sample(void **s) {
+    (void)s;
+    struct tokens t;
+    struct err e;
+    struct window *w, *all;
+    size_t n, n_all;
+    int32_t many[401];
+    const int64_t one[] = {0, 401};
+    const int32_t first[] = {0};
+    for (int i = 0; i < 401; i++) many[i] = i;
+    case_tokens(FILE_NAME, &(struct case_tokens){many, 401, one, first, 1, "0", "[\"en\"]"});
+    assert_int_equal(tokens_open(&t, FILE_NAME, &e), 0);
+    assert_int_equal(tokens_windows(&t, 5, &all, &n_all, &e), 0);
+    assert_true(n_all == 100); /* of 5 positions */
+    assert_int_equal(tokens_sample(&t, 5, 100, &w, &n, &e), 0);
+    assert_true(n == 20);
+    for (size_t i = 0; i < n; i++) assert_true(w[i].first == all[2 + 5 * i].first);
+    free(w);
+    assert_int_equal(tokens_sample(&t, 5, SIZE_MAX, &w, &n, &e), 0);
+    assert_true(n == n_all);
+    assert_memory_equal(w, all, n * sizeof *w);
+    free(w);
+    assert_int_equal(tokens_sample(&t, 5, 1, &w, &n, &e), 0);
+    assert_true(n == 1 && w[0].first == all[50].first);
+    free(w), free(all);
+    tokens_close(&t);
+}
+
 static void test_refused(void **s) {
     (void)s;
     const int64_t down[] = {0, 8, 7, 8, 13}, late[] = {1, 7, 8, 8, 13}, far[] = {0, 7, 8, 8, 14},
@@ -142,10 +171,8 @@ static void test_vocab(void **s) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_without_bos),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_vocab),
+        cmocka_unit_test(test_windows), cmocka_unit_test(test_without_bos), cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_vocab),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

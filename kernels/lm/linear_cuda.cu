@@ -18,10 +18,20 @@ void linear_pack_cuda(size_t first, size_t n, size_t K, const float *W, float *p
     for (size_t i = 0; i < n * K; i++) to[i] = bf16_of(W[i]);
 }
 
-void linear_cuda(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
-                 const float *bias, float *y, size_t ldy) {
+static void product(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
+                    const float *bias, float *y, size_t ldy, bool wide) {
     if (bias)
         LAUNCH(spread_bias, cuda_blocks(M * N, 4 * CUDA_THREADS), CUDA_THREADS, 0, M, N, bias, (void *)y, ldy,
-               cuda_precision() == PRECISION_BF16);
-    gemm_cuda_held(false, true, M, N, K, x, ldx, packed, panel / LINEAR_PANEL, bias ? 1.0f : 0.0f, y, ldy, false);
+               !wide && cuda_precision() == PRECISION_BF16);
+    gemm_cuda_held(false, true, M, N, K, x, ldx, packed, panel / LINEAR_PANEL, bias ? 1.0f : 0.0f, y, ldy, wide);
+}
+
+void linear_cuda(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
+                 const float *bias, float *y, size_t ldy) {
+    product(M, N, K, x, ldx, packed, panel, bias, y, ldy, false);
+}
+
+void linear_wide_cuda(size_t M, size_t N, size_t K, const float *x, size_t ldx, const float *packed, size_t panel,
+                      const float *bias, float *y, size_t ldy) {
+    product(M, N, K, x, ldx, packed, panel, bias, y, ldy, true);
 }

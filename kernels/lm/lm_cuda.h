@@ -11,6 +11,9 @@ void lm_kernels_cuda(struct lm_kernels *t);
 
 __typeof__(linear_pack_rows) linear_pack_cuda;
 __typeof__(linear_ref) linear_cuda;
+__typeof__(linear_ref) linear_wide_cuda;
+__typeof__(lse_ref) lse_cuda;
+__typeof__(kl_ref) kl_cuda;
 __typeof__(rmsnorm_ref) rmsnorm_cuda;
 __typeof__(layernorm_ref) layernorm_cuda;
 __typeof__(lm_rope_ref) rope_cuda;
@@ -20,6 +23,8 @@ __typeof__(gelu_ref) gelu_cuda;
 __typeof__(pass_place_host) pass_place_cuda;
 __typeof__(pass_add_host) pass_add_cuda;
 __typeof__(pass_fetch_host) pass_fetch_cuda;
+__typeof__(pass_put_host) pass_put_cuda;
+__typeof__(pass_pick_host) pass_pick_cuda;
 void pass_embed_cuda(const struct pass_place *p, size_t D, const float *table, const float *pos, float *x);
 END_C
 

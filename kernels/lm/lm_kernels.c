@@ -35,7 +35,6 @@ static const struct lm_kernels definitions = {.memory = &memory_host,
                                               .elem_bytes = sizeof(float),
                                               .tile_rows = 96,
                                               .slots = 1,
-                                              .lse = lse_ref,
                                               LM_OPERATIONS(DEFINITION)};
 
 void lm_kernels_cpu(struct lm_kernels *t) {
@@ -46,7 +45,9 @@ void lm_kernels_cpu(struct lm_kernels *t) {
     t->attention = attend_each_cpu;
     t->swiglu = swiglu_cpu;
     t->gelu = gelu_cpu;
+    t->logits = linear_cpu;
     t->lse = lse_cpu;
+    t->kl = kl_cpu;
 }
 
 static const char *missing(const struct lm_kernels *t) {

@@ -11,6 +11,7 @@
 #include "kernels/lm/attention.h"
 #include "kernels/lm/gelu.h"
 #include "kernels/lm/layernorm.h"
+#include "kernels/lm/kl.h"
 #include "kernels/lm/linear.h"
 #include "kernels/lm/lse.h"
 #include "kernels/lm/pass.h"
@@ -36,8 +37,13 @@ void lm_attention_ref(const struct pass_place *p, const struct attention *a, flo
     X(attention, lm_attention_ref)                                                                                     \
     X(swiglu, swiglu_ref)                                                                                              \
     X(gelu, gelu_ref)                                                                                                  \
+    X(logits, linear_ref) /* the result in float32 */                                                                  \
+    X(lse, lse_ref)                                                                                                    \
+    X(kl, kl_ref)                                                                                                      \
+    X(pick, pass_pick_host)                                                                                            \
     X(add, pass_add_host)                                                                                              \
     X(fetch, pass_fetch_host)                                                                                          \
+    X(put, pass_put_host)                                                                                              \
     X(sent, pass_sent_host)                                                                                            \
     X(await, pass_await_host)
 
@@ -52,7 +58,6 @@ struct lm_kernels {
 #define LM_OPERATION(name, definition) __typeof__(&definition) name;
     LM_OPERATIONS(LM_OPERATION)
 #undef LM_OPERATION
-    __typeof__(&lse_ref) lse; /* NULL on a device */
     /* x[r] := table[token[r]] (+ pos[position[r]]); NULL: rows are read from the model's file.
      * table [vocab, D] packed */
     void (*embed)(const struct pass_place *p, size_t D, const float *table, const float *pos, float *x);

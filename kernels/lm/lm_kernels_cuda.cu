@@ -13,6 +13,10 @@ void lm_kernels_cuda(struct lm_kernels *t) {
     t->place = pass_place_cuda;
     t->embed = pass_embed_cuda;
     t->linear = linear_cuda;
+    t->logits = linear_wide_cuda;
+    t->lse = lse_cuda;
+    t->kl = kl_cuda;
+    t->pick = pass_pick_cuda;
     t->rmsnorm = rmsnorm_cuda;
     t->layernorm = layernorm_cuda;
     t->rope = rope_cuda;
@@ -21,6 +25,7 @@ void lm_kernels_cuda(struct lm_kernels *t) {
     t->gelu = gelu_cuda;
     t->add = pass_add_cuda;
     t->fetch = pass_fetch_cuda;
+    t->put = pass_put_cuda;
     t->sent = cuda_sent;
     t->await = cuda_await;
 }

@@ -26,6 +26,16 @@ void pass_fetch_host(size_t n, const float *restrict x, bool wide, bool bf16, vo
     for (size_t i = 0; i < n; i++) h[i] = bf16_of(x[i]);
 }
 
+void pass_put_host(size_t n, const float *from, bool wide, float *x) {
+    (void)wide;
+    memcpy(x, from, n * sizeof *x);
+}
+
+void pass_pick_host(size_t M, size_t N, const float *x, size_t ldx, size_t first, const int32_t *column, float *out) {
+    for (size_t r = 0; r < M; r++)
+        if (column[r] >= 0 && (size_t)column[r] - first < N) out[r] = x[r * ldx + (size_t)column[r] - first];
+}
+
 void pass_sent_host(int slot) { (void)slot; }
 
 int pass_await_host(int slot, struct err *e) {

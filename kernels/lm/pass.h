@@ -30,7 +30,7 @@ struct pass_place {
     size_t n_tiles;
 };
 
-/* p := the place of n sequences; good until the second next call on a device.   start [n+1], token [start[n]] */
+/* p := the place of n sequences; good until the second next call on a device.   start [n+1], token [start[n]] or NULL */
 void pass_place_host(size_t n, const size_t *start, const int32_t *token, struct pass_place *p);
 
 /* x[i] += delta[i].   x [n] f32; delta [n] of elem_bytes */
@@ -41,6 +41,16 @@ void pass_add_host(size_t n, float *x, const float *delta);
  *   bf16  out is bf16, to nearest even, else f32
  *   out   host memory; on a device it may be filled later: see sent */
 void pass_fetch_host(size_t n, const float *x, bool wide, bool bf16, void *out);
+
+/* x[i] := from[i], the way back.
+ *   from  [n] f32 of the host; not looked at any more when the call returns
+ *   wide  x is f32, else of elem_bytes
+ * On a device it is as a place's call: a place is good until the second next of either. */
+void pass_put_host(size_t n, const float *from, bool wide, float *x);
+
+/* out[r] := x[r, column[r] - first] where that column is one of these N; the others are left.
+ *   x [M,N] f32, rows ldx apart; column [M] i32, out [M] f32, of the back end's memory */
+void pass_pick_host(size_t M, size_t N, const float *x, size_t ldx, size_t first, const int32_t *column, float *out);
 
 /* A device notes in `slot` (0 or 1) what was started so far; pass_await waits for that and tells what went wrong. */
 void pass_sent_host(int slot);

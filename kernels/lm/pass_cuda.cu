@@ -11,7 +11,7 @@ void pass_place_cuda(size_t n, const size_t *start, const int32_t *token, struct
     if (!at) return;
     int32_t *position = (int32_t *)at + rows;
     struct pass_tile *tile = (struct pass_tile *)(at + tiles_at);
-    memcpy(at, token, rows * sizeof *token);
+    if (token) memcpy(at, token, rows * sizeof *token);
     for (size_t i = 0; i < n; i++) {
         const size_t T = start[i + 1] - start[i];
         for (size_t t = 0; t < T; t++) position[start[i] + t] = (int32_t)t;
@@ -69,4 +69,24 @@ void pass_fetch_cuda(size_t n, const float *x, bool wide, bool bf16, void *out) 
         from = y;
     }
     cuda_fetch(out, from, n * (bf16 ? 2 : 4));
+}
+
+void pass_put_cuda(size_t n, const float *from, bool wide, float *x) {
+    void *at = cuda_staging(n * sizeof *from);
+    if (!at) return;
+    memcpy(at, from, n * sizeof *from);
+    const void *there = cuda_send();
+    LAUNCH(convert, cuda_blocks(n, 4 * CUDA_THREADS), CUDA_THREADS, 0, n, there, 0, (void *)x,
+           !wide && cuda_precision() == PRECISION_BF16);
+}
+
+__global__ static void pick(size_t M, size_t N, const float *x, size_t ldx, size_t first, const int32_t *column,
+                            float *out) {
+    EACH(r, M) {
+        if (column[r] >= 0 && (size_t)column[r] - first < N) out[r] = x[r * ldx + (size_t)column[r] - first];
+    }
+}
+
+void pass_pick_cuda(size_t M, size_t N, const float *x, size_t ldx, size_t first, const int32_t *column, float *out) {
+    LAUNCH(pick, cuda_blocks(M, CUDA_THREADS), CUDA_THREADS, 0, M, N, x, ldx, first, column, out);
 }

@@ -194,11 +194,11 @@ int lm_forward(const struct lm_model *m, const struct lm_kernels *k, const struc
 void lm_resume(const struct lm_model *m, const struct lm_kernels *k, const struct lm_batch *b,
                const struct lm_site *site, const float *x, const float *rows, struct lm_scratch *s) {
     struct pass p = {.m = m, .k = k, .b = b, .M = b->start[b->n]};
-    k->place(b->n, b->start, b->token, &p.place);
     float *const place[] = {s->att, s->delta, s->h, s->post, s->delta, s->x}; /* by enum lm_site_kind */
-    CHECK(k->slots == 1 && m->n_layers == m->c.L && site->layer < m->c.L && p.M <= s->rows);
+    CHECK(m->n_layers == m->c.L && site->layer < m->c.L && p.M <= s->rows);
     CHECK(site->kind != LM_SITE_POST || s->post_rows == s->rows);
-    if (site->kind != LM_SITE_R) memcpy(s->x, x, p.M * m->c.D * sizeof *x);
-    memcpy(place[site->kind], rows, p.M * lm_site_width(&m->c, site) * sizeof *rows);
+    if (site->kind != LM_SITE_R) k->put(p.M * m->c.D, x, true, s->x);
+    k->put(p.M * lm_site_width(&m->c, site), rows, site->kind == LM_SITE_R, place[site->kind]);
+    k->place(b->n, b->start, b->token, &p.place);
     layers(&p, site->layer, (int)site->kind, m->c.L, LM_SITE_R, s);
 }

@@ -64,10 +64,10 @@ int lm_forward(const struct lm_model *m, const struct lm_kernels *k, const struc
  *   b      the sequences; their tokens are not looked at. In the last layer nothing looks at another row any more, so
  *          that there any rows of any sequences may stand side by side as one
  *   site   s was made for it
- *   x      [M, D] the residual stream as a hook at the site finds it in its scratch; unused at L<l>R
- *   rows   [M, width] what the site gives, or what is to stand in its place
+ *   x      [M, D] f32 of the host: the residual stream as a hook at the site finds it in its scratch; unused at L<l>R
+ *   rows   [M, width] f32 of the host: what the site gives, or what is to stand in its place
  *   s      s->x := the result, [M, D]
- * With what the hook was given, the result is that of the whole pass to the byte. On the host alone (k->slots == 1).
+ * With what the hook was given, the result is that of the whole pass (on the host to the byte). On a device started only.
  * Threads: as lm_forward. */
 void lm_resume(const struct lm_model *m, const struct lm_kernels *k, const struct lm_batch *b,
                const struct lm_site *site, const float *x, const float *rows, struct lm_scratch *s);

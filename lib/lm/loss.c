@@ -2,26 +2,55 @@
 #include "lib/lm/loss.h"
 
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "kernels/lm/linear.h"
 
-size_t loss_scratch_bytes(const struct lm_config *c) {
-    size_t n, h = size_product(LOSS_ROWS, c->D, 1, &n) ? arena_need(n, sizeof(float)) : SIZE_MAX;
-    size_t rest = arena_need(LOSS_ROWS * LOSS_COLUMNS, sizeof(float)) + arena_need(LOSS_ROWS, sizeof(float)) +
-                  arena_need(LOSS_ROWS, sizeof(double));
-    return h > SIZE_MAX - rest ? SIZE_MAX : h + rest;
+/* A GPU takes tiles that fill it. */
+static struct loss_scratch sized(const struct lm_kernels *k, const struct lm_config *c, size_t rows, size_t n) {
+    struct loss_scratch s = {.rows = rows, .n = n, .tile = LOSS_ROWS, .columns = LOSS_COLUMNS};
+    if (k->slots > 1) s.tile = 2048, s.columns = 32 * LOSS_COLUMNS;
+    if (s.tile > rows) s.tile = rows;
+    if (s.columns > linear_padded(c->vocab)) s.columns = linear_padded(c->vocab);
+    return s;
 }
 
-int loss_scratch_init(struct loss_scratch *s, const struct lm_config *c, struct err *e) {
-    *s = (struct loss_scratch){0};
-    int rc = arena_init(&s->mem, loss_scratch_bytes(c), "loss: working memory", e);
-    if (rc) return rc;
-    s->h = arena_take(&s->mem, LOSS_ROWS * c->D, sizeof *s->h);
-    s->logits = arena_take(&s->mem, LOSS_ROWS * LOSS_COLUMNS, sizeof *s->logits);
-    s->top = arena_take(&s->mem, LOSS_ROWS, sizeof *s->top);
-    s->sum = arena_take(&s->mem, LOSS_ROWS, sizeof *s->sum);
-    return 0;
+/* Measure (a = NULL) or take. */
+static size_t pieces(struct loss_scratch *s, const struct lm_kernels *k, const struct lm_config *c, struct arena *a) {
+    size_t all = 0, h = 0, logits = 0;
+    if (!size_product(s->n, s->rows, 1, &all) || !size_product(all, c->D, 1, &h) ||
+        !size_product(2, s->tile, s->columns, &logits))
+        return SIZE_MAX;
+    const struct {
+        void **at;
+        size_t n, bytes;
+    } part[] = {{(void **)&s->h, h, k->elem_bytes},
+                {(void **)&s->logits, logits, sizeof *s->logits},
+                {(void **)&s->target, s->rows, sizeof *s->target},
+                {(void **)&s->top, all, sizeof *s->top},
+                {(void **)&s->logit, all, sizeof *s->logit},
+                {(void **)&s->sum, all, sizeof *s->sum},
+                {(void **)&s->kl, all, sizeof *s->kl}};
+    size_t need = 0;
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        size_t bytes = arena_need(part[i].n, part[i].bytes);
+        need = bytes > SIZE_MAX - need ? SIZE_MAX : need + bytes;
+        if (a) *part[i].at = arena_take(a, part[i].n, part[i].bytes);
+    }
+    return need;
+}
+
+size_t loss_scratch_bytes(const struct lm_kernels *k, const struct lm_config *c, size_t rows, size_t n) {
+    struct loss_scratch s = sized(k, c, rows, n);
+    return pieces(&s, k, c, NULL);
+}
+
+int loss_scratch_init(struct loss_scratch *s, const struct lm_kernels *k, const struct lm_config *c, size_t rows,
+                      size_t n, struct err *e) {
+    *s = sized(k, c, rows, n);
+    int rc = arena_init_in(&s->mem, k->memory, loss_scratch_bytes(k, c, rows, n), "loss: working memory", e);
+    if (!rc) pieces(s, k, c, &s->mem);
+    return rc;
 }
 
 void loss_scratch_free(struct loss_scratch *s) { arena_free(&s->mem); }
@@ -32,30 +61,63 @@ void loss_targets(const struct lm_batch *b, int32_t *target) {
             target[r] = r + 1 < b->start[i + 1] ? b->token[r + 1] : -1;
 }
 
-/* At most LOSS_ROWS rows; nll first holds the target's logit. */
-static void tile(const struct lm_model *m, const struct lm_kernels *k, size_t M, const float *x, const int32_t *target,
-                 struct loss_scratch *s, double *nll) {
+void loss_take(const struct lm_model *m, const struct lm_kernels *k, size_t i, size_t M, const float *x,
+               struct loss_scratch *s) {
     const struct lm_config *c = &m->c;
-    float *const *w = m->outside.at;
-    lm_norm_rows(k, c->final_norm, c->final_eps, M, c->D, x, w[LM_FINAL_NORM], w[LM_FINAL_NORM_BIAS], s->h);
-    for (size_t r = 0; r < M; r++) s->top[r] = -INFINITY, s->sum[r] = 0, nll[r] = 0;
-    for (size_t v = 0; v < c->vocab; v += LOSS_COLUMNS) {
-        size_t n = c->vocab - v < LOSS_COLUMNS ? c->vocab - v : LOSS_COLUMNS;
-        k->linear(M, n, c->D, s->h, c->D, w[LM_UNEMBED] + v * c->D, LINEAR_PANEL * c->D,
-                  w[LM_UNEMBED_BIAS] ? w[LM_UNEMBED_BIAS] + v : NULL, s->logits, LOSS_COLUMNS);
-        for (size_t r = 0; r < M; r++)
-            if (target[r] >= 0 && (size_t)target[r] - v < n)
-                nll[r] = (double)s->logits[r * LOSS_COLUMNS + (size_t)target[r] - v];
-        k->lse(M, n, s->logits, LOSS_COLUMNS, s->top, s->sum);
-    }
-    for (size_t r = 0; r < M; r++) nll[r] = target[r] >= 0 ? (double)s->top[r] + log(s->sum[r]) - nll[r] : 0;
+    CHECK(i < s->n && M <= s->rows && m->outside.at[LM_UNEMBED]);
+    lm_norm_rows(k, c->final_norm, c->final_eps, M, c->D, x, m->outside.at[LM_FINAL_NORM],
+                 m->outside.at[LM_FINAL_NORM_BIAS], lm_at(k, s->h, i * s->rows * c->D));
 }
 
-void loss_rows(const struct lm_model *m, const struct lm_kernels *k, size_t M, const float *x, const int32_t *target,
-               struct loss_scratch *s, double *nll) {
-    CHECK(m->outside.at[LM_UNEMBED]);
-    for (size_t r = 0; r < M; r += LOSS_ROWS)
-        tile(m, k, M - r < LOSS_ROWS ? M - r : LOSS_ROWS, x + r * m->c.D, target + r, s, nll + r);
+/* Rows r .. r+M-1 of all variants, a piece of the vocabulary after the other. */
+static void tile(const struct lm_model *m, const struct lm_kernels *k, size_t r, size_t M, size_t n,
+                 const struct loss_scratch *s) {
+    const struct lm_config *c = &m->c;
+    const float *bias = m->outside.at[LM_UNEMBED_BIAS];
+    for (size_t v = 0; v < c->vocab; v += s->columns) {
+        size_t N = c->vocab - v < s->columns ? c->vocab - v : s->columns;
+        for (size_t i = 0; i < n; i++) {
+            size_t at = i * s->rows + r;
+            float *logits = s->logits + (i ? s->tile * s->columns : 0);
+            k->logits(M, N, c->D, lm_at(k, s->h, at * c->D), c->D, lm_at(k, m->outside.at[LM_UNEMBED], v * c->D),
+                      LINEAR_PANEL * c->D, bias ? bias + v : NULL, logits, s->columns);
+            k->pick(M, N, logits, s->columns, v, s->target + r, s->logit + at);
+            k->lse(M, N, logits, s->columns, s->top + at, s->sum + at);
+            if (i) k->kl(M, N, s->logits, logits, s->columns, s->kl + at);
+        }
+    }
+}
+
+int loss_compare(const struct lm_model *m, const struct lm_kernels *k, size_t M, const int32_t *target, size_t n,
+                 struct loss_scratch *s, double *nll, double *kl, size_t stride, struct err *e) {
+    CHECK(n <= s->n && M <= s->rows && (kl || n == 1));
+    k->sent(0);
+    int rc = k->await(0, e); /* the host writes where a device may still be at work */
+    if (rc) return rc;
+    memcpy(s->target, target, M * sizeof *target);
+    for (size_t i = 0; i < n * s->rows; i++) s->top[i] = -INFINITY, s->sum[i] = 0, s->kl[i] = kl_empty();
+    for (size_t r = 0; r < M; r += s->tile) tile(m, k, r, M - r < s->tile ? M - r : s->tile, n, s);
+    k->sent(0);
+    if ((rc = k->await(0, e))) return rc;
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < M; r++) {
+            size_t at = i * s->rows + r, to = i * stride + r;
+            bool any = target[r] >= 0;
+            nll[to] = any ? (double)s->top[at] + log(s->sum[at]) - (double)s->logit[at] : 0;
+            if (kl) kl[to] = any && i ? kl_value(&s->kl[at]) : 0;
+        }
+    return 0;
+}
+
+int loss_rows(const struct lm_model *m, const struct lm_kernels *k, size_t M, const float *x, const int32_t *target,
+              struct loss_scratch *s, double *nll, struct err *e) {
+    int rc = 0;
+    for (size_t r = 0, n; !rc && r < M; r += n) {
+        n = M - r < s->rows ? M - r : s->rows;
+        loss_take(m, k, 0, n, x + r * m->c.D, s);
+        rc = loss_compare(m, k, n, target + r, 1, s, nll + r, NULL, 0, e);
+    }
+    return rc;
 }
 
 int loss_mean(size_t M, const int32_t *target, const double *nll, double *mean, struct err *e) {
@@ -72,34 +134,4 @@ int loss_mean(size_t M, const int32_t *target, const double *nll, double *mean, 
     }
     *mean = sum / (double)n;
     return 0;
-}
-
-struct ending {
-    const struct lm_model *m;
-    const struct lm_kernels *k;
-    const int32_t *target;
-    struct loss_scratch *w;
-    double *nll;
-};
-
-static int at_end(void *ctx, size_t site, const float *rows, size_t M, struct err *e) {
-    struct ending *t = ctx;
-    (void)site, (void)e;
-    loss_rows(t->m, t->k, M, rows, t->target, t->w, t->nll);
-    return 0;
-}
-
-int loss_forward(const struct lm_model *m, const struct lm_kernels *k, const struct lm_batch *b, struct lm_scratch *s,
-                 struct loss_scratch *w, double *nll, double *mean, struct err *e) {
-    size_t M = b->start[b->n];
-    struct lm_site end = {.layer = m->c.L - 1, .kind = LM_SITE_R};
-    int32_t *target = mem_array(M, sizeof *target, "loss: targets", e);
-    if (!target) return ERR_MEMORY;
-    struct ending t = {m, k, target, w, nll};
-    struct lm_hook hook = {&t, at_end};
-    loss_targets(b, target);
-    int rc = lm_forward(m, k, b, &end, 1, s, &hook, e);
-    if (!rc) rc = loss_mean(M, target, nll, mean, e);
-    free(target);
-    return rc;
 }

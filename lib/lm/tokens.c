@@ -147,6 +147,18 @@ int tokens_windows(const struct tokens *t, size_t T, struct window **w, size_t *
     return 0;
 }
 
+int tokens_sample(const struct tokens *t, size_t T, size_t most, struct window **w, size_t *n, struct err *e) {
+    size_t all = 0, total = 0;
+    int rc = tokens_windows(t, T, w, &all, e);
+    if (rc) return rc;
+    for (size_t i = 0; i < all; i++) total += (*w)[i].T;
+    size_t every = total / most + (total % most > 0);
+    *n = 0;
+    for (size_t i = every / 2; i < all; i += every) (*w)[(*n)++] = (*w)[i];
+    if (!*n) (*w)[(*n)++] = (*w)[all / 2];
+    return 0;
+}
+
 void tokens_window_ids(const struct tokens *t, const struct window *w, int32_t *out) {
     size_t bos = t->bos >= 0;
     if (bos) out[0] = t->bos;

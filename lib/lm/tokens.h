@@ -48,6 +48,11 @@ struct window {
  * Errors: ERR_MEMORY. */
 int tokens_windows(const struct tokens *t, size_t T, struct window **w, size_t *n, struct err *e);
 
+/* Windows spread evenly over the file, which is ordered by group: a share of about most/(all positions) of them, or all
+ * where that is not less. Arguments and errors otherwise as tokens_windows.
+ *   most  positions, at least 1 */
+int tokens_sample(const struct tokens *t, size_t T, size_t most, struct window **w, size_t *n, struct err *e);
+
 /* The ids of a window, BOS first.  out [w->T] */
 void tokens_window_ids(const struct tokens *t, const struct window *w, int32_t *out);
 
