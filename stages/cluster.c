@@ -42,14 +42,16 @@ static int leave_out(const struct settings *s, struct run *r, struct err *e) {
     r->keep = mem_array(F, sizeof *r->keep, "cluster: features", e);
     if (!r->keep) return ERR_MEMORY;
     r->never = json_array(), r->always = json_array(), r->masked = json_array();
+    int rc = 0;
     for (size_t f = 0; f < F; f++) {
         size_t n = r->all.count[f];
         json_t *list = !n ? r->never : n == T ? r->always : n < least || T - n < least ? r->masked : NULL;
         if (list)
-            json_array_append_new(list, json_integer((json_int_t)f));
+            rc |= jsonfile_put(list, "%zu", f);
         else
             r->keep[r->n_live++] = (uint32_t)f;
     }
+    if (rc) return err_set(e, ERR_MEMORY, "%s: no memory for the lists of features", s->in);
     if (r->n_live >= (size_t)s->k && r->n_live >= 2) return 0;
     err_set(
         e, ERR_RANGE,
@@ -63,14 +65,14 @@ static int leave_out(const struct settings *s, struct run *r, struct err *e) {
 
 /* --- output --- */
 
-static void note(json_t *notes, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void note(json_t *notes, const char *fmt, ...) {
+static void note(json_t **notes, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void note(json_t **notes, const char *fmt, ...) {
     char text[256];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    json_array_append_new(notes, json_string(text));
+    *notes = jsonfile_with(*notes, "%s", text);
 }
 
 /* What a reader must know before believing the picture. */
@@ -80,64 +82,48 @@ static json_t *notes(const struct settings *s, const struct run *r) {
     size_t parts = 0, masked = json_array_size(r->masked);
     for (size_t j = 0; j < c->k; j++)
         if (!c->size[j])
-            note(list, "cluster %zu is empty: there are fewer distinct features than clusters", j);
+            note(&list, "cluster %zu is empty: there are fewer distinct features than clusters", j);
         else if (c->size[j] <= SMALL)
-            note(list, "cluster %zu has %zu feature%s", j, c->size[j], c->size[j] > 1 ? "s" : "");
+            note(&list, "cluster %zu has %zu feature%s", j, c->size[j], c->size[j] > 1 ? "s" : "");
     while (parts < c->n_values && c->value[parts] > 1 - 1e-6) parts++;
     if (parts > 1)
-        note(list, "the graph falls into %s%zu parts that share no affinity", parts == c->n_values ? "at least " : "",
+        note(&list, "the graph falls into %s%zu parts that share no affinity", parts == c->n_values ? "at least " : "",
              parts);
     if (r->graph.isolated)
-        note(list, "%zu features share no affinity with any other; they lie at the origin", r->graph.isolated);
+        note(&list, "%zu features share no affinity with any other; they lie at the origin", r->graph.isolated);
     if (masked)
-        note(list, "%zu features fire in fewer than %lld chunks, or are silent in fewer, and were masked", masked,
+        note(&list, "%zu features fire in fewer than %lld chunks, or are silent in fewer, and were masked", masked,
              (long long)s->min_count);
     return list;
 }
 
 static json_t *report(const struct settings *s, const struct run *r) {
     const struct spectral *c = &r->spectral;
-    json_t *o = json_object(), *label = json_array(), *sizes = json_array(), *gaps = json_array();
+    json_t *label = json_array(), *values = json_array(), *gaps = json_array(), *o;
     for (size_t f = 0, i = 0; f < r->all.F; f++) {
         bool live = i < r->n_live && r->keep[i] == f;
-        json_array_append_new(label, json_integer(live ? c->label[i++] : -1));
+        label = jsonfile_with(label, "%d", live ? c->label[i++] : -1);
     }
     size_t smallest = c->size[0];
-    for (size_t j = 0; j < c->k; j++) {
-        smallest = c->size[j] < smallest ? c->size[j] : smallest;
-        json_array_append_new(sizes, json_integer((json_int_t)c->size[j]));
-    }
-    for (size_t i = 0; i + 1 < c->n_values; i++)
-        json_array_append_new(gaps, jsonfile_number(c->value[i] - c->value[i + 1], 6));
-    json_object_set_new(o, "affinity", json_string(s->affinity));
-    json_object_set_new(o, "k", json_integer(s->k));
-    json_object_set_new(o, "n_features", json_integer((json_int_t)r->all.F));
-    json_object_set_new(o, "n_clustered", json_integer((json_int_t)r->n_live));
-    json_object_set_new(o, "n_chunks", json_integer((json_int_t)r->all.chunks));
-    json_object_set_new(o, "sizes", sizes);
-    json_object_set_new(o, "smallest_lobe_share", jsonfile_number((double)smallest / (double)r->n_live, 9));
-    json_object_set_new(o, "notes", notes(s, r));
-    json_t *values = json_array();
+    for (size_t j = 0; j < c->k; j++) smallest = c->size[j] < smallest ? c->size[j] : smallest;
     for (size_t i = 0; i < c->n_values; i++)
-        json_array_append_new(values, jsonfile_number(c->value[i], i < c->k ? 9 : 6));
-    json_object_set_new(o, "eigenvalues", values);
-    json_object_set_new(o, "eigengap", gaps);
-    json_object_set_new(o, "eigengap_k", json_integer((json_int_t)spectral_eigengap(c->value, c->n_values)));
-    json_object_set_new(o, "label", label);
-    json_object_set(o, "never", r->never);
-    json_object_set(o, "always", r->always);
-    json_object_set(o, "masked", r->masked);
-    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
-    return o;
+        values = jsonfile_with(values, "%p", jsonfile_number(c->value[i], i < c->k ? 9 : 6));
+    for (size_t i = 0; i + 1 < c->n_values; i++) gaps = jsonfile_with(gaps, "%.6g", c->value[i] - c->value[i + 1]);
+    o = jsonfile_object("affinity=%s k=%lld n_features=%zu n_clustered=%zu n_chunks=%zu", s->affinity, (long long)s->k,
+                        r->all.F, r->n_live, r->all.chunks);
+    o = jsonfile_with(o,
+                      "sizes=%p smallest_lobe_share=%.9g notes=%p eigenvalues=%p eigengap=%p eigengap_k=%zu label=%p",
+                      jsonfile_counts(c->size, c->k), (double)smallest / (double)r->n_live, notes(s, r), values, gaps,
+                      spectral_eigengap(c->value, c->n_values), label);
+    return jsonfile_with(o, "never=%p always=%p masked=%p record=%p", json_incref(r->never), json_incref(r->always),
+                         json_incref(r->masked), json_loads(r->record, 0, NULL));
 }
 
 /* The notes are said aloud, too: a cluster of two features must not hide in a file. */
 static int output(const struct settings *s, const struct run *r, struct err *e) {
-    json_t *o = report(s, r), *said = json_object_get(o, "notes"), *text;
-    for (size_t i = 0; (text = json_array_get(said, i)); i++) stage_done(PROG, "note: %s", json_string_value(text));
-    int rc = jsonfile_write(s->out, o, e);
-    json_decref(o);
-    return rc;
+    json_t *o = report(s, r), *list = json_object_get(o, "notes"), *text;
+    for (size_t i = 0; (text = json_array_get(list, i)); i++) stage_done(PROG, "note: %s", json_string_value(text));
+    return jsonfile_write_new(s->out, o, e);
 }
 
 static void run_free(struct run *r) {

@@ -53,8 +53,8 @@ static int add_plots(const struct settings *s, struct run *r, struct err *e) {
 }
 
 static int output(const struct settings *s, const struct run *r, struct err *e) {
-    json_object_set_new(r->doc, "record", json_loads(r->record, 0, NULL));
-    return jsonfile_write(s->out, r->doc, e);
+    json_t *o = jsonfile_with(json_incref(r->doc), "record=%p", json_loads(r->record, 0, NULL));
+    return jsonfile_write_new(s->out, o, e);
 }
 
 static void run_free(struct run *r) {

@@ -179,21 +179,14 @@ static int write_json(const struct args *a, const struct run *r, const char *fol
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%s/plot.json", folder) >= (int)sizeof path)
         return err_set(e, ERR_IO, "%s: path too long", folder);
-    json_t *o = json_object(), *drawn = chart_json(&r->chart);
-    json_object_set_new(o, "kind", json_string(a->kind.kind));
-    json_object_set_new(o, "title", json_string(r->chart.title));
-    json_object_set_new(o, "width_px", json_integer((json_int_t)r->w));
-    json_object_set_new(o, "height_px", json_integer((json_int_t)r->h));
-    json_object_set(o, "statistics", r->chart.statistics);
+    json_t *o = jsonfile_object("kind=%s title=%s width_px=%zu height_px=%zu statistics=%p", a->kind.kind,
+                                r->chart.title, r->w, r->h, json_incref(r->chart.statistics));
+    json_t *drawn = chart_json(&r->chart);
     json_object_update(o, drawn);
-    json_object_set(o, "inputs", r->inputs);
-    json_object_set(o, "record", r->record);
-    json_object_set_new(o, "command", json_string(r->command));
-    json_object_set_new(o, "lineage", r->lineage_text ? json_string(r->lineage_text) : json_null());
     json_decref(drawn);
-    int rc = jsonfile_write(path, o, e);
-    json_decref(o);
-    return rc;
+    o = jsonfile_with(o, "inputs=%p record=%p command=%s lineage=%p", json_incref(r->inputs), json_incref(r->record),
+                      r->command, r->lineage_text ? json_string(r->lineage_text) : json_null());
+    return jsonfile_write_new(path, o, e);
 }
 
 static int write_png(const struct run *r, const char *folder, struct err *e) {

@@ -85,12 +85,12 @@ static int write_summary(const struct settings *s, struct run *r, const char *fo
     int64_t d_in = 0;
     int rc = jsonfile_int(r->train, s->in, "d_in", &d_in, e);
     if (!rc) rc = path_in(folder, "train", ".json", path, e);
-    json_object_set_new(r->train, "of_steps", json_incref(json_object_get(r->train, "steps")));
-    json_object_set_new(r->train, "steps", json_integer((json_int_t)r->step));
-    json_object_set_new(r->train, "snapshot", json_string(s->at));
+    if (rc) return rc;
+    json_t *of = json_incref(json_object_get(r->train, "steps"));
     json_object_del(r->train, "snapshots"), json_object_del(r->train, "unturned_share");
-    if (!rc) rc = curve_summary(&r->curve, (size_t)d_in, r->train, e);
-    return rc ? rc : jsonfile_write(path, r->train, e);
+    r->train = jsonfile_with(r->train, "of_steps=%p steps=%lld snapshot=%s", of, (long long)r->step, s->at);
+    r->train = curve_summary(&r->curve, (size_t)d_in, r->train);
+    return jsonfile_write(path, r->train, e);
 }
 
 static int write_all(const struct settings *s, struct run *r, struct err *e) {

@@ -13,7 +13,6 @@
  *
  * Bytes that are no UTF-8 become U+FFFD. They are counted by file: more than one in ten is refused, more than one in a
  * thousand is a warning, and the closing line has their sum. */
-#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +26,7 @@
 #include "lib/base/stage.h"
 #include "lib/file/corpus.h"
 #include "lib/file/encoding.h"
+#include "lib/file/jsonfile.h"
 #include "lib/file/safetensors.h"
 #include "lib/lm/tokenizer.h"
 #include "lib/lm/unitext.h"
@@ -240,13 +240,11 @@ static int write_tensors(const struct run *r, struct stwriter *w, struct err *e)
 
 static int write_meta(const struct run *r, struct stwriter *w, struct err *e) {
     char bos[16];
-    json_t *names = json_array();
-    for (size_t g = 0; g < r->n_groups; g++) json_array_append_new(names, json_string(r->group[g]));
-    char *groups = json_dumps(names, JSON_COMPACT);
-    bool whole = groups && json_array_size(names) == r->n_groups;
+    json_t *names = jsonfile_texts(r->group, r->n_groups);
+    char *groups = names ? json_dumps(names, JSON_COMPACT) : NULL;
     snprintf(bos, sizeof bos, "%d", tokenizer_bos(r->tok));
     int rc =
-        whole ? stwriter_meta(w, "groups", groups, e) : err_set(e, ERR_FORMAT, "groups: a folder's name is not UTF-8");
+        groups ? stwriter_meta(w, "groups", groups, e) : err_set(e, ERR_FORMAT, "groups: a folder's name is not UTF-8");
     if (!rc) rc = stwriter_meta(w, "bos_id", bos, e);
     if (!rc) rc = stwriter_meta(w, "record", r->record, e);
     free(groups);

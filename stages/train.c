@@ -158,21 +158,16 @@ static int loop(const struct settings *s, struct run *r, struct err *e) {
 /* train.json: what a reader asks first, without opening the curve. */
 static int write_summary(const struct settings *s, const struct run *r, const char *path, struct err *e) {
     const char *site = safetensors_meta(r->rows, "site"), *penalty = activation_row(r->config.arch)->penalty;
-    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "site", site ? site : "", "arch", s->arch,
-                          "penalty", penalty, "d_in", (json_int_t)r->D, "width", (json_int_t)s->width, "steps",
-                          (json_int_t)s->steps, "batch", (json_int_t)s->batch, "rows", (json_int_t)r->N);
-    json_object_set_new(o, "scale", jsonfile_number(r->scale, 17));
-    int rc = curve_summary(&r->curve, r->D, o, e);
-    json_object_set_new(o, "unturned_share", jsonfile_number(r->unturned, 9));
-    json_t *kept = json_array();
+    json_t *kept = json_array(), *o;
     for (int i = 0; i < r->snapshots.n; i++)
-        json_array_append_new(
-            kept, json_pack("{s:s, s:I}", "name", snapshots_name(i), "step", (json_int_t)r->snapshots.step[i]));
-    json_object_set_new(o, "snapshots", kept);
-    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
-    if (!rc) rc = jsonfile_write(path, o, e);
-    json_decref(o);
-    return rc;
+        kept = jsonfile_with(kept, "%p",
+                             jsonfile_object("name=%s step=%lld", snapshots_name(i), (long long)r->snapshots.step[i]));
+    o = jsonfile_object("site=%s arch=%s penalty=%s d_in=%zu width=%lld steps=%lld batch=%lld rows=%zu scale=%.17g",
+                        site ? site : "", s->arch, penalty, r->D, (long long)s->width, (long long)s->steps,
+                        (long long)s->batch, r->N, r->scale);
+    o = jsonfile_with(curve_summary(&r->curve, r->D, o), "unturned_share=%.9g snapshots=%p record=%p", r->unturned,
+                      kept, json_loads(r->record, 0, NULL));
+    return jsonfile_write_new(path, o, e);
 }
 
 /* From training form to the form that is written. */

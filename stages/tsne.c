@@ -60,16 +60,10 @@ static int embed(const struct settings *s, struct run *r, struct err *e) {
 }
 
 static int write_points(const struct settings *s, const struct run *r, struct err *e) {
-    json_t *o = directions_json(&r->rows, "t-SNE", r->xy);
-    json_object_set_new(o, "kl", jsonfile_number(r->kl, 17));
-    trust_json(&r->trust, o);
-    json_object_set_new(o, "perplexity", jsonfile_number(s->perplexity, 17));
-    json_object_set_new(o, "knn", json_integer((json_int_t)r->k));
-    json_object_set_new(o, "tied_rows", json_integer((json_int_t)r->unreached));
-    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
-    int rc = jsonfile_write(s->out, o, e);
-    json_decref(o);
-    return rc;
+    json_t *o = jsonfile_with(directions_json(&r->rows, "t-SNE", r->xy), "kl=%.17g", r->kl);
+    o = jsonfile_with(trust_json(&r->trust, o), "perplexity=%.17g knn=%zu tied_rows=%zu record=%p", s->perplexity, r->k,
+                      r->unreached, json_loads(r->record, 0, NULL));
+    return jsonfile_write_new(s->out, o, e);
 }
 
 static void run_free(struct run *r) {

@@ -62,16 +62,10 @@ static int embed(const struct settings *s, struct run *r, struct err *e) {
 }
 
 static int write_points(const struct settings *s, const struct run *r, struct err *e) {
-    json_t *o = directions_json(&r->rows, "UMAP", r->xy);
-    trust_json(&r->trust, o);
-    json_object_set_new(o, "neighbors", json_integer((json_int_t)s->neighbors));
-    json_object_set_new(o, "a", jsonfile_number(r->how.a, 17));
-    json_object_set_new(o, "b", jsonfile_number(r->how.b, 17));
-    json_object_set_new(o, "start", json_string(start_name[r->start]));
-    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
-    int rc = jsonfile_write(s->out, o, e);
-    json_decref(o);
-    return rc;
+    json_t *o = trust_json(&r->trust, directions_json(&r->rows, "UMAP", r->xy));
+    o = jsonfile_with(o, "neighbors=%lld a=%.17g b=%.17g start=%s record=%p", (long long)s->neighbors, r->how.a,
+                      r->how.b, start_name[r->start], json_loads(r->record, 0, NULL));
+    return jsonfile_write_new(s->out, o, e);
 }
 
 static void run_free(struct run *r) {

@@ -276,6 +276,36 @@ static void numbers(void **state) {
     assert_true(json_is_null(jsonfile_number(NAN, 9)));
 }
 
+/* Every conversion, keys that are arguments, and nothing missing in silence: a text that is not UTF-8 makes all that holds it NULL. */
+static void making(void **state) {
+    (void)state;
+    const size_t counts[] = {3, 0, SIZE_MAX >> 1};
+    const char *const texts[] = {"a", "ü"};
+    json_t *o =
+        jsonfile_object("s=%s %s=%d u=%u ll=%lld llu=%llu z=%zu g=%.3g nan=%.9g list=%p none=%p", "x", "named", -1, 2u,
+                        -3ll, 4ull, (size_t)5, 1.0 / 3, (double)NAN, jsonfile_list("%s %.17g", "<", 0.5), json_null());
+    o = jsonfile_with(o, "counts=%p texts=%p s=%s", jsonfile_counts(counts, 3), jsonfile_texts(texts, 2), "again");
+    assert_int_equal(jsonfile_put(json_object_get(o, "list"), "%d", 7), 0);
+    assert_int_equal(jsonfile_write_new(FILE_A, o, NULL), 0);
+    assert_string_equal(get(FILE_A), "{\n  \"s\": \"again\",\n  \"named\": -1,\n  \"u\": 2,\n  \"ll\": -3,\n"
+                                     "  \"llu\": 4,\n  \"z\": 5,\n  \"g\": 0.333,\n  \"nan\": null,\n"
+                                     "  \"list\": [\"<\", 0.5, 7],\n  \"none\": null,\n"
+                                     "  \"counts\": [3, 0, 9223372036854775807],\n  \"texts\": [\"a\", \"ü\"]\n}\n");
+
+    struct err e;
+    json_t *kept = json_integer(1 << 20);
+    assert_null(jsonfile_object("bad=%s kept=%p", "\xff", json_incref(kept)));
+    assert_null(jsonfile_with(jsonfile_list("%s", "\xff"), "%p", json_incref(kept)));
+    assert_null(jsonfile_object("in=%p", jsonfile_object("%s=%d", "\xff", 1)));
+    assert_int_equal(kept->refcount, 1); /* what was given away is not held */
+    json_decref(kept);
+    o = json_object();
+    assert_int_equal(jsonfile_put(o, "bad=%s", "\xff"), ERR_MEMORY);
+    json_decref(o);
+    assert_int_equal(jsonfile_write_new(FILE_A, jsonfile_object("bad=%s", "\xff"), &e), ERR_MEMORY);
+    assert_non_null(strstr(e.text, "not UTF-8"));
+}
+
 static void full_disk(void **state) {
     (void)state;
     struct rlimit old, small;
@@ -302,7 +332,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_files),      cmocka_unit_test(parse_lines), cmocka_unit_test(members),
         cmocka_unit_test(integer_limits), cmocka_unit_test(layout),      cmocka_unit_test(numbers),
-        cmocka_unit_test(full_disk),
+        cmocka_unit_test(full_disk),      cmocka_unit_test(making),
     };
     return cmocka_run_group_tests(tests, make_tmp, NULL);
 }

@@ -119,8 +119,7 @@ int trust_measure(const float *x, size_t n, size_t D, const float *xy, const str
 
 size_t trust_neighbours(size_t n) { return n > 2 * USUAL ? USUAL : n > 2 ? (n - 1) / 2 : 1; }
 
-void trust_json(const struct trust *t, json_t *o) {
-    json_object_set_new(o, "trustworthiness", jsonfile_number(t->trustworthiness, 17));
-    json_object_set_new(o, "preservation", jsonfile_number(t->preservation, 17));
-    json_object_set_new(o, "measured_neighbours", json_integer((json_int_t)t->k));
+json_t *trust_json(const struct trust *t, json_t *o) {
+    return jsonfile_with(o, "trustworthiness=%.17g preservation=%.17g measured_neighbours=%zu", t->trustworthiness,
+                         t->preservation, t->k);
 }

@@ -32,6 +32,6 @@ int trust_measure(const float *x, size_t n, size_t D, const float *xy, const str
                   struct trust *out, struct err *e);
 
 /* Its numbers into o: trustworthiness, preservation, measured_neighbours. */
-void trust_json(const struct trust *t, json_t *o);
+json_t *trust_json(const struct trust *t, json_t *o);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -268,11 +269,20 @@ int jsonfile_dump(const json_t *o, char **text, size_t *n_bytes, struct err *e) 
 int jsonfile_write(const char *path, const json_t *o, struct err *e) {
     char *text;
     size_t n;
-    if (jsonfile_dump(o, &text, &n, e)) return err_set(e, ERR_MEMORY, "%s: not enough memory for its text", path);
+    if (jsonfile_dump(o, &text, &n, e))
+        return err_set(e, ERR_MEMORY, "%s: not enough memory for its text, or a text in it is not UTF-8", path);
     int rc = outfile_text(path, text, n, e);
     free(text);
     return rc;
 }
+
+int jsonfile_write_new(const char *path, json_t *o, struct err *e) {
+    int rc = jsonfile_write(path, o, e);
+    json_decref(o);
+    return rc;
+}
+
+/* ---- making ---- */
 
 json_t *jsonfile_number(double x, int digits) {
     char s[64];
@@ -282,21 +292,106 @@ json_t *jsonfile_number(double x, int digits) {
     return json_real(strtod(s, NULL));
 }
 
+/* The value of one conversion, n bytes at c. */
+static json_t *conversion(const char *c, size_t n, va_list *a) {
+    if (c[n - 1] == 'g') {
+        long digits = c[1] == '.' ? strtol(c + 2, NULL, 10) : 17;
+        return jsonfile_number(va_arg(*a, double), (int)digits);
+    }
+#define IS(word) (n == strlen(word) && !memcmp(c, word, n))
+    if (IS("%s")) return json_string(va_arg(*a, const char *));
+    if (IS("%p")) return va_arg(*a, void *);
+    if (IS("%d")) return json_integer(va_arg(*a, int));
+    if (IS("%u")) return json_integer(va_arg(*a, unsigned));
+    if (IS("%lld")) return json_integer(va_arg(*a, long long));
+    if (IS("%zu")) return json_integer((json_int_t)va_arg(*a, size_t));
+    CHECK(IS("%llu"));
+#undef IS
+    return json_integer((json_int_t)va_arg(*a, unsigned long long));
+}
+
+/* All is taken from the arguments, also once something has failed: references are given away. */
+static int put(json_t *o, const char *fmt, va_list *a) {
+    int failed = 0;
+    for (const char *c = fmt; *c; c += strspn(c, " ")) {
+        char literal[64];
+        const char *key = NULL;
+        size_t n = strcspn(c, "= ");
+        if (c[n] == '=') {
+            CHECK(n < sizeof literal);
+            memcpy(literal, c, n), literal[n] = 0;
+            key = strcmp(literal, "%s") ? literal : va_arg(*a, const char *);
+            c += n + 1, n = strcspn(c, " ");
+        }
+        CHECK(*c == '%' && (!o || json_is_object(o) == (key != NULL)));
+        json_t *v = conversion(c, n, a);
+        failed |= key ? json_object_set_new(o, key, v) : json_array_append_new(o, v);
+        c += n;
+    }
+    return failed ? ERR_MEMORY : 0;
+}
+
+#define PUT(failed, o, fmt)                                                                                            \
+    va_list a;                                                                                                         \
+    va_start(a, fmt);                                                                                                  \
+    int failed = put(o, fmt, &a);                                                                                      \
+    va_end(a)
+
+int jsonfile_put(json_t *o, const char *fmt, ...) {
+    PUT(failed, o, fmt);
+    return failed;
+}
+
+static json_t *unless(int failed, json_t *o) {
+    if (!failed) return o;
+    json_decref(o);
+    return NULL;
+}
+
+json_t *jsonfile_with(json_t *o, const char *fmt, ...) {
+    PUT(failed, o, fmt);
+    return unless(failed, o);
+}
+
+json_t *jsonfile_object(const char *fmt, ...) {
+    json_t *o = json_object();
+    PUT(failed, o, fmt);
+    return unless(failed, o);
+}
+
+json_t *jsonfile_list(const char *fmt, ...) {
+    json_t *o = json_array();
+    PUT(failed, o, fmt);
+    return unless(failed, o);
+}
+
 json_t *jsonfile_f32s(const float *x, size_t n) {
     json_t *a = json_array();
-    for (size_t i = 0; a && i < n; i++) json_array_append_new(a, jsonfile_number((double)x[i], 9));
+    for (size_t i = 0; i < n; i++) a = jsonfile_with(a, "%.9g", (double)x[i]);
     return a;
 }
 
 json_t *jsonfile_f64s(const double *x, size_t n) {
     json_t *a = json_array();
-    for (size_t i = 0; a && i < n; i++) json_array_append_new(a, jsonfile_number(x[i], 17));
+    for (size_t i = 0; i < n; i++) a = jsonfile_with(a, "%.17g", x[i]);
     return a;
 }
 
 json_t *jsonfile_i32s(const int32_t *x, size_t n) {
     json_t *a = json_array();
-    for (size_t i = 0; a && i < n; i++) json_array_append_new(a, json_integer(x[i]));
+    for (size_t i = 0; i < n; i++) a = jsonfile_with(a, "%d", x[i]);
+    return a;
+}
+
+json_t *jsonfile_counts(const size_t *x, size_t n) {
+    json_t *a = json_array();
+    for (size_t i = 0; i < n; i++) a = jsonfile_with(a, "%zu", x[i]);
+    return a;
+}
+
+json_t *jsonfile_texts(const char *const *x, size_t n) {
+    json_t *a = json_array();
+    for (size_t i = 0; i < n; i++) a = jsonfile_with(a, "%s", x[i]);
     return a;
 }
 

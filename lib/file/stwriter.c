@@ -79,11 +79,8 @@ int stwriter_open(struct stwriter **out, const char *path, struct err *e) {
 
 int stwriter_meta(struct stwriter *w, const char *key, const char *text, struct err *e) {
     CHECK(!w->data_at);
-    json_t *k = json_string(key), *v = json_string(text);
-    int rc = k && v ? json_object_set(w->meta, key, v) : -1;
-    json_decref(k);
-    json_decref(v);
-    if (rc) return err_set(e, ERR_FORMAT, "%s: metadata '%.64s': want UTF-8 text", w->path, key);
+    if (jsonfile_put(w->meta, "%s=%s", key, text))
+        return err_set(e, ERR_FORMAT, "%s: metadata '%.64s': want UTF-8 text", w->path, key);
     return 0;
 }
 
@@ -154,25 +151,24 @@ static json_t *sorted_meta(const struct stwriter *w, struct err *e) {
 
 static json_t *describe(const struct entry *t) {
     json_t *shape = json_array();
-    for (int i = 0; i < t->n_dims; i++) json_array_append_new(shape, json_integer(t->shape[i]));
-    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", safetensors_dtype_name(t->dtype), "shape", shape, "data_offsets",
-                     (json_int_t)t->begin, (json_int_t)(t->begin + t->n_bytes));
+    for (int i = 0; i < t->n_dims; i++) shape = jsonfile_with(shape, "%lld", (long long)t->shape[i]);
+    return jsonfile_object("dtype=%s shape=%p data_offsets=%p", safetensors_dtype_name(t->dtype), shape,
+                           jsonfile_list("%zu %zu", t->begin, t->begin + t->n_bytes));
 }
 
 /* Place the tensors and return the header's text (free() it), or NULL. */
 static char *header_text(struct stwriter *w, struct err *e) {
     json_t *top = json_object(), *meta = sorted_meta(w, e);
-    int bad = !top || !meta;
-    if (!bad && json_object_size(meta)) bad = json_object_set(top, "__metadata__", meta);
+    if (json_object_size(meta)) top = jsonfile_with(top, "__metadata__=%p", json_incref(meta));
     uint64_t at = 0;
     for (size_t size = 8; size; size /= 2)
         for (size_t i = 0; i < w->n; i++) {
             struct entry *t = w->entry + i;
             if (safetensors_dtype_bytes(t->dtype) != size) continue;
             t->begin = at, at += t->n_bytes;
-            bad = bad || json_object_set_new(top, t->name, describe(t));
+            top = jsonfile_with(top, "%s=%p", t->name, describe(t));
         }
-    char *text = bad ? NULL : json_dumps(top, JSON_COMPACT);
+    char *text = meta && top ? json_dumps(top, JSON_COMPACT) : NULL;
     if (meta && !text) no_memory(w, e);
     json_decref(meta);
     json_decref(top);

@@ -93,23 +93,18 @@ static size_t figure_index(const struct converge_of *of, const char *id) {
 
 /* ---- making ---- */
 
-static json_t *texts(const struct opt_list *words) {
-    json_t *a = json_array();
-    for (size_t i = 0; i < words->n; i++) json_array_append_new(a, json_string(words->item[i]));
-    return a;
-}
-
 int convergence_begin(const struct converge_of *of, json_t **out, struct err *e) {
     json_t *claims = json_array();
     for (size_t i = 0; i < of->claims.n_rows; i++) {
         const char *const *field = of->claims.row[i].field;
         if (figure_index(of, field[CLAIM_FIGURE]) == of->figures.n) continue;
-        json_array_append_new(claims, json_pack("{s:s, s:s, s:s, s:b, s:[], s:[]}", "id", field[CLAIM_ID], "figure",
-                                                field[CLAIM_FIGURE], "claim", field[CLAIM_TEXT], "moving", 0,
-                                                "outcomes", "values"));
+        claims = jsonfile_with(claims, "%p",
+                               jsonfile_object("id=%s figure=%s claim=%s moving=%p outcomes=%p values=%p",
+                                               field[CLAIM_ID], field[CLAIM_FIGURE], field[CLAIM_TEXT], json_false(),
+                                               json_array(), json_array()));
     }
-    *out = json_pack("{s:o, s:o, s:b, s:o}", "shares", texts(&of->shares), "seeds", texts(&of->seeds), "half_is_run",
-                     of->half_is_run, "claims", claims);
+    *out = jsonfile_object("shares=%p seeds=%p half_is_run=%p claims=%p", jsonfile_texts(of->shares.item, of->shares.n),
+                           jsonfile_texts(of->seeds.item, of->seeds.n), json_boolean(of->half_is_run), claims);
     if (!*out) return err_set(e, ERR_MEMORY, "no memory for the values of claims");
     if (json_array_size(claims)) return 0;
     return err_set(e, ERR_FORMAT, "%s: no claim is about one of the figures", of->claims_path);
@@ -125,32 +120,35 @@ static bool first_of_path(const struct claim_clause *c, size_t i) {
 static json_t *bounds(const struct claim_clause *c, size_t n, size_t i) {
     json_t *a = json_array();
     for (size_t k = i; k < n; k++)
-        if (!strcmp(c[k].path, c[i].path)) json_array_append_new(a, json_pack("[s, f]", c[k].op, c[k].bound));
+        if (!strcmp(c[k].path, c[i].path)) a = jsonfile_with(a, "%p", jsonfile_list("%s %.17g", c[k].op, c[k].bound));
     return a;
 }
 
 /* The values of a claim as its first plot has them: names, entries, bounds, and no numbers yet. */
 static int add_values(const struct claim_clause *c, size_t n, const char *where, json_t *values, struct err *e) {
+    int failed = 0;
     for (size_t i = 0; i < n; i++) {
         if (!first_of_path(c, i)) continue;
         json_t *b = bounds(c, n, i);
         size_t n_bounds = json_array_size(b);
         for (size_t k = 0; k < c[i].n && n_bounds <= CONVERGE_BOUNDS; k++)
-            json_array_append_new(values, json_pack("{s:s, s:s, s:O, s:[], s:n, s:n, s:b}", "name",
-                                                    claim_name(c[i].path), "entry", c[i].value[k].label, "bounds", b,
-                                                    "value", "spread", "moved", "moving", 0));
+            failed |= jsonfile_put(values, "%p",
+                                   jsonfile_object("name=%s entry=%s bounds=%p value=%p spread=%p moved=%p moving=%p",
+                                                   claim_name(c[i].path), c[i].value[k].label, json_incref(b),
+                                                   json_array(), json_null(), json_null(), json_false()));
         json_decref(b);
         if (n_bounds > CONVERGE_BOUNDS)
             return err_set(e, ERR_SHAPE, "%s: %zu bounds on %s: at most %d", where, n_bounds, c[i].path,
                            CONVERGE_BOUNDS);
     }
-    return 0;
+    return failed ? err_set(e, ERR_MEMORY, "%s: no memory for its values, or a name is not UTF-8", where) : 0;
 }
 
 /* The number of one plot to each value of a claim, in a new row if a seed begins. */
 static int add_numbers(const struct claim_clause *c, size_t n, bool seed_begins, const char *where, json_t *values,
                        struct err *e) {
     size_t got = 0, at = 0;
+    int failed = 0;
     for (size_t i = 0; i < n; i++) got += first_of_path(c, i) ? c[i].n : 0;
     if (got != json_array_size(values))
         return err_set(e, ERR_SHAPE, "%s: want %zu values as in the figure's first plot, got %zu", where,
@@ -163,11 +161,10 @@ static int add_numbers(const struct claim_clause *c, size_t n, bool seed_begins,
             if (strcmp(entry, label))
                 return err_set(e, ERR_SHAPE, "%s: %s: want entry '%s' as in the figure's first plot, got '%s'", where,
                                claim_name(c[i].path), entry, label);
-            if (seed_begins) json_array_append_new(rows, json_array());
-            json_array_append_new(json_array_get(rows, json_array_size(rows) - 1),
-                                  jsonfile_number(c[i].value[k].value, 17));
+            if (seed_begins) failed |= jsonfile_put(rows, "%p", json_array());
+            failed |= jsonfile_put(json_array_get(rows, json_array_size(rows) - 1), "%.17g", c[i].value[k].value);
         }
-    return 0;
+    return failed ? err_set(e, ERR_MEMORY, "%s: no memory for its values", where) : 0;
 }
 
 static int add_claim(const char *condition, const char *where, const char *said, size_t seed, size_t share,
@@ -182,7 +179,8 @@ static int add_claim(const char *condition, const char *where, const char *said,
     claim_clauses_free(c, n);
     if (rc || seed) return rc;
     rc = claim_judge(condition, where, plot, &verdict, e);
-    if (!rc) json_array_append_new(json_object_get(claim, "outcomes"), json_string(claim_word(verdict.outcome)));
+    if (!rc && jsonfile_put(json_object_get(claim, "outcomes"), "%s", claim_word(verdict.outcome)))
+        rc = err_set(e, ERR_MEMORY, "%s: no memory for its outcome", where);
     return rc;
 }
 
@@ -206,18 +204,15 @@ int convergence_add(const struct converge_of *of, size_t i, const char *path, co
 }
 
 /* What a figure draws of a value: "mean", "least" and "greatest" of the seeds at each share. */
-static void add_seeds(const struct converge *c, const double *x, json_t *value) {
+static int add_seeds(const struct converge *c, const double *x, json_t *value) {
     json_t *mean = json_array(), *least = json_array(), *greatest = json_array();
     for (size_t h = 0; h < c->H; h++) {
         double low = INFINITY, high = -INFINITY;
         for (size_t s = 0; s < c->S; s++) low = fmin(low, x[s * c->H + h]), high = fmax(high, x[s * c->H + h]);
-        json_array_append_new(mean, jsonfile_number(convergence_mean(x, c->S, c->H, h), 17));
-        json_array_append_new(least, jsonfile_number(low, 17));
-        json_array_append_new(greatest, jsonfile_number(high, 17));
+        mean = jsonfile_with(mean, "%.17g", convergence_mean(x, c->S, c->H, h));
+        least = jsonfile_with(least, "%.17g", low), greatest = jsonfile_with(greatest, "%.17g", high);
     }
-    json_object_set_new(value, "mean", mean);
-    json_object_set_new(value, "least", least);
-    json_object_set_new(value, "greatest", greatest);
+    return jsonfile_put(value, "mean=%p least=%p greatest=%p", mean, least, greatest);
 }
 
 int convergence_end(const struct converge_of *of, json_t *doc, size_t *n_moving, struct err *e) {
@@ -231,18 +226,16 @@ int convergence_end(const struct converge_of *of, json_t *doc, size_t *n_moving,
             const struct converge_value *v = &c.claim[i].value[k];
             const struct convergence_rest r = convergence_rest(v->x, c.S, c.H, of->half, v->bound, v->n_bounds);
             json_t *o = json_array_get(json_object_get(claim, "values"), k);
-            json_object_set_new(o, "spread", jsonfile_number(r.spread, 9));
-            json_object_set_new(o, "moved", jsonfile_number(r.moved, 9));
-            json_object_set_new(o, "moving", json_boolean(r.moving));
-            add_seeds(&c, v->x, o);
+            int failed = jsonfile_put(o, "spread=%.9g moved=%.9g moving=%p", r.spread, r.moved, json_boolean(r.moving));
+            if (failed || add_seeds(&c, v->x, o)) rc = err_set(e, ERR_MEMORY, "no memory for the values of claims");
             any |= r.moving;
         }
-        json_object_set_new(claim, "moving", json_boolean(any));
+        json_object_set(claim, "moving", any ? json_true() : json_false()); /* it is there: needs no memory */
         *n_moving += any;
     }
     json_t *names = json_array();
-    for (size_t h = 0; !rc && h < c.H; h++) json_array_append_new(names, json_string(convergence_share(&c, h)));
-    json_object_set_new(doc, "share_names", names);
+    for (size_t h = 0; !rc && h < c.H; h++) names = jsonfile_with(names, "%s", convergence_share(&c, h));
+    if (!rc && jsonfile_put(doc, "share_names=%p", names)) rc = err_set(e, ERR_MEMORY, "no memory for the claims");
     convergence_free(&c);
     return rc;
 }

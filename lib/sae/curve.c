@@ -2,6 +2,7 @@
 #include "lib/sae/curve.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -83,31 +84,25 @@ static double *with_mean(const struct curve *c, enum curve_series s) {
 
 /* ---- files ---- */
 
-static int add_means(const struct curve *c, json_t *o, struct err *e) {
-    json_t *means = json_object();
-    if (!half_window(c)) return json_decref(means), 0;
-    json_object_set_new(o, "mean", means);
-    json_object_set_new(means, "window", json_integer(2 * (json_int_t)half_window(c) + 1));
+static json_t *means(const struct curve *c) {
+    json_t *o = jsonfile_object("window=%zu", 2 * half_window(c) + 1);
     for (int s = 0; s < MEANS; s++) {
         double *v = with_mean(c, (enum curve_series)s);
-        json_t *list = json_array();
-        if (!v) return err_set(e, ERR_MEMORY, "no memory for the means of %zu steps", c->steps);
-        for (size_t t = 0; t < c->steps; t++) json_array_append_new(list, jsonfile_number(v[c->steps + t], 9));
-        json_object_set_new(means, keys[s], list);
+        json_t *list = v ? json_array() : NULL;
+        for (size_t t = 0; v && t < c->steps; t++) list = jsonfile_with(list, "%.9g", v[c->steps + t]);
+        o = jsonfile_with(o, "%s=%p", keys[s], list);
         free(v);
     }
-    return 0;
+    return o;
 }
 
 int curve_write(const struct curve *c, const char *path, struct err *e) {
-    json_t *o = json_object(), *step = json_array();
-    for (size_t t = 0; t < c->steps; t++) json_array_append_new(step, json_integer((json_int_t)t));
-    json_object_set_new(o, "step", step);
-    for (int s = 0; s < CURVE_SERIES; s++) json_object_set_new(o, keys[s], jsonfile_f32s(c->value[s], c->steps));
-    int rc = add_means(c, o, e);
-    if (!rc) rc = jsonfile_write(path, o, e);
-    json_decref(o);
-    return rc;
+    json_t *step = json_array();
+    for (size_t t = 0; t < c->steps; t++) step = jsonfile_with(step, "%zu", t);
+    json_t *o = jsonfile_object("step=%p", step);
+    for (int s = 0; s < CURVE_SERIES; s++) o = jsonfile_with(o, "%s=%p", keys[s], jsonfile_f32s(c->value[s], c->steps));
+    if (half_window(c)) o = jsonfile_with(o, "mean=%p", means(c));
+    return jsonfile_write_new(path, o, e);
 }
 
 static int read_series(struct curve *c, enum curve_series s, const json_t *o, const char *path, struct err *e) {
@@ -145,44 +140,34 @@ static double greatest(const double *v, size_t n) {
     return m;
 }
 
-static void set(json_t *o, const char *key, double x) { json_object_set_new(o, key, jsonfile_number(x, 9)); }
-
 static json_t *statistics(const struct curve *c, size_t d_in, double *const v[MEANS]) {
     const size_t n = c->steps, last = n - 1;
     const double *rec = v[CURVE_RECONSTRUCTION], *rec_mean = rec + n, *penalty_mean = v[CURVE_SPARSITY] + n;
     double early = least(rec_mean, n / 10 ? n / 10 : 1), top = greatest(penalty_mean, n),
            l0_top = greatest(v[CURVE_L0], n);
-    json_t *o = json_object();
-    json_object_set_new(o, "steps", json_integer((json_int_t)last));
-    set(o, "reconstruction_first", rec[0]);
-    set(o, "reconstruction_early_min", early);
-    set(o, "reconstruction_min", least(rec_mean, n));
-    set(o, "reconstruction_final", rec_mean[last]);
-    set(o, "early_over_first", early / rec[0]);
-    set(o, "final_over_early", rec_mean[last] / early);
-    set(o, "sparsity_max", top);
-    set(o, "sparsity_final", penalty_mean[last]);
-    set(o, "sparsity_final_over_max", penalty_mean[last] / top);
-    set(o, "l0_max", l0_top);
-    set(o, "l0_final", v[CURVE_L0][n + last]);
-    set(o, "l0_max_over_d_in", l0_top / (double)d_in);
-    set(o, "lambda_final", (double)c->value[CURVE_LAMBDA][last]);
-    set(o, "dead_final", (double)c->value[CURVE_DEAD][last]);
-    return o;
+    json_t *o = jsonfile_object("steps=%zu reconstruction_first=%.9g reconstruction_early_min=%.9g "
+                                "reconstruction_min=%.9g reconstruction_final=%.9g early_over_first=%.9g "
+                                "final_over_early=%.9g",
+                                last, rec[0], early, least(rec_mean, n), rec_mean[last], early / rec[0],
+                                rec_mean[last] / early);
+    return jsonfile_with(o,
+                         "sparsity_max=%.9g sparsity_final=%.9g sparsity_final_over_max=%.9g l0_max=%.9g l0_final=%.9g "
+                         "l0_max_over_d_in=%.9g lambda_final=%.9g dead_final=%.9g",
+                         top, penalty_mean[last], penalty_mean[last] / top, l0_top, v[CURVE_L0][n + last],
+                         l0_top / (double)d_in, (double)c->value[CURVE_LAMBDA][last],
+                         (double)c->value[CURVE_DEAD][last]);
 }
 
-int curve_summary(const struct curve *c, size_t d_in, json_t *into, struct err *e) {
+json_t *curve_summary(const struct curve *c, size_t d_in, json_t *into) {
     const size_t n = c->steps, from = n - (n + 9) / 10;
     json_t *last = json_object();
-    double *v[MEANS] = {NULL};
-    int rc = 0;
-    for (int s = 0; s < CURVE_SERIES; s++) set(last, keys[s], curve_mean(c, (enum curve_series)s, from, n));
-    json_object_set_new(into, "last_tenth", last);
-    set(into, "loss_fall", curve_fall(c));
-    for (int s = 0; s < MEANS; s++)
-        if (!(v[s] = with_mean(c, (enum curve_series)s)))
-            rc = err_set(e, ERR_MEMORY, "no memory for the means of %zu steps", n);
-    if (!rc) json_object_set_new(into, "curve", statistics(c, d_in, v));
+    double *v[MEANS];
+    bool whole = true;
+    for (int s = 0; s < CURVE_SERIES; s++)
+        last = jsonfile_with(last, "%s=%.9g", keys[s], curve_mean(c, (enum curve_series)s, from, n));
+    for (int s = 0; s < MEANS; s++) whole = (v[s] = with_mean(c, (enum curve_series)s)) && whole;
+    into = jsonfile_with(into, "last_tenth=%p loss_fall=%.9g curve=%p", last, curve_fall(c),
+                         whole ? statistics(c, d_in, v) : NULL);
     for (int s = 0; s < MEANS; s++) free(v[s]);
-    return rc;
+    return into;
 }

@@ -45,14 +45,14 @@ int curve_write(const struct curve *c, const char *path, struct err *e);
 /* The first `steps` steps of such a file. On success the caller curve_free()s c. ERR_SHAPE for a file that has fewer. */
 int curve_read(struct curve *c, const char *path, size_t steps, struct err *e);
 
-/* What is asked first, without opening the curve, into an object: "last_tenth", the means over the last tenth of the steps by key;
- * "loss_fall" (curve_fall); and "curve", by which claims about training are judged:
+/* What is asked first, without opening the curve, into an object, whose reference is taken and given back: "last_tenth", the means
+ * over the last tenth of the steps by key; "loss_fall" (curve_fall); and "curve", by which claims about training are judged:
  *     early_over_first         least reconstruction loss of the first tenth of the steps, over that of the first step
  *     final_over_early         reconstruction loss at the end, over the former
  *     sparsity_final_over_max  the sparsity loss at the end, over its largest
  *     l0_max_over_d_in         the largest L0, over the width of the activations
  * and what these are made of. The first step and the largest L0 are of single steps; all else is of running means: the noise of one
- * step decides nothing. At least one step. ERR_MEMORY. */
-int curve_summary(const struct curve *c, size_t d_in, json_t *into, struct err *e);
+ * step decides nothing. At least one step. NULL without memory (jsonfile.h). */
+json_t *curve_summary(const struct curve *c, size_t d_in, json_t *into);
 
 #endif

@@ -115,14 +115,11 @@ void directions_free(struct directions *d) {
 
 static json_t *column(const struct directions *d, const float *xy, size_t c) {
     json_t *a = json_array();
-    for (size_t i = 0; i < d->n; i++) json_array_append_new(a, jsonfile_number((double)xy[2 * i + c], 9));
+    for (size_t i = 0; i < d->n; i++) a = jsonfile_with(a, "%.9g", (double)xy[2 * i + c]);
     return a;
 }
 
 json_t *directions_json(const struct directions *d, const char *method, const float *xy) {
-    json_t *o = json_pack("{s:s,s:I}", "method", method, "n", (json_int_t)d->n);
-    json_object_set_new(o, "feature", jsonfile_i32s(d->feature, d->n));
-    json_object_set_new(o, "x", column(d, xy, 0));
-    json_object_set_new(o, "y", column(d, xy, 1));
-    return o;
+    return jsonfile_object("method=%s n=%zu feature=%p x=%p y=%p", method, d->n, jsonfile_i32s(d->feature, d->n),
+                           column(d, xy, 0), column(d, xy, 1));
 }

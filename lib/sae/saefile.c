@@ -41,17 +41,17 @@ static int cfg_write(const struct sae *s, const char *folder, const char *site, 
     char path[PATH_MAX], hook[64];
     int rc = join(path, folder, "cfg.json", e);
     if (rc) return rc;
-    json_t *o = json_pack("{s:s, s:I, s:I, s:s, s:s, s:b, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:n, s:i, s:b, s:{}}}",
-                          "architecture", activation_row(s->arch)->saelens, "d_in", (json_int_t)s->D, "d_sae",
-                          (json_int_t)s->F, "dtype", "float32", "device", "cpu", "apply_b_dec_to_input", 0,
-                          "normalize_activations", "none", "reshape_activations", "none", "metadata",
-                          "sae_lens_version", layout_version, "sae_lens_training_version", layout_version, "model_name",
-                          model, "site", site, "hook_name", hook_name(site, hook, sizeof hook), "hook_head_index",
-                          "context_size", context, "prepend_bos", 1, "model_from_pretrained_kwargs");
+    json_t *meta = jsonfile_object(
+        "sae_lens_version=%s sae_lens_training_version=%s model_name=%s site=%s hook_name=%s hook_head_index=%p "
+        "context_size=%d prepend_bos=%p model_from_pretrained_kwargs=%p",
+        layout_version, layout_version, model, site, hook_name(site, hook, sizeof hook), json_null(), context,
+        json_true(), json_object());
+    json_t *o = jsonfile_object("architecture=%s d_in=%zu d_sae=%zu dtype=%s device=%s apply_b_dec_to_input=%p "
+                                "normalize_activations=%s reshape_activations=%s metadata=%p",
+                                activation_row(s->arch)->saelens, s->D, s->F, "float32", "cpu", json_false(), "none",
+                                "none", meta);
     if (!o) return err_set(e, ERR_FORMAT, "%s: site and model name must be valid UTF-8", path);
-    rc = jsonfile_write(path, o, e);
-    json_decref(o);
-    return rc;
+    return jsonfile_write_new(path, o, e);
 }
 
 /* [F,D] in memory to [D,F] on disk, BAND rows of the file at a time. */
