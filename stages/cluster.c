@@ -142,11 +142,11 @@ int main(int argc, char **argv) {
     struct err e = {0};
     const struct opt table[] = {
         {"in", OPT_INPUT, &s.in, NULL, 0, 0, NULL, NULL, "co-firing bits, from cooccur", false},
-        {"affinity", OPT_TEXT, &s.affinity, "phi", 0, 0, AFFINITY_CHOICES, NULL, "how alike two features fire", false},
-        {"k", OPT_INT, &s.k, "2", 2, 4096, NULL, "clusters", "number of lobes", false},
+        {"affinity", OPT_TEXT, &s.affinity, NULL, 0, 0, AFFINITY_CHOICES, NULL, "how alike two features fire", false},
+        {"k", OPT_INT, &s.k, NULL, 2, 4096, NULL, "clusters", "number of lobes", false},
         {"min-count", OPT_INT, &s.min_count, "1", 1, INT32_MAX, NULL, "chunks",
          "leave out features that fire in fewer chunks, or are silent in fewer", false},
-        {"seed", OPT_INT, &s.seed, "42", 0, INT32_MAX, NULL, NULL, "of the eigenvectors' start and of k-means", false},
+        {"seed", OPT_INT, &s.seed, "0", 0, INT32_MAX, NULL, NULL, "of the eigenvectors' start and of k-means", false},
         STAGE_THREADS(&s.threads),
         STAGE_OUT(&s.out, "JSON file to write"),
     };

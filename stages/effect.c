@@ -303,7 +303,7 @@ int main(int argc, char **argv) {
         {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "where the SAE was trained; in the last layer: mlp_post",
          false},
         {"context", OPT_INT, &s.context, NULL, 2, 1 << 24, NULL, "tokens", "most positions of a window", false},
-        {"max-tokens", OPT_INT, &s.max_tokens, "4096", 2, 1e9, NULL, "tokens",
+        {"max-tokens", OPT_INT, &s.max_tokens, NULL, 2, 1e9, NULL, "tokens",
          "windows are spread over the file until so many", false},
         STAGE_THREADS(&s.threads),
         STAGE_OUT(&s.out, "JSON file to write"),

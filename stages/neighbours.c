@@ -266,7 +266,7 @@ int main(int argc, char **argv) {
         {"feature", OPT_INT, &s.feature, "-1", -1, INT32_MAX, NULL, "1", "the feature to mark, from 0", false},
         {"feature-of", OPT_INPUT, &s.feature_of, "", 0, 0, NULL, NULL, "or the one that specificity's file looked at",
          false},
-        {"nearest", OPT_INT, &s.k, "10", 1, 1000, NULL, "features", "nearest by cosine to mark and to compare", false},
+        {"nearest", OPT_INT, &s.k, NULL, 1, 1000, NULL, "features", "nearest by cosine to mark and to compare", false},
         STAGE_THREADS(&s.threads),
         STAGE_OUT(&s.out, "JSON file to write"),
     };

@@ -122,7 +122,7 @@ int main(int argc, char **argv) {
     const struct opt table[] = {
         {"in", OPT_INPUT, &s.in, NULL, 0, 0, NULL, NULL, "activations, from collect", false},
         {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "tensor to take: L6R", false},
-        {"norm", OPT_TEXT, &s.norm, "unit", 0, 0, "unit|sqrt_d", NULL,
+        {"norm", OPT_TEXT, &s.norm, NULL, 0, 0, "unit|sqrt_d", NULL,
          "mean |x|^2 becomes 1, or mean |x| becomes sqrt(D)", false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the permutation", false},
         {"memory-mb", OPT_INT, &s.memory_mb, "0", 0, 1 << 30, NULL, "MiB",

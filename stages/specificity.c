@@ -112,6 +112,10 @@ static int match_docs(const struct settings *s, struct run *r, struct err *e) {
 
 static int open_all(const struct settings *s, struct run *r, struct err *e) {
     const char *path[2] = {s->activations, s->data};
+    if (s->feature < 0 && !s->without) {
+        err_set(e, ERR_USAGE, PROG ": want --feature or --without, got neither");
+        return err_hint(e, "--without ar looks at the feature that every language but Arabic shares most");
+    }
     int rc = parallel_read(&r->said, s->sentences, e);
     if (!rc && r->said.G > MOST_LANGUAGES)
         rc = err_set(e, ERR_RANGE, "%s: want at most %d languages, got %zu", s->sentences, MOST_LANGUAGES, r->said.G);
@@ -546,11 +550,11 @@ int main(int argc, char **argv) {
         {"site", OPT_TEXT, &s.site, NULL, 0, 0, NULL, NULL, "tensor to take: mlp_post", false},
         {"feature", OPT_INT, &s.feature, "-1", -1, INT32_MAX, NULL, "1",
          "the feature to look at, from 0; -1: chosen by --without", false},
-        {"without", OPT_TEXT, &s.without, "ar", 0, 0, NULL, NULL,
+        {"without", OPT_TEXT, &s.without, "", 0, 0, NULL, NULL,
          "language that the chosen feature lacks while all others share it", false},
-        {"min-firings", OPT_INT, &s.min_firings, "20", 1, 1e12, NULL, "rows", "features with fewer are not ranked",
+        {"min-firings", OPT_INT, &s.min_firings, NULL, 1, 1e12, NULL, "rows", "features with fewer are not ranked",
          false},
-        {"best", OPT_INT, &s.best, "50", 1, 1000, NULL, "features",
+        {"best", OPT_INT, &s.best, NULL, 1, 1000, NULL, "features",
          "of each language to list and to try on the sentences", false},
         STAGE_BACKEND(&s.backend),
         STAGE_THREADS(&s.threads),

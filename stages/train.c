@@ -20,6 +20,7 @@ struct settings {
     const char *in, *out, *checkpoint, *arch, *init, *optimizer, *backend;
     int64_t width, batch, steps, lr_warmup, lr_decay, lambda_warmup, dead_window, snapshots, seed, threads;
     double lr, lambda, beta1, beta2, adam_eps, pre_act_loss, checkpoint_every, parameter[ACTIVATION_PARAMETERS];
+    char archs[96], archs_help[256]; /* what --arch may be */
 };
 
 static const char *const written[] = {
@@ -73,6 +74,8 @@ static int suggest(const struct run *r, size_t have, struct err *e) {
 static int check(const struct settings *s, struct run *r, struct err *e) {
     r->config = step_config(s, r->D);
     r->schedule = (struct schedule){s->steps, s->lr, s->lr_warmup, s->lr_decay, s->lambda, s->lambda_warmup};
+    if (activation_row(r->config.arch)->theta && !(s->parameter[ACTIVATION_EPSILON] > 0))
+        return err_set(e, ERR_USAGE, PROG ": --arch %s: want --epsilon above 0", s->arch);
     if (s->lr_warmup + s->lr_decay > s->steps)
         return err_set(e, ERR_USAGE, PROG ": --lr-warmup %lld and --lr-decay %lld are more than --steps %lld",
                        (long long)s->lr_warmup, (long long)s->lr_decay, (long long)s->steps);
@@ -281,46 +284,54 @@ static struct opt parameter(struct settings *s, enum activation_parameter p) {
                         o->most, NULL,     o->unit,          o->help,   false};
 }
 
+enum { OPTIONS = 26 };
+
+static void options(struct settings *s, struct opt t[OPTIONS]) {
+    const struct opt table[OPTIONS] = {
+        {"in", OPT_INPUT, &s->in, NULL, 0, 0, NULL, NULL, "normalised rows, from normalise", false},
+        {"arch", OPT_TEXT, &s->arch, NULL, 0, 0, s->archs, NULL, s->archs_help, false},
+        {"init", OPT_TEXT, &s->init, NULL, 0, 0, "decoder|kaiming", NULL,
+         "where W_enc starts: at W_dec, or uniform on its own", false},
+        {"width", OPT_INT, &s->width, NULL, 1, 1 << 24, NULL, "features", "F", false},
+        {"batch", OPT_INT, &s->batch, NULL, 1, 1 << 20, NULL, "rows", "B", false},
+        {"steps", OPT_INT, &s->steps, NULL, 1, 1e9, NULL, "steps", "length of the run", false},
+        {"lambda", OPT_REAL, &s->lambda, NULL, 0, 1e6, NULL, "1", "sparsity coefficient", false},
+        {"lambda-warmup", OPT_INT, &s->lambda_warmup, "0", 0, 1e9, NULL, "steps", "linear rise of lambda from 0",
+         false},
+        {"lr", OPT_REAL, &s->lr, NULL, 0, 10, NULL, "1", "peak learning rate", false},
+        {"lr-warmup", OPT_INT, &s->lr_warmup, "0", 0, 1e9, NULL, "steps", "cosine rise from 0.1 lr", false},
+        {"lr-decay", OPT_INT, &s->lr_decay, "0", 0, 1e9, NULL, "steps", "linear fall to 0 at the end", false},
+        parameter(s, ACTIVATION_EPSILON),
+        parameter(s, ACTIVATION_THETA_INIT),
+        {"beta1", OPT_REAL, &s->beta1, NULL, 0, 0.999999, NULL, "1", "Adam, first moment", false},
+        {"beta2", OPT_REAL, &s->beta2, NULL, 0, 0.999999999, NULL, "1", "Adam, second moment", false},
+        {"adam-eps", OPT_REAL, &s->adam_eps, NULL, 1e-30, 1, NULL, "1", "Adam, guard of the division", false},
+        {"optimizer", OPT_TEXT, &s->optimizer, "adam", 0, 0, "adam|lazy-adam", NULL,
+         "lazy: weights and moments rest in steps without a gradient for them", false},
+        {"pre-act-loss", OPT_REAL, &s->pre_act_loss, "0", 0, 1e6, NULL, "1",
+         "coefficient of the penalty that pulls dead features back", false},
+        {"dead-window", OPT_INT, &s->dead_window, NULL, 1, 1e9, NULL, "steps",
+         "silent this long counts as dead, and --pre-act-loss pulls it", false},
+        {"snapshots", OPT_INT, &s->snapshots, "0", 0, SNAPSHOTS, NULL, "SAEs", "kept from 1/2, 1/4, 1/8 of the steps",
+         false},
+        {"seed", OPT_INT, &s->seed, "0", 0, 9e15, NULL, "1", "of the first weights", false},
+        STAGE_BACKEND(&s->backend),
+        STAGE_THREADS(&s->threads),
+        {"checkpoint", OPT_TEXT, &s->checkpoint, "", 0, 0, NULL, NULL, "folder to resume from and to save to", true},
+        {"checkpoint-every", OPT_REAL, &s->checkpoint_every, "30", 0, 1e9, NULL, "s", "time between saves", true},
+        STAGE_OUT(&s->out, "folder to write"),
+    };
+    activation_names(false, s->archs, sizeof s->archs);
+    activation_help(s->archs_help, sizeof s->archs_help);
+    memcpy(t, table, sizeof table);
+}
+
 int main(int argc, char **argv) {
     struct settings s = {.checkpoint = ""};
-    char archs[96], archs_help[256];
     struct run r = {0};
+    struct opt table[OPTIONS];
     struct err e = {0};
-    const struct opt table[] = {
-        {"in", OPT_INPUT, &s.in, NULL, 0, 0, NULL, NULL, "normalised rows, from normalise", false},
-        {"arch", OPT_TEXT, &s.arch, "jumprelu", 0, 0, archs, NULL, archs_help, false},
-        {"init", OPT_TEXT, &s.init, "decoder", 0, 0, "decoder|kaiming", NULL,
-         "where W_enc starts: at W_dec, or uniform on its own", false},
-        {"width", OPT_INT, &s.width, NULL, 1, 1 << 24, NULL, "features", "F", false},
-        {"batch", OPT_INT, &s.batch, "4096", 1, 1 << 20, NULL, "rows", "B", false},
-        {"steps", OPT_INT, &s.steps, NULL, 1, 1e9, NULL, "steps", "length of the run", false},
-        {"lambda", OPT_REAL, &s.lambda, NULL, 0, 1e6, NULL, "1", "sparsity coefficient", false},
-        {"lambda-warmup", OPT_INT, &s.lambda_warmup, "10000", 0, 1e9, NULL, "steps", "linear rise of lambda from 0",
-         false},
-        {"lr", OPT_REAL, &s.lr, "7e-5", 0, 10, NULL, "1", "peak learning rate", false},
-        {"lr-warmup", OPT_INT, &s.lr_warmup, "1000", 0, 1e9, NULL, "steps", "cosine rise from 0.1 lr", false},
-        {"lr-decay", OPT_INT, &s.lr_decay, "0", 0, 1e9, NULL, "steps", "linear fall to 0 at the end", false},
-        parameter(&s, ACTIVATION_EPSILON),
-        parameter(&s, ACTIVATION_THETA_INIT),
-        {"beta1", OPT_REAL, &s.beta1, "0", 0, 0.999999, NULL, "1", "Adam, first moment", false},
-        {"beta2", OPT_REAL, &s.beta2, "0.999", 0, 0.999999999, NULL, "1", "Adam, second moment", false},
-        {"adam-eps", OPT_REAL, &s.adam_eps, "1e-8", 1e-30, 1, NULL, "1", "Adam, guard of the division", false},
-        {"optimizer", OPT_TEXT, &s.optimizer, "adam", 0, 0, "adam|lazy-adam", NULL,
-         "lazy: weights and moments rest in steps without a gradient for them", false},
-        {"pre-act-loss", OPT_REAL, &s.pre_act_loss, "0", 0, 1e6, NULL, "1",
-         "coefficient of the penalty that pulls dead features back", false},
-        {"dead-window", OPT_INT, &s.dead_window, "200", 1, 1e9, NULL, "steps",
-         "silent this long counts as dead, and --pre-act-loss pulls it", false},
-        {"snapshots", OPT_INT, &s.snapshots, "0", 0, SNAPSHOTS, NULL, "SAEs", "kept from 1/2, 1/4, 1/8 of the steps",
-         false},
-        {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the first weights", false},
-        STAGE_BACKEND(&s.backend),
-        STAGE_THREADS(&s.threads),
-        {"checkpoint", OPT_TEXT, &s.checkpoint, "", 0, 0, NULL, NULL, "folder to resume from and to save to", true},
-        {"checkpoint-every", OPT_REAL, &s.checkpoint_every, "30", 0, 1e9, NULL, "s", "time between saves", true},
-        STAGE_OUT(&s.out, "folder to write"),
-    };
-    activation_names(false, archs, sizeof archs), activation_help(archs_help, sizeof archs_help);
+    options(&s, table);
     const struct stage me = {PROG, "train a sparse autoencoder", OPT_TABLE(table)};
     int rc = stage_start(&me, argc, argv, &e);
 

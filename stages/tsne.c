@@ -79,10 +79,10 @@ int main(int argc, char **argv) {
     struct run r = {0};
     struct err e = {0};
     struct opt table[] = {
-        [DIRECTIONS_OPTIONS] = {"perplexity", OPT_REAL, &s.perplexity, "30", 1, 5000, NULL, "neighbours",
+        [DIRECTIONS_OPTIONS] = {"perplexity", OPT_REAL, &s.perplexity, NULL, 1, 5000, NULL, "neighbours",
                                 "effective number of neighbours", false},
-        {"iterations", OPT_INT, &s.iterations, "1000", 1, 1e6, NULL, "steps", "the first 250 exaggerated", false},
-        {"exaggeration", OPT_REAL, &s.exaggeration, "12", 1, 1000, NULL, "1", "of P in those steps", false},
+        {"iterations", OPT_INT, &s.iterations, NULL, 1, 1e6, NULL, "steps", "the first 250 exaggerated", false},
+        {"exaggeration", OPT_REAL, &s.exaggeration, NULL, 1, 1000, NULL, "1", "of P in those steps", false},
         {"repulsion", OPT_TEXT, &s.repulsion, "auto", 0, 0, "auto|exact|mesh", NULL,
          "all pairs, or a mesh for many points", false},
         {"init", OPT_TEXT, &s.init, "pca", 0, 0, "pca|random", NULL, "where points start", false},

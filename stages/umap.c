@@ -81,10 +81,11 @@ int main(int argc, char **argv) {
     struct run r = {0};
     struct err e = {0};
     struct opt table[] = {
-        [DIRECTIONS_OPTIONS] = {"neighbors", OPT_INT, &s.neighbors, "15", 2, 5000, NULL, "neighbours",
+        [DIRECTIONS_OPTIONS] = {"neighbors", OPT_INT, &s.neighbors, NULL, 2, 5000, NULL, "neighbours",
                                 "of a point, itself counted", false},
-        {"min-dist", OPT_REAL, &s.min_dist, "0.1", 0, 1000, NULL, "1", "how close points may come", false},
-        {"spread", OPT_REAL, &s.spread, "1", 1e-3, 1000, NULL, "1", "scale of the picture; at least --min-dist", false},
+        {"min-dist", OPT_REAL, &s.min_dist, NULL, 0, 1000, NULL, "1", "how close points may come", false},
+        {"spread", OPT_REAL, &s.spread, NULL, 1e-3, 1000, NULL, "1", "scale of the picture; at least --min-dist",
+         false},
         {"epochs", OPT_INT, &s.epochs, "0", 0, 1e6, NULL, "epochs", "0: 500 to 10000 points, 200 above", false},
         {"init", OPT_TEXT, &s.init, "spectral", 0, 0, "spectral|pca|random", NULL, "where points start", false},
         {"seed", OPT_INT, &s.seed, "0", 0, 9e15, NULL, "1", "of the start and of the points that push", false},

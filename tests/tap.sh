@@ -1,5 +1,8 @@
 # tap.sh - read by the scripts in tests/ (". tests/tap.sh"): cases in the Test Anything Protocol. $T is the script's scratch folder.
 n=0 n_bad=0
+# What train asks for and most tests do not vary.
+adam='--beta1 0 --beta2 0.999 --adam-eps 1e-8'
+jumprelu="--arch jumprelu --init decoder $adam --dead-window 200"
 ok() { # ok NAME COMMAND… - one case
     name=$1
     shift

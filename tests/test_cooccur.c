@@ -233,7 +233,9 @@ static void cooccur_stage(void **state) {
     assert_int_equal(access(DIR "/no.safetensors", F_OK), -1);
     assert_int_equal(run(COOCCUR "--chunks-per-group 0 --chunk-documents within --out " DIR "/w.safetensors"), 0);
     said("10 chunks"); /* 5 documents of 5 rows a group, one chunk of 4 in each */
-    assert_int_equal(run("cooccur --sae " DIR "/sae --data " DIR "/rows.safetensors --site L1R --out " DIR "/no"), 1);
+    assert_int_equal(
+        run("cooccur --sae " DIR "/sae --data " DIR "/rows.safetensors --site L1R --chunk-tokens 4 --out " DIR "/no"),
+        1);
     said("L1R");
     assert_int_equal(run(COOCCUR "--chunk-documents maybe --out " DIR "/no"), 2);
     write_inputs(x, NAN);
@@ -272,7 +274,7 @@ static void cluster_stage(void **state) {
         free(label);
         assert_int_equal(clusterfile_read(DIR "/k.json", 419, &k, &label, &n, &e), ERR_SHAPE);
     }
-    assert_int_equal(run("cluster --in " PLANTED " --min-count 80 --out " DIR "/k.json"), 0);
+    assert_int_equal(run("cluster --in " PLANTED " --affinity phi --k 2 --min-count 80 --out " DIR "/k.json"), 0);
     json_t *o = load(DIR "/k.json");
     size_t masked = json_array_size(json_object_get(o, "masked"));
     assert_in_range(masked, 1, 400);
@@ -286,18 +288,18 @@ static void cluster_edges(void **state) {
     struct err e = {0};
     (void)state;
     if (!have_programs()) skip();
-    assert_int_equal(run("cluster --in " PLANTED " --k 414 --out " DIR "/no.json"), 1);
+    assert_int_equal(run("cluster --in " PLANTED " --affinity phi --k 414 --out " DIR "/no.json"), 1);
     said("want at least 414 features for 414 clusters, got 413 of 420: 4 never fire, 3 always, 0 masked");
-    assert_int_equal(run("cluster --in " PLANTED " --min-count 151 --out " DIR "/no.json"), 1);
+    assert_int_equal(run("cluster --in " PLANTED " --affinity phi --k 2 --min-count 151 --out " DIR "/no.json"), 1);
     said("got 0 of 420");
     said("hint: lower --k or --min-count");
-    assert_int_equal(run("cluster --in " PLANTED " --k 1 --out " DIR "/no.json"), 2);
-    assert_int_equal(run("cluster --in " PLANTED " --affinity cosine --out " DIR "/no.json"), 2);
+    assert_int_equal(run("cluster --in " PLANTED " --affinity phi --k 1 --out " DIR "/no.json"), 2);
+    assert_int_equal(run("cluster --in " PLANTED " --k 2 --affinity cosine --out " DIR "/no.json"), 2);
     assert_int_equal(access(DIR "/no.json", F_OK), -1);
     fill(&m, 20, 1);
     assert_int_equal(firing_write(&m, DIR "/one.safetensors", "[\"en\", \"zh\"]", "{}", 256, &e), 0);
     firing_free(&m);
-    assert_int_equal(run("cluster --in " DIR "/one.safetensors --out " DIR "/no.json"), 1);
+    assert_int_equal(run("cluster --in " DIR "/one.safetensors --affinity phi --k 2 --out " DIR "/no.json"), 1);
     said("hint: with one chunk");
     fill(&m, 30, 64); /* two features apart from the rest: said aloud */
     for (size_t f = 0; f < 30; f++)
@@ -306,7 +308,7 @@ static void cluster_edges(void **state) {
     firing_count(&m);
     assert_int_equal(firing_write(&m, DIR "/two.safetensors", "[\"en\", \"zh\"]", "{}", 256, &e), 0);
     firing_free(&m);
-    assert_int_equal(run("cluster --in " DIR "/two.safetensors --affinity jaccard --out " DIR "/two.json"), 0);
+    assert_int_equal(run("cluster --in " DIR "/two.safetensors --k 2 --affinity jaccard --out " DIR "/two.json"), 0);
     json_t *o = load(DIR "/two.json"), *notes = json_object_get(o, "notes");
     assert_string_equal(json_string_value(json_array_get(notes, 0)), "cluster 1 has 2 features");
     assert_non_null(strstr(json_string_value(json_array_get(notes, 1)), "falls into 2 parts"));
@@ -319,7 +321,7 @@ static void lobes_stage(void **state) {
     if (!have_programs()) skip();
     write_inputs(x, 0);
     assert_int_equal(run(COOCCUR "--chunks-per-group 6 --out " DIR "/c.safetensors"), 0);
-    assert_int_equal(run("cluster --in " DIR "/c.safetensors --out " DIR "/k.json"), 0);
+    assert_int_equal(run("cluster --in " DIR "/c.safetensors --affinity phi --k 2 --out " DIR "/k.json"), 0);
 #define LOBES "lobes --cluster " DIR "/k.json --cooccur " DIR "/c.safetensors --sae " DIR "/sae --permutations 50 "
     assert_int_equal(run(LOBES "--threads 2 --out " DIR "/l.json"), 0);
     assert_int_equal(run(LOBES "--threads 1 --out " DIR "/l1.json"), 0);
@@ -340,11 +342,12 @@ static void lobes_stage(void **state) {
         assert_int_equal(json_integer_value(json_object_get(s, "n_permutations")), 50);
     }
     json_decref(o), json_decref(k);
-    assert_int_equal(
-        run("lobes --cluster " DIR "/k.json --cooccur " PLANTED " --sae " DIR "/sae --out " DIR "/no.json"), 1);
+    assert_int_equal(run("lobes --cluster " DIR "/k.json --cooccur " PLANTED " --sae " DIR
+                         "/sae --permutations 50 --out " DIR "/no.json"),
+                     1);
     said("label: want 420 entries, one a feature, got 12");
     assert_int_equal(run("lobes --cluster tests/fixtures/analysis/planted.json --cooccur " DIR
-                         "/c.safetensors --sae " DIR "/sae --out " DIR "/no.json"),
+                         "/c.safetensors --sae " DIR "/sae --permutations 50 --out " DIR "/no.json"),
                      1);
     said("key 'k'");
 }

@@ -19,8 +19,9 @@ static const struct activation_row rows[SAE_ARCHS] = {
 };
 
 static const struct activation_option options[ACTIVATION_PARAMETERS] = {
-    [ACTIVATION_EPSILON] = {"epsilon", "0.001", 1e-9, 1e3, "1", "bandwidth of the straight-through kernel"},
-    [ACTIVATION_THETA_INIT] = {"theta-init", "0.001", 0, 1e3, "1", "first threshold"},
+    [ACTIVATION_EPSILON] = {"epsilon", "0", 0, 1e3, "1",
+                            "bandwidth of the straight-through kernel, above 0 where there are thresholds"},
+    [ACTIVATION_THETA_INIT] = {"theta-init", "0", 0, 1e3, "1", "first threshold"},
 };
 
 const struct activation_row *activation_row(enum sae_arch arch) { return &rows[arch]; }

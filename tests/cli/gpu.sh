@@ -11,7 +11,7 @@ none() { # without a GPU: status 77 and one line; with one, or without nvcc at b
     build/bin/tokenize --model inputs/models/qwen2-8l-zh-en --corpus inputs/corpus/zh/debmake-doc.jsonl.zst --max-tokens-per-group 600 --out $T/tok.safetensors &&
         build/bin/collect --tokens $T/tok.safetensors --model inputs/models/qwen2-8l-zh-en --sites L0R --context 64 --out $T/acts.safetensors &&
         build/bin/normalise --in $T/acts.safetensors --site L0R --norm unit --seed 0 --out $T/rows.safetensors || return 1
-    build/bin/train --in $T/rows.safetensors --width 64 --lambda 1e-3 --steps 3 --batch 32 --lambda-warmup 1 --lr-warmup 1 --backend cuda --out $T/sae 2>$T/err
+    build/bin/train --in $T/rows.safetensors $jumprelu --width 64 --lambda 1e-3 --steps 3 --batch 32 --epsilon 0.05 --lambda-warmup 1 --lr 1e-3 --lr-warmup 1 --backend cuda --out $T/sae 2>$T/err
     rc=$?
     cat $T/err
     [ $rc = 0 ] || { [ $rc = 77 ] && [ ! -e $T/sae ] && grep -q '^train: --backend cuda: ' $T/err && grep -q '^hint: ' $T/err; }

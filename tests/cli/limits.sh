@@ -8,10 +8,10 @@ rm -rf $T && mkdir -p $T || exit 1
 tokenize() { $RUN $B/tokenize --model $M --corpus inputs/corpus/zh/debmake-doc.jsonl.zst --max-tokens-per-group 2000 --out "$@"; }
 collect() { $RUN $B/collect --tokens $T/tok.safetensors --model $M --sites L0R --context 64 --out "$@"; }
 normalise() { $RUN $B/normalise --in $T/acts.safetensors --site L0R --norm unit --seed 0 --out "$@"; }
-train() { $RUN $B/train --in $T/rows.safetensors --width 64 --batch 64 --steps 10 --lambda 1e-3 --lambda-warmup 2 --lr 1e-3 \
+train() { $RUN $B/train --in $T/rows.safetensors $jumprelu --width 64 --batch 64 --steps 10 --lambda 1e-3 --lambda-warmup 2 --lr 1e-3 \
         --lr-warmup 2 --epsilon 0.05 --theta-init 0.1 --out "$@"; }
 cooccur() { $RUN $B/cooccur --sae $T/sae --data $T/acts.safetensors --site L0R --chunk-tokens 2 --chunks-per-group 0 --out "$@"; }
-cluster() { $RUN $B/cluster --in $T/fires.safetensors --out "$@"; }
+cluster() { $RUN $B/cluster --in $T/fires.safetensors --affinity phi --k 2 --out "$@"; }
 stages='tokenize collect normalise train cooccur cluster'
 made() {
     tokenize $T/tok.safetensors && collect $T/acts.safetensors && normalise $T/rows.safetensors && train $T/sae &&
@@ -63,6 +63,6 @@ full() { "$1" --help >/dev/full; }
 ok '--help that cannot be written' help
 
 odd=$(printf 'no\nsuch\033[2J\302\205 模型')
-hostile() { fails 1 '/no\nsuch\x1b[2J\xc2\x85 模型: ' $B/normalise --in "$T/$odd" --site x --out $T/none; }
+hostile() { fails 1 '/no\nsuch\x1b[2J\xc2\x85 模型: ' $B/normalise --in "$T/$odd" --site x --norm unit --out $T/none; }
 ok 'a name with control characters' hostile
 echo "1..$n"

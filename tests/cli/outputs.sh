@@ -6,7 +6,7 @@ B=$PWD/build/bin
 . tests/tap.sh
 J=tests/fixtures/chart
 plot() { "$B"/plot --kind frequency --in "$J"/evaluate_L0R_0.json --out "$@"; }
-train() { "$B"/train --in "$T"/rows.safetensors --width 32 --batch 64 --steps 20 --lambda 1e-3 --lambda-warmup 5 --lr-warmup 5 --out "$@"; }
+train() { "$B"/train --in "$T"/rows.safetensors $jumprelu --width 32 --batch 64 --steps 20 --lambda 1e-3 --epsilon 0.05 --lambda-warmup 5 --lr 1e-3 --lr-warmup 5 --out "$@"; }
 rows() {
     "$B"/tokenize --model inputs/models/qwen2-8l-zh-en --corpus inputs/corpus/en/debmake-doc.jsonl.zst --max-tokens 300 --out "$T"/tok.safetensors &&
         "$B"/collect --tokens "$T"/tok.safetensors --model inputs/models/qwen2-8l-zh-en --sites L0R --context 64 --out "$T"/acts.safetensors &&

@@ -8,7 +8,7 @@ rm -rf $T && mkdir -p $T || exit 1
 train() { # train OUT OPTION…
     out=$1
     shift
-    $RUN $B/train --in $T/rows.safetensors --width 256 --batch 512 --steps 160 --lambda 1e-3 --lambda-warmup 50 --lr 1e-3 --lr-warmup 5 \
+    $RUN $B/train --in $T/rows.safetensors $jumprelu --width 256 --batch 512 --steps 160 --lambda 1e-3 --lambda-warmup 50 --lr 1e-3 --lr-warmup 5 \
         --epsilon 0.05 --theta-init 0.1 --out "$out" "$@"
 }
 ok "rows to train on" rows
@@ -22,7 +22,7 @@ same() { tensors $1 >$T/a && tensors $2 >$T/b && [ -s $T/a ] && cmp $T/a $T/b; }
 ok "the end is the same" same $T/whole $T/none_kept
 ok "half of it" $B/snapshot --in $T/whole --at half --out $T/half
 # A run of 80 steps without a fall of the learning rate is the first half of one of 160.
-short() { $B/train --in $T/rows.safetensors --width 256 --batch 512 --steps 80 --lambda 1e-3 --lambda-warmup 50 --lr 1e-3 --lr-warmup 5 \
+short() { $B/train --in $T/rows.safetensors $jumprelu --width 256 --batch 512 --steps 80 --lambda 1e-3 --lambda-warmup 50 --lr 1e-3 --lr-warmup 5 \
     --epsilon 0.05 --theta-init 0.1 --out $T/short; }
 ok "a run of half the length" short
 ok "has the same weights as the snapshot" same $T/half $T/short
@@ -42,7 +42,7 @@ killed() { # in the middle, behind the first two snapshots: both are in the chec
 ok "killed behind two of them, and resumed: the same bytes" killed
 ok "a folder without snapshots" fails 1 "want one named 'half', there is none" $B/snapshot --in $T/none_kept --at half --out $T/none
 ok "no such share" fails 2 "--at third: must be" $B/snapshot --in $T/whole --at third --out $T/none
-ok "too few steps for three" fails 1 "want at least 8 steps, got 7" $B/train --in $T/rows.safetensors --width 8 --steps 7 --lambda 1 --lr-warmup 0 --snapshots 3 --out $T/none
+ok "too few steps for three" fails 1 "want at least 8 steps, got 7" $B/train --in $T/rows.safetensors $jumprelu --width 8 --batch 64 --steps 7 --lambda 1 --lr 1e-3 --epsilon 0.05 --snapshots 3 --out $T/none
 cut() { cp -r $T/whole $T/cut && : >$T/cut/half.safetensors && $B/snapshot --in $T/cut --at half --out $T/cut_half &&
     fails 1 "sae_weights.safetensors" $B/evaluate --sae $T/cut_half --data $T/acts.safetensors --site L0R --out $T/none; }
 ok "a snapshot that was cut short is not read" cut

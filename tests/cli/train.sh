@@ -8,7 +8,8 @@ rm -rf $T && mkdir -p $T || exit 1
 train() { # train OUT OPTION…; RUN=exec: as this very process, so that kill $! hits the program and not a shell around it
     out=$1
     shift
-    $RUN $B/train --in $T/rows.safetensors --width 512 --batch 512 --steps 300 --lambda 1e-3 --lambda-warmup 50 --lr 1e-3 --lr-warmup 5 \
+    case $* in *--dead-window*) window= ;; *) window='--dead-window 200' ;; esac
+    $RUN $B/train --in $T/rows.safetensors --arch jumprelu --init decoder $adam $window --width 512 --batch 512 --steps 300 --lambda 1e-3 --lambda-warmup 50 --lr 1e-3 --lr-warmup 5 \
         --lr-decay 50 --epsilon 0.05 --theta-init 0.1 --out "$out" "$@"
 }
 # Kill it as soon as a checkpoint is there, again and again, until it gets through; at least one kill must have hit.
@@ -80,11 +81,12 @@ damaged_both() {
 }
 ok "no state that is whole: anew, the same bytes" damaged_both
 ok "an output folder that is not there" fails 1 "must exist" train $T/no/such/none
-ok "a value out of range" fails 2 "--dead-window 0: must be" train $T/none --dead-window 0
+ok "a value out of range" fails 2 "--dead-window 0: must be" $B/train --dead-window 0
 ok "an optimizer that is not there" fails 2 "--optimizer" train $T/none --optimizer sgd
-ok "no guard of Adam's division: 0/0" fails 2 "--adam-eps 0: must be" train $T/none --adam-eps 0
-ok "more warm-up than steps" fails 2 "--lr-warmup 1000" $B/train --in $T/rows.safetensors --width 8 --steps 20 --lambda 1 --out $T/none
+ok "no guard of Adam's division: 0/0" fails 2 "--adam-eps 0: must be" $B/train --adam-eps 0
+ok "more warm-up than steps" fails 2 "--lr-warmup 1000" $B/train --in $T/rows.safetensors $jumprelu --width 8 --batch 64 --steps 20 --lambda 1 --lr 1e-3 --epsilon 0.05 --lr-warmup 1000 --out $T/none
+ok "thresholds without a bandwidth" fails 2 "--arch jumprelu: want --epsilon above 0" $B/train --in $T/rows.safetensors $jumprelu --width 8 --batch 64 --steps 20 --lambda 1 --lr 1e-3 --out $T/none
 ok "an unknown option" fails 2 "no such option" train $T/none --learning-rate 1
-ok "a file of another stage" fails 1 "no such tensor" $B/train --in $T/acts.safetensors --width 8 --steps 2000 --lambda 1 --out $T/none
-ok "a batch larger than the data" fails 1 "only" $B/train --in $T/rows.safetensors --width 8 --batch 100000 --steps 2000 --lambda 1 --out $T/none
+ok "a file of another stage" fails 1 "no such tensor" $B/train --in $T/acts.safetensors $jumprelu --width 8 --batch 64 --steps 2000 --lambda 1 --lr 1e-3 --out $T/none
+ok "a batch larger than the data" fails 1 "only" $B/train --in $T/rows.safetensors $jumprelu --width 8 --batch 100000 --steps 2000 --lambda 1 --lr 1e-3 --epsilon 0.05 --out $T/none
 echo "1..$n"
