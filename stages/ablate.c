@@ -112,9 +112,8 @@ static json_t *cells(const struct run *r, const float *z) {
     json_t *rows = json_array();
     for (size_t i = 0; i < r->R; i++) {
         json_t *row = json_array();
-        for (size_t k = 0; k < r->n_shown; k++)
-            json_array_append_new(row, jsonfile_number((double)z[i * r->sae.F + r->shown[k]], 9));
-        json_array_append_new(rows, row);
+        for (size_t k = 0; k < r->n_shown; k++) row = jsonfile_with(row, "%.9g", (double)z[i * r->sae.F + r->shown[k]]);
+        rows = jsonfile_with(rows, "%p", row);
     }
     return rows;
 }
@@ -123,36 +122,25 @@ static json_t *intervention(const struct run *r, const struct ablation *a, struc
     const size_t F = r->sae.F;
     struct ranks_item *by = rank(a, F, e);
     if (!by) return NULL;
-    json_t *o = json_pack("{s:I,s:I}", "changed", (json_int_t)a->changed, "active", (json_int_t)a->active),
-           *sorted = json_array();
-    json_object_set_new(o, "changed_share", jsonfile_number((double)a->changed / (double)F, 9));
-    json_object_set_new(o, "changed_share_of_active",
-                        jsonfile_number(a->active ? (double)a->changed / (double)a->active : NAN, 9));
-    json_object_set_new(o, "cosine", jsonfile_number(a->cosine, 9));
-    json_object_set_new(o, "mse", jsonfile_number(a->mse, 9));
-    json_object_set_new(o, "own_change", jsonfile_number(a->own, 9));
-    for (size_t i = 0; i < F && by[i].value > 0; i++) json_array_append_new(sorted, jsonfile_number(by[i].value, 6));
-    json_object_set_new(o, "difference_sorted", sorted);
-    json_object_set_new(o, "after", cells(r, a->after));
+    json_t *sorted = json_array();
+    for (size_t i = 0; i < F && by[i].value > 0; i++) sorted = jsonfile_with(sorted, "%.6g", by[i].value);
     free(by);
-    return o;
+    json_t *o = jsonfile_object("changed=%zu active=%zu changed_share=%.9g changed_share_of_active=%.9g cosine=%.9g",
+                                a->changed, a->active, (double)a->changed / (double)F,
+                                a->active ? (double)a->changed / (double)a->active : NAN, a->cosine);
+    return jsonfile_with(o, "mse=%.9g own_change=%.9g difference_sorted=%p after=%p", a->mse, a->own, sorted,
+                         cells(r, a->after));
 }
 
 static int write_all(const struct settings *s, const struct run *r, struct err *e) {
-    json_t *o = json_pack("{s:I,s:s,s:I,s:I}", "feature", (json_int_t)s->feature, "site", s->site, "features",
-                          (json_int_t)r->sae.F, "fires", (json_int_t)r->fires);
     json_t *rows = json_array(), *shown = json_array(), *clamp = intervention(r, &r->how[ABLATE_CLAMP], e),
            *noise = clamp ? intervention(r, &r->how[ABLATE_NOISE], e) : NULL;
-    for (size_t i = 0; i < r->R; i++) json_array_append_new(rows, json_integer((json_int_t)r->best[i].row));
-    for (size_t k = 0; k < r->n_shown; k++) json_array_append_new(shown, json_integer((json_int_t)r->shown[k]));
-    json_object_set_new(o, "mean_activation", jsonfile_number(r->mean, 9));
-    json_object_set_new(o, "noise", jsonfile_number(s->noise, 17));
-    json_object_set_new(o, "rows", rows);
-    json_object_set_new(o, "shown", shown);
-    json_object_set_new(o, "before", cells(r, r->base.before));
-    json_object_set_new(o, "clamp", clamp);
-    json_object_set_new(o, "noise_added", noise);
-    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
+    for (size_t i = 0; i < r->R; i++) rows = jsonfile_with(rows, "%zu", r->best[i].row);
+    for (size_t k = 0; k < r->n_shown; k++) shown = jsonfile_with(shown, "%u", r->shown[k]);
+    json_t *o = jsonfile_object("feature=%lld site=%s features=%zu fires=%zu mean_activation=%.9g noise=%.17g",
+                                (long long)s->feature, s->site, r->sae.F, r->fires, r->mean, s->noise);
+    o = jsonfile_with(o, "rows=%p shown=%p before=%p clamp=%p noise_added=%p record=%p", rows, shown,
+                      cells(r, r->base.before), clamp, noise, json_loads(r->record, 0, NULL));
     int rc = clamp && noise ? jsonfile_write(s->out, o, e) : ERR_MEMORY;
     json_decref(o);
     return rc;

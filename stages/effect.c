@@ -252,35 +252,26 @@ static int compute(const struct settings *s, struct run *r, struct err *e) {
 
 static int write_all(const struct settings *s, const struct run *r, struct err *e) {
     json_t *feature = json_array(), *fires = json_array(), *mean = json_array(), *sum = json_array();
-    json_t *o = json_pack("{s:s,s:I,s:I,s:I}", "site", s->site, "tokens", (json_int_t)r->splice.M, "features",
-                          (json_int_t)r->sae.F, "ablations", (json_int_t)r->n_entries);
     const double n = (double)r->compared;
-    json_object_set_new(o, "loss", jsonfile_number(r->loss, 17));
-    json_object_set_new(o, "loss_sae", jsonfile_number(r->loss_sae, 17));
-    json_object_set_new(o, "loss_zero", jsonfile_number(r->loss_zero, 17));
-    json_object_set_new(o, "loss_recovered",
-                        jsonfile_number(1 - (r->loss_sae - r->loss) / (r->loss_zero - r->loss), 17));
-    json_object_set_new(o, "top", json_integer(TOP));
-    json_object_set_new(o, "rows_compared", json_integer((json_int_t)r->compared));
-    json_object_set_new(o, "top_in_common", jsonfile_number(n > 0 ? r->common / n : NAN, 9));
-    json_object_set_new(o, "top_in_common_chance", jsonfile_number(n > 0 ? r->chance / n : NAN, 9));
-    json_object_set_new(o, "top_features_in_common", json_integer((json_int_t)r->top_features));
-    json_object_set_new(o, "spearman", jsonfile_number(r->rho, 9));
+    json_t *o = jsonfile_object("site=%s tokens=%zu features=%zu ablations=%zu loss=%.17g loss_sae=%.17g "
+                                "loss_zero=%.17g loss_recovered=%.17g",
+                                s->site, r->splice.M, r->sae.F, r->n_entries, r->loss, r->loss_sae, r->loss_zero,
+                                1 - (r->loss_sae - r->loss) / (r->loss_zero - r->loss));
+    o = jsonfile_with(o,
+                      "top=%d rows_compared=%zu top_in_common=%.9g top_in_common_chance=%.9g "
+                      "top_features_in_common=%zu spearman=%.9g",
+                      TOP, r->compared, n > 0 ? r->common / n : NAN, n > 0 ? r->chance / n : NAN, r->top_features,
+                      r->rho);
     for (size_t f = 0; f < r->sae.F; f++) {
         if (!r->fires[f]) continue;
-        json_array_append_new(feature, json_integer((json_int_t)f));
-        json_array_append_new(fires, json_integer(r->fires[f]));
-        json_array_append_new(mean, jsonfile_number(r->activation[f] / r->fires[f], 9));
-        json_array_append_new(sum, jsonfile_number(r->sum[f], 9));
+        feature = jsonfile_with(feature, "%zu", f);
+        fires = jsonfile_with(fires, "%u", r->fires[f]);
+        mean = jsonfile_with(mean, "%.9g", r->activation[f] / r->fires[f]);
+        sum = jsonfile_with(sum, "%.9g", r->sum[f]);
     }
-    json_object_set_new(o, "feature", feature);
-    json_object_set_new(o, "fires", fires);
-    json_object_set_new(o, "mean_activation", mean);
-    json_object_set_new(o, "effect", sum);
-    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
-    int rc = jsonfile_write(s->out, o, e);
-    json_decref(o);
-    return rc;
+    o = jsonfile_with(o, "feature=%p fires=%p mean_activation=%p effect=%p record=%p", feature, fires, mean, sum,
+                      json_loads(r->record, 0, NULL));
+    return jsonfile_write_new(s->out, o, e);
 }
 
 static void run_free(struct run *r) {

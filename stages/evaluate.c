@@ -328,48 +328,35 @@ static double mean_of(const struct tally *t, int v) { return t->nll[v] / (double
 
 /* --- output --- */
 
-static void set_number(json_t *o, const char *key, double x) { json_object_set_new(o, key, jsonfile_number(x, 17)); }
-static void set_count(json_t *o, const char *key, uint64_t n) {
-    json_object_set_new(o, key, json_integer((json_int_t)n));
-}
-
 static json_t *l0_quantiles(const struct metrics_result *m) {
     json_t *o = json_object();
     for (int i = 0; i < METRICS_QUANTILES; i++) {
         char key[16];
         snprintf(key, sizeof key, "%u%%", metrics_percent[i]);
-        set_count(o, key, m->l0_quantile[i]);
+        o = jsonfile_with(o, "%s=%zu", key, m->l0_quantile[i]);
     }
-    set_count(o, "max", m->l0_max);
-    return o;
+    return jsonfile_with(o, "max=%zu", m->l0_max);
 }
 
 static json_t *ev_object(const struct metrics_result *m) {
-    json_t *o = json_object();
-    set_number(o, "uncentred", m->ev_uncentred);
-    set_number(o, "centred", m->ev_centred);
-    set_number(o, "residual_centred", m->ev_residual_centred);
-    set_number(o, "mean_of_row_ratios", m->ev_row_ratios);
-    return o;
+    return jsonfile_object("uncentred=%.17g centred=%.17g residual_centred=%.17g mean_of_row_ratios=%.17g",
+                           m->ev_uncentred, m->ev_centred, m->ev_residual_centred, m->ev_row_ratios);
 }
 
 static json_t *ev_formulas(void) {
-    return json_pack("{s:s, s:s, s:s, s:s}", "uncentred", "1 - sum|x-x^|^2 / sum|x|^2", "centred",
-                     "1 - sum|x-x^|^2 / sum|x-mean|^2", "residual_centred",
-                     "1 - sum|e-mean(e)|^2 / sum|x-mean|^2, e = x-x^", "mean_of_row_ratios",
-                     "mean over rows of 1 - |x-x^|^2 / |x-mean|^2");
+    return jsonfile_object("uncentred=%s centred=%s residual_centred=%s mean_of_row_ratios=%s",
+                           "1 - sum|x-x^|^2 / sum|x|^2", "1 - sum|x-x^|^2 / sum|x-mean|^2",
+                           "1 - sum|e-mean(e)|^2 / sum|x-mean|^2, e = x-x^",
+                           "mean over rows of 1 - |x-x^|^2 / |x-mean|^2");
 }
 
 static json_t *groups_object(const struct run *r, const struct metrics_group *g) {
     json_t *o = json_object();
     for (size_t i = 0; i < json_array_size(r->groups); i++) {
         const char *name = json_string_value(json_array_get(r->groups, i));
-        json_t *v = json_object();
-        set_count(v, "n_rows", g[i].n);
-        set_number(v, "l0", g[i].l0);
-        set_number(v, "ev_uncentred", g[i].ev_uncentred);
-        set_number(v, "ev_centred_on_group", g[i].ev_centred);
-        json_object_set_new(o, name ? name : "", v);
+        json_t *v = jsonfile_object("n_rows=%zu l0=%.17g ev_uncentred=%.17g ev_centred_on_group=%.17g", g[i].n, g[i].l0,
+                                    g[i].ev_uncentred, g[i].ev_centred);
+        o = jsonfile_with(o, "%s=%p", name ? name : "", v);
     }
     return o;
 }
@@ -388,19 +375,16 @@ static json_t *histogram(const uint64_t *count, size_t F, size_t N) {
             bin[at < BINS ? (int)at : BINS - 1]++;
     }
     json_t *o = json_object(), *edge = json_array(), *n = json_array();
-    for (int i = 0; i <= BINS; i++)
-        json_array_append_new(edge, jsonfile_number(-DECADES + (double)i / BINS_PER_DECADE, 9));
-    for (int i = 0; i < BINS; i++) json_array_append_new(n, json_integer((json_int_t)bin[i]));
-    json_object_set_new(o, "log10_edges", edge);
-    json_object_set_new(o, "count", n);
-    set_count(o, "never", never);
-    set_count(o, "below", below);
+    for (int i = 0; i <= BINS; i++) edge = jsonfile_with(edge, "%.9g", -DECADES + (double)i / BINS_PER_DECADE);
+    for (int i = 0; i < BINS; i++) n = jsonfile_with(n, "%zu", bin[i]);
+    o = jsonfile_with(o, "log10_edges=%p count=%p", edge, n);
+    o = jsonfile_with(o, "never=%zu below=%zu", never, below);
     return o;
 }
 
 static json_t *frequencies(const uint64_t *count, size_t F, size_t N) {
     json_t *a = json_array();
-    for (size_t f = 0; f < F; f++) json_array_append_new(a, jsonfile_number((double)count[f] / (double)N, 17));
+    for (size_t f = 0; f < F; f++) a = jsonfile_with(a, "%.17g", (double)count[f] / (double)N);
     return a;
 }
 
@@ -410,26 +394,22 @@ static json_t *variants(const struct tally *t, size_t n, bool kl, bool table) {
     for (int v = kl; v < VARIANTS; v++) {
         json_t *list = json_array();
         for (size_t i = 0; i < n; i++)
-            if (t[i].rows)
-                json_array_append_new(list, jsonfile_number((kl ? t[i].kl[v] : t[i].nll[v]) / (double)t[i].rows, 17));
-        json_object_set(o, variant_name[v], table ? list : json_array_get(list, 0));
+            if (t[i].rows) list = jsonfile_with(list, "%.17g", (kl ? t[i].kl[v] : t[i].nll[v]) / (double)t[i].rows);
+        o = jsonfile_with(o, "%s=%p", variant_name[v], json_incref(table ? list : json_array_get(list, 0)));
         json_decref(list);
     }
     return o;
 }
 
 static json_t *positions(const struct language *l) {
-    json_t *o = json_object(), *at = json_array(), *rows = json_array();
+    json_t *at = json_array(), *rows = json_array();
     for (size_t i = 0; i < l->T; i++) {
         if (!l->at[i].rows) continue;
-        json_array_append_new(at, json_integer((json_int_t)i));
-        json_array_append_new(rows, json_integer((json_int_t)l->at[i].rows));
+        at = jsonfile_with(at, "%zu", i);
+        rows = jsonfile_with(rows, "%zu", l->at[i].rows);
     }
-    json_object_set_new(o, "position", at);
-    json_object_set_new(o, "tokens", rows);
-    json_object_set_new(o, "loss", variants(l->at, l->T, false, true));
-    json_object_set_new(o, "kl", variants(l->at, l->T, true, true));
-    return o;
+    return jsonfile_object("position=%p tokens=%p loss=%p kl=%p", at, rows, variants(l->at, l->T, false, true),
+                           variants(l->at, l->T, true, true));
 }
 
 static double recovered(const struct tally *t, int from) {
@@ -437,55 +417,42 @@ static double recovered(const struct tally *t, int from) {
 }
 
 static json_t *language_object(const struct language *l) {
-    json_t *o = json_object();
-    set_count(o, "tokens", l->all.rows), set_count(o, "rows_replaced", l->replaced);
-    json_object_set_new(o, "loss", variants(&l->all, 1, false, false));
-    json_object_set_new(o, "kl", variants(&l->all, 1, true, false));
-    set_number(o, "delta_loss", mean_of(&l->all, SAE) - mean_of(&l->all, INTACT));
-    set_number(o, "loss_recovered", recovered(&l->all, ZERO));
-    set_number(o, "loss_recovered_from_mean", recovered(&l->all, MEAN));
-    json_object_set_new(o, "formulas",
-                        json_pack("{s:s, s:s, s:s}", "delta_loss", "loss.sae - loss.intact, nats", "loss_recovered",
-                                  "1 - (loss.sae - loss.intact) / (loss.zero - loss.intact)", "kl",
-                                  "mean over tokens of KL(intact || spliced), nats"));
-    if (l->at) json_object_set_new(o, "per_position", positions(l));
-    return o;
+    json_t *formulas = jsonfile_object("delta_loss=%s loss_recovered=%s kl=%s", "loss.sae - loss.intact, nats",
+                                       "1 - (loss.sae - loss.intact) / (loss.zero - loss.intact)",
+                                       "mean over tokens of KL(intact || spliced), nats");
+    json_t *o = jsonfile_object("tokens=%zu rows_replaced=%zu loss=%p kl=%p delta_loss=%.17g loss_recovered=%.17g "
+                                "loss_recovered_from_mean=%.17g formulas=%p",
+                                l->all.rows, l->replaced, variants(&l->all, 1, false, false),
+                                variants(&l->all, 1, true, false), mean_of(&l->all, SAE) - mean_of(&l->all, INTACT),
+                                recovered(&l->all, ZERO), recovered(&l->all, MEAN), formulas);
+    return l->at ? jsonfile_with(o, "per_position=%p", positions(l)) : o;
 }
 
 static json_t *report(const struct settings *s, const struct run *r, const struct metrics_result *m,
                       const struct metrics_group *g) {
     const uint64_t *count = metrics_counts(r->metrics);
     size_t F = r->sae.F;
-    json_t *o = json_object();
-    json_object_set_new(o, "site", json_string(s->site));
-    set_count(o, "n_rows", m->n), set_count(o, "d_in", r->sae.D), set_count(o, "width", F);
-    set_number(o, "l0", m->l0);
-    json_object_set_new(o, "l0_quantiles", l0_quantiles(m));
-    json_object_set_new(o, "ev", ev_object(m));
-    json_object_set_new(o, "ev_formulas", ev_formulas());
-    set_number(o, "fvu", m->fvu), set_number(o, "mse", m->mse), set_number(o, "l1", m->l1);
-    set_number(o, "cosine", m->cosine), set_number(o, "l2_ratio", m->l2_ratio);
-    set_number(o, "relative_reconstruction_bias", m->bias);
-    set_count(o, "rows_at_mean", m->rows_at_mean), set_count(o, "rows_zero", m->rows_zero);
-    set_number(o, "dead_share", (double)m->dead / (double)F);
-    set_number(o, "share_above_1_percent", (double)m->above_1_percent / (double)F);
-    set_number(o, "share_above_10_percent", (double)m->above_10_percent / (double)F);
-    if (r->groups) json_object_set_new(o, "groups", groups_object(r, g));
-    json_object_set_new(o, "frequency_histogram", histogram(count, F, m->n));
-    json_object_set_new(o, "frequency", frequencies(count, F, m->n));
-    if (s->model) json_object_set_new(o, "language_model", language_object(&r->lm));
-    if (json_is_object(r->train)) json_object_set(o, "train", r->train);
-    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
-    return o;
+    json_t *o = jsonfile_object(
+        "site=%s n_rows=%zu d_in=%zu width=%zu l0=%.17g l0_quantiles=%p ev=%p ev_formulas=%p fvu=%.17g mse=%.17g",
+        s->site, m->n, r->sae.D, F, m->l0, l0_quantiles(m), ev_object(m), ev_formulas(), m->fvu, m->mse);
+    o = jsonfile_with(o,
+                      "l1=%.17g cosine=%.17g l2_ratio=%.17g relative_reconstruction_bias=%.17g rows_at_mean=%zu "
+                      "rows_zero=%zu dead_share=%.17g share_above_1_percent=%.17g share_above_10_percent=%.17g",
+                      m->l1, m->cosine, m->l2_ratio, m->bias, m->rows_at_mean, m->rows_zero,
+                      (double)m->dead / (double)F, (double)m->above_1_percent / (double)F,
+                      (double)m->above_10_percent / (double)F);
+    if (r->groups) o = jsonfile_with(o, "groups=%p", groups_object(r, g));
+    o = jsonfile_with(o, "frequency_histogram=%p frequency=%p", histogram(count, F, m->n), frequencies(count, F, m->n));
+    if (s->model) o = jsonfile_with(o, "language_model=%p", language_object(&r->lm));
+    if (json_is_object(r->train)) o = jsonfile_with(o, "train=%p", json_incref(r->train));
+    return jsonfile_with(o, "record=%p", json_loads(r->record, 0, NULL));
 }
 
 static int output(const struct settings *s, const struct run *r, struct metrics_result *m, struct err *e) {
     struct metrics_group *g = mem_array(r->n_groups, sizeof *g, "evaluate: groups", e);
     if (!g) return ERR_MEMORY;
     metrics_end(r->metrics, m, g);
-    json_t *o = report(s, r, m, g);
-    int rc = jsonfile_write(s->out, o, e);
-    json_decref(o);
+    int rc = jsonfile_write_new(s->out, report(s, r, m, g), e);
     free(g);
     return rc;
 }

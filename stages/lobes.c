@@ -83,20 +83,14 @@ static int compute(const struct settings *s, struct run *r, struct err *e) {
 /* --- output --- */
 
 /* The excess, (value - null_mean) / (1 - null_mean), is of the digits that are written. */
-static void add(json_t *o, const char *name, const struct stats_null *x, const char *what, const char *null) {
-    json_t *j = json_object();
-    double value, mean;
-    json_object_set_new(j, "value", jsonfile_number(x->value, 9));
-    json_object_set_new(j, "null_mean", jsonfile_number(x->null_mean, 9));
-    json_object_set_new(j, "null_std", jsonfile_number(x->null_std, 9));
-    json_object_set_new(j, "z", jsonfile_number(x->z, 6));
-    json_object_set_new(j, "n_permutations", json_integer((json_int_t)x->n_permutations));
-    json_object_set_new(j, "what", json_string(what));
-    json_object_set_new(j, "null", json_string(null));
-    value = json_number_value(json_object_get(j, "value")), mean = json_number_value(json_object_get(j, "null_mean"));
+static void add(json_t **o, const char *name, const struct stats_null *x, const char *what, const char *null) {
+    json_t *j = jsonfile_object("value=%.9g null_mean=%.9g null_std=%.9g z=%.6g n_permutations=%zu what=%s null=%s",
+                                x->value, x->null_mean, x->null_std, x->z, x->n_permutations, what, null);
+    double value = json_number_value(json_object_get(j, "value")),
+           mean = json_number_value(json_object_get(j, "null_mean"));
     bool there = isfinite(x->value) && isfinite(x->null_mean);
-    json_object_set_new(j, "excess", jsonfile_number(there ? (value - mean) / (1 - mean) : (double)NAN, 9));
-    json_object_set_new(o, name, j);
+    j = jsonfile_with(j, "excess=%.9g", there ? (value - mean) / (1 - mean) : (double)NAN);
+    *o = jsonfile_with(*o, "%s=%p", name, j);
 }
 
 static json_t *statistics(const struct run *r) {
@@ -104,98 +98,88 @@ static json_t *statistics(const struct run *r) {
     json_t *o = json_object();
     char text[120];
     snprintf(text, sizeof text, "share of the %zu nearest neighbours that lie in the feature's lobe", x->neighbours);
-    add(o, "purity", &x->purity1,
+    add(&o, "purity", &x->purity1,
         "share of features whose nearest neighbour by cosine of decoder rows lies in the same lobe", "lobes shuffled");
-    add(o, "purity_10", &x->purity10, text, "lobes shuffled");
-    add(o, "language_purity", &x->language1, "share of features whose nearest neighbour prefers the same group",
+    add(&o, "purity_10", &x->purity10, text, "lobes shuffled");
+    add(&o, "language_purity", &x->language1, "share of features whose nearest neighbour prefers the same group",
         "preferred groups shuffled");
-    add(o, "ami", &x->ami_preferred, "adjusted mutual information of the features' lobes and preferred groups",
+    add(&o, "ami", &x->ami_preferred, "adjusted mutual information of the features' lobes and preferred groups",
         "preferred groups shuffled");
-    add(o, "ari", &x->ari_preferred, "adjusted Rand index of the same", "preferred groups shuffled");
-    add(o, "chunk_purity", &x->chunk_purity, "share of chunks won by a lobe of their own group",
+    add(&o, "ari", &x->ari_preferred, "adjusted Rand index of the same", "preferred groups shuffled");
+    add(&o, "chunk_purity", &x->chunk_purity, "share of chunks won by a lobe of their own group",
         "groups of chunks shuffled, lobes named anew");
     if (x->angular || x->angular_failed.code)
-        add(o, "ami_angular", &x->ami_angular,
+        add(&o, "ami_angular", &x->ami_angular,
             "adjusted mutual information of the lobes and as many clusters by angular similarity of decoder rows",
             "lobes shuffled");
     if (x->directed || x->direction_failed.code)
-        add(o, "direction", &x->direction,
+        add(&o, "direction", &x->direction,
             "balanced accuracy of logistic regression from decoder row to lobe, on the last fifth of the features",
             "Gaussian rows in place of the decoder's");
     return o;
 }
 
-static void note(json_t *notes, const char *text, size_t n) {
+static void note(json_t **notes, const char *text, size_t n) {
     char line[200];
     if (!n) return;
     snprintf(line, sizeof line, "%s: %zu", text, n);
-    json_array_append_new(notes, json_string(line));
+    *notes = jsonfile_with(*notes, "%s", line);
 }
 
-static void reason(json_t *notes, const char *name, const struct err *failed) {
+static void reason(json_t **notes, const char *name, const struct err *failed) {
     if (!failed->code) return;
-    json_array_append_new(
-        notes, json_sprintf("%s was not computed: %.*s", name, (int)strcspn(failed->text, "\n"), failed->text));
+    *notes = jsonfile_with(
+        *notes, "%p", json_sprintf("%s was not computed: %.*s", name, (int)strcspn(failed->text, "\n"), failed->text));
 }
 
 static json_t *notes(const struct run *r) {
     json_t *list = json_array();
     size_t silent = 0;
     for (size_t l = 0; l < r->k; l++) silent += r->lobe_group[l] < 0;
-    note(list, "chunks in which several lobes had the highest share of features firing (the lower one was taken)",
+    note(&list, "chunks in which several lobes had the highest share of features firing (the lower one was taken)",
          r->ties);
-    note(list, "lobes that win equal shares of several groups (the lower group was taken)", r->group_ties);
-    note(list, "lobes that win no chunk and have no group", silent);
-    note(list, "features with a lobe that fire in equal shares of several groups (the lower one counts as preferred)",
+    note(&list, "lobes that win equal shares of several groups (the lower group was taken)", r->group_ties);
+    note(&list, "lobes that win no chunk and have no group", silent);
+    note(&list, "features with a lobe that fire in equal shares of several groups (the lower one counts as preferred)",
          r->preferred_ties);
-    reason(list, "ami_angular", &r->stats.angular_failed);
-    reason(list, "direction", &r->stats.direction_failed);
+    reason(&list, "ami_angular", &r->stats.angular_failed);
+    reason(&list, "direction", &r->stats.direction_failed);
     return list;
 }
 
-static void add_own(const struct run *r, json_t *o) {
+static json_t *with_own(const struct run *r, json_t *o) {
     const json_t *groups = json_object_get(o, "groups");
     json_t *own = json_object();
     double least = INFINITY;
     for (size_t g = 0; g < r->G; g++) {
         const char *name = json_string_value(json_array_get(groups, g));
         least = fmin(least, r->own[g]);
-        json_object_set_new(own, name, jsonfile_number(r->own[g], 9));
+        own = jsonfile_with(own, "%s=%.9g", name, r->own[g]);
     }
-    json_object_set_new(o, "own_lobe", own);
-    json_object_set_new(o, "own_lobe_min", jsonfile_number(least, 9));
-    json_object_set_new(o, "languages_without_lobe", json_integer((json_int_t)r->without));
+    return jsonfile_with(o, "own_lobe=%p own_lobe_min=%.9g languages_without_lobe=%zu", own, least, r->without);
 }
 
 static json_t *report(const struct run *r) {
-    json_t *o = json_object(), *rows = json_array(), *per_group = json_array(), *feature = json_array();
+    json_t *rows = json_array(), *per_group = json_array(), *feature = json_array();
     for (size_t l = 0; l < r->k; l++) {
         json_t *row = json_array();
-        for (size_t g = 0; g < r->G; g++) json_array_append_new(row, json_integer(r->histogram[l * r->G + g]));
-        json_array_append_new(rows, row);
+        for (size_t g = 0; g < r->G; g++) row = jsonfile_with(row, "%u", r->histogram[l * r->G + g]);
+        rows = jsonfile_with(rows, "%p", row);
     }
-    for (size_t g = 0; g < r->G; g++) json_array_append_new(per_group, json_integer(r->chunks[g]));
+    for (size_t g = 0; g < r->G; g++) per_group = jsonfile_with(per_group, "%u", r->chunks[g]);
     for (size_t f = 0; f < r->firing.F; f++)
-        json_array_append_new(feature, json_integer(r->label[f] < 0 ? -1 : r->lobe_group[r->label[f]]));
-    json_object_set_new(o, "groups", json_loads(r->groups, 0, NULL));
-    json_object_set_new(o, "chunks", per_group);
-    json_object_set_new(o, "histogram", rows);
-    json_object_set_new(o, "lobe_group", jsonfile_i32s(r->lobe_group, r->k));
-    add_own(r, o);
-    json_object_set_new(o, "ties", json_integer((json_int_t)r->ties));
-    json_object_set_new(o, "notes", notes(r));
-    json_object_set_new(o, "statistics", statistics(r));
-    json_object_set_new(o, "feature_group", feature);
-    json_object_set_new(o, "preferred_group", jsonfile_i32s(r->preferred, r->firing.F));
-    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
+        feature = jsonfile_with(feature, "%d", r->label[f] < 0 ? -1 : r->lobe_group[r->label[f]]);
+    json_t *o = jsonfile_object("groups=%p chunks=%p histogram=%p lobe_group=%p", json_loads(r->groups, 0, NULL),
+                                per_group, rows, jsonfile_i32s(r->lobe_group, r->k));
+    o = jsonfile_with(with_own(r, o), "ties=%zu notes=%p statistics=%p feature_group=%p preferred_group=%p record=%p",
+                      r->ties, notes(r), statistics(r), feature, jsonfile_i32s(r->preferred, r->firing.F),
+                      json_loads(r->record, 0, NULL));
     return o;
 }
 
 static int output(const struct settings *s, const struct run *r, struct err *e) {
     json_t *o = report(r);
-    int rc = jsonfile_write(s->out, o, e);
-    json_decref(o);
-    return rc;
+    return jsonfile_write_new(s->out, o, e);
 }
 
 static void run_free(struct run *r) {

@@ -169,80 +169,57 @@ static void compare(struct run *r) {
 
 /* --- output --- */
 
-static void set_number(json_t *o, const char *key, double x) { json_object_set_new(o, key, jsonfile_number(x, 17)); }
-
 static json_t *column(const struct run *r, const float *score, size_t c) {
     json_t *a = json_array();
-    for (size_t i = 0; i < r->n; i++) json_array_append_new(a, jsonfile_number((double)score[AXES * i + c], 9));
+    for (size_t i = 0; i < r->n; i++) a = jsonfile_with(a, "%.9g", (double)score[AXES * i + c]);
     return a;
 }
 
 static json_t *side_json(const struct run *r, const struct side *side) {
     const int32_t *near = side->near.index + r->at * r->k;
-    json_t *o = json_object(), *share = json_array(), *id = json_array(), *cos = json_array();
+    json_t *share = json_array(), *id = json_array(), *cos = json_array();
     double sum[2] = {0};
     for (size_t c = 0; c < AXES; c++) {
         double v = side->pca.variance[c] / side->pca.total;
-        json_array_append_new(share, jsonfile_number(v, 17));
+        share = jsonfile_with(share, "%.17g", v);
         sum[0] += c < 2 ? v : 0, sum[1] += v;
     }
     for (size_t q = 0; q < r->k; q++) {
-        json_array_append_new(id, json_integer(r->feature[near[q]]));
+        id = jsonfile_with(id, "%lld", (long long)r->feature[near[q]]);
         double c = cosine(r, side->x + r->at * r->D, side->x + (size_t)near[q] * r->D);
-        json_array_append_new(cos, jsonfile_number(c, 9));
+        cos = jsonfile_with(cos, "%.9g", c);
     }
-    json_object_set_new(o, "matrix", json_string(side->name));
-    json_object_set_new(o, "explained", share);
-    set_number(o, "explained_2d", sum[0]);
-    set_number(o, "explained_3d", sum[1]);
-    set_number(o, "between_2d", side->between[0]);
-    set_number(o, "between_3d", side->between[1]);
-    json_object_set_new(o, "neighbours", id);
-    json_object_set_new(o, "cosine", cos);
-    json_object_set_new(o, "x", column(r, side->score, 0));
-    json_object_set_new(o, "y", column(r, side->score, 1));
-    json_object_set_new(o, "z", column(r, side->score, 2));
-    return o;
+    json_t *o = jsonfile_object(
+        "matrix=%s explained=%p explained_2d=%.17g explained_3d=%.17g between_2d=%.17g between_3d=%.17g", side->name,
+        share, sum[0], sum[1], side->between[0], side->between[1]);
+    return jsonfile_with(o, "neighbours=%p cosine=%p x=%p y=%p z=%p", id, cos, column(r, side->score, 0),
+                         column(r, side->score, 1), column(r, side->score, 2));
 }
 
 static json_t *agreement_json(const struct run *r) {
-    json_t *o = json_object(), *chance = json_array(), *common = json_array();
+    json_t *chance = json_array(), *common = json_array();
     double N = (double)(r->n - 1), share = r->share[r->k - 1], sd = r->overlap.share_sd / sqrt((double)r->n);
-    for (size_t q = 1; q <= r->k; q++) json_array_append_new(chance, jsonfile_number((double)q / N, 17));
-    for (size_t m = 0; m <= r->k; m++) json_array_append_new(common, json_integer((json_int_t)r->common[m]));
-    set_number(o, "share", share);
-    set_number(o, "share_chance", (double)r->k / N);
-    set_number(o, "share_over_chance", share * N / (double)r->k);
-    set_number(o, "share_z", sd > 0 ? (share - (double)r->k / N) / sd : NAN);
-    set_number(o, "jaccard", r->overlap.jaccard);
-    set_number(o, "jaccard_chance", r->overlap.jaccard_chance);
-    set_number(o, "mean_cosine", r->cosine);
+    for (size_t q = 1; q <= r->k; q++) chance = jsonfile_with(chance, "%.17g", (double)q / N);
+    for (size_t m = 0; m <= r->k; m++) common = jsonfile_with(common, "%zu", r->common[m]);
+    json_t *o = jsonfile_object("share=%.17g share_chance=%.17g share_over_chance=%.17g share_z=%.17g jaccard=%.17g "
+                                "jaccard_chance=%.17g mean_cosine=%.17g",
+                                share, (double)r->k / N, share * N / (double)r->k,
+                                sd > 0 ? (share - (double)r->k / N) / sd : NAN, r->overlap.jaccard,
+                                r->overlap.jaccard_chance, r->cosine);
     const size_t at = r->at * r->k;
-    json_object_set_new(
-        o, "of_feature",
-        json_integer((json_int_t)overlap_common(r->side[0].near.index + at, r->side[1].near.index + at, r->k)));
-    json_object_set_new(o, "share_by_neighbours", jsonfile_f64s(r->share, r->k));
-    json_object_set_new(o, "chance_by_neighbours", chance);
-    json_object_set_new(o, "features_by_common", common);
-    return o;
+    return jsonfile_with(o, "of_feature=%zu share_by_neighbours=%p chance_by_neighbours=%p features_by_common=%p",
+                         overlap_common(r->side[0].near.index + at, r->side[1].near.index + at, r->k),
+                         jsonfile_f64s(r->share, r->k), chance, common);
 }
 
 static int write_out(const struct settings *s, const struct run *r, struct err *e) {
-    json_t *o = json_object(), *sides = json_array();
-    json_object_set_new(o, "feature", json_integer((json_int_t)r->asked));
-    json_object_set_new(o, "k", json_integer((json_int_t)r->k));
-    json_object_set_new(o, "width", json_integer((json_int_t)r->F));
-    json_object_set_new(o, "d_in", json_integer((json_int_t)r->D));
-    json_object_set_new(o, "n", json_integer((json_int_t)r->n));
-    json_object_set_new(o, "features", json_string(s->features));
-    json_object_set_new(o, "agreement", agreement_json(r));
-    for (int m = 0; m < 2; m++) json_array_append_new(sides, side_json(r, &r->side[m]));
-    json_object_set_new(o, "sides", sides);
-    json_object_set_new(o, "feature_of_point", jsonfile_i32s(r->feature, r->n));
-    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
-    int rc = jsonfile_write(s->out, o, e);
-    json_decref(o);
-    return rc;
+    json_t *sides = json_array();
+    json_t *o = jsonfile_object("feature=%zu k=%zu width=%zu d_in=%zu n=%zu features=%s agreement=%p", r->asked, r->k,
+                                r->F, r->D, r->n, s->features, agreement_json(r));
+    for (int m = 0; m < 2; m++) sides = jsonfile_with(sides, "%p", side_json(r, &r->side[m]));
+    o = jsonfile_with(o, "sides=%p feature_of_point=%p record=%p", sides, jsonfile_i32s(r->feature, r->n),
+                      json_loads(r->record, 0, NULL));
+    return jsonfile_write_new(s->out, o, e);
 }
 
 static void run_free(struct run *r) {

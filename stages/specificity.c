@@ -261,7 +261,7 @@ static json_t *whole(uint64_t n) { return json_integer((json_int_t)n); }
 /* {"ar": value(ctx, f, 0), …} */
 static json_t *by_language(const struct run *r, json_t *(*value)(const struct run *, size_t, size_t), size_t at) {
     json_t *o = json_object();
-    for (size_t g = 0; g < r->said.G; g++) json_object_set_new(o, r->said.language[g], value(r, at, g));
+    for (size_t g = 0; g < r->said.G; g++) o = jsonfile_with(o, "%s=%p", r->said.language[g], value(r, at, g));
     return o;
 }
 
@@ -285,14 +285,10 @@ static json_t *rows_of(const struct run *r, size_t at, size_t g) {
 }
 
 static json_t *feature_json(const struct run *r, size_t f) {
-    json_t *o = json_object();
-    json_object_set_new(o, "feature", whole(f));
-    json_object_set_new(o, "firings", whole(r->sums.fired[f]));
-    json_object_set_new(o, "llr_token", by_language(r, token_score, f));
-    json_object_set_new(o, "llr_share", by_language(r, share_score, f));
-    json_object_set_new(o, "activation_share", by_language(r, z_share, f));
-    json_object_set_new(o, "rank", by_language(r, place, f));
-    json_object_set_new(o, "sentences_fired", by_language(r, heard, f));
+    json_t *o = jsonfile_object("feature=%zu firings=%zu llr_token=%p llr_share=%p activation_share=%p rank=%p "
+                                "sentences_fired=%p",
+                                f, r->sums.fired[f], by_language(r, token_score, f), by_language(r, share_score, f),
+                                by_language(r, z_share, f), by_language(r, place, f), by_language(r, heard, f));
     return o;
 }
 
@@ -305,12 +301,9 @@ static json_t *mean(const struct run *r, size_t s, size_t g) { return number(r->
 static json_t *sentences_json(const struct run *r) {
     json_t *list = json_array();
     for (size_t s = 0; s < r->said.n; s++) {
-        json_t *o = json_object();
-        json_object_set_new(o, "id", json_string(r->said.id[s]));
-        json_object_set_new(o, "max", by_language(r, most, s));
-        json_object_set_new(o, "mean", by_language(r, mean, s));
-        json_object_set_new(o, "text", by_language(r, texts, s));
-        json_array_append_new(list, o);
+        json_t *o = jsonfile_object("id=%s max=%p mean=%p text=%p", r->said.id[s], by_language(r, most, s),
+                                    by_language(r, mean, s), by_language(r, texts, s));
+        list = jsonfile_with(list, "%p", o);
     }
     return list;
 }
@@ -326,10 +319,10 @@ static json_t *sentences_summary(const struct run *r, const json_t *sentences) {
             double z = json_number_value(json_object_get(most_of, r->said.language[g]));
             sum += z, on += z > 0;
         }
-        json_object_set_new(fired, r->said.language[g], whole(on));
-        json_object_set_new(mean_of, r->said.language[g], jsonfile_number(sum / (double)r->said.n, 9));
+        fired = jsonfile_with(fired, "%s=%zu", r->said.language[g], on);
+        mean_of = jsonfile_with(mean_of, "%s=%.9g", r->said.language[g], sum / (double)r->said.n);
     }
-    return json_pack("{s:o, s:o}", "fired", fired, "mean_activation", mean_of);
+    return jsonfile_object("fired=%p mean_activation=%p", fired, mean_of);
 }
 
 /* The table of Figure 8: for a language the sentences on which the feature is most active. */
@@ -344,11 +337,9 @@ static json_t *top_json(const struct run *r, size_t at, size_t g) {
             if (!taken[s] && (best == r->said.n || z > r->most[r->said.doc[best * r->said.G + g]])) best = s;
         }
         taken[best] = 1;
-        json_t *o = json_object();
-        json_object_set_new(o, "id", json_string(r->said.id[best]));
-        json_object_set_new(o, "activation", most(r, best, g));
-        json_object_set_new(o, "text", texts(r, best, g));
-        json_array_append_new(list, o);
+        json_t *o =
+            jsonfile_object("id=%s activation=%p text=%p", r->said.id[best], most(r, best, g), texts(r, best, g));
+        list = jsonfile_with(list, "%p", o);
     }
     return list;
 }
@@ -364,16 +355,12 @@ static json_t *interval_json(const struct run *r, const struct interval *v, doub
     for (size_t g = 0; g < r->said.G; g++) {
         const char *name = r->said.language[g];
         double share = v->m ? llr_share((double)v->m, v->u_by[g] / v->u, r->said.G) : NAN;
-        json_object_set_new(rows, name, whole(v->by[g]));
-        json_object_set_new(t, name, number(v->m ? v->token[g] / v->u : NAN));
-        json_object_set_new(s, name, number(share));
+        rows = jsonfile_with(rows, "%s=%zu", name, v->by[g]);
+        t = jsonfile_with(t, "%s=%.17g", name, v->m ? v->token[g] / v->u : NAN);
+        s = jsonfile_with(s, "%s=%.17g", name, share);
     }
-    json_object_set_new(o, "above", number(lo));
-    json_object_set_new(o, "up_to", number(hi));
-    json_object_set_new(o, "n_rows", whole(v->m));
-    json_object_set_new(o, "rows", rows);
-    json_object_set_new(o, "llr_token", t);
-    json_object_set_new(o, "llr_share", s);
+    o = jsonfile_with(o, "above=%.17g up_to=%.17g n_rows=%zu rows=%p llr_token=%p llr_share=%p", lo, hi, v->m, rows, t,
+                      s);
     return o;
 }
 
@@ -393,8 +380,8 @@ static json_t *intervals_json(const struct run *r) {
     }
     json_t *list = json_array();
     for (size_t k = 0; k < INTERVALS; k++)
-        json_array_append_new(list,
-                              interval_json(r, &v[k], top * (double)k / INTERVALS, top * (double)(k + 1) / INTERVALS));
+        list = jsonfile_with(list, "%p",
+                             interval_json(r, &v[k], top * (double)k / INTERVALS, top * (double)(k + 1) / INTERVALS));
     return list;
 }
 
@@ -404,19 +391,18 @@ static json_t *ranking_json(const struct run *r) {
     json_t *(*const value[3])(const struct run *, size_t, size_t) = {token_score, share_score, heard};
     json_t *o = json_object(), *id = json_array(), *n = json_array();
     for (size_t i = 0; i < r->n_ranked; i++) {
-        json_array_append_new(id, whole(r->ranked[i]));
-        json_array_append_new(n, whole(r->sums.fired[r->ranked[i]]));
+        id = jsonfile_with(id, "%u", r->ranked[i]);
+        n = jsonfile_with(n, "%zu", r->sums.fired[r->ranked[i]]);
     }
-    json_object_set_new(o, "feature", id);
-    json_object_set_new(o, "firings", n);
+    o = jsonfile_with(o, "feature=%p firings=%p", id, n);
     for (int k = 0; k < 3; k++) {
         json_t *c = json_object();
         for (size_t g = 0; g < r->said.G; g++) {
             json_t *a = json_array();
-            for (size_t i = 0; i < r->n_ranked; i++) json_array_append_new(a, value[k](r, r->ranked[i], g));
-            json_object_set_new(c, r->said.language[g], a);
+            for (size_t i = 0; i < r->n_ranked; i++) a = jsonfile_with(a, "%p", value[k](r, r->ranked[i], g));
+            c = jsonfile_with(c, "%s=%p", r->said.language[g], a);
         }
-        json_object_set_new(o, key[k], c);
+        o = jsonfile_with(o, "%s=%p", key[k], c);
     }
     return o;
 }
@@ -440,9 +426,9 @@ static json_t *transfer_json(const struct run *r, size_t n) {
         for (size_t g = 0; g < r->said.G; g++) {
             double sum = 0;
             for (size_t i = 0; i < n; i++) sum += r->heard[r->order[from * r->n_ranked + i] * r->said.G + g];
-            json_object_set_new(row, r->said.language[g], number(sum / (double)(n * r->said.n)));
+            row = jsonfile_with(row, "%s=%.17g", r->said.language[g], sum / (double)(n * r->said.n));
         }
-        json_object_set_new(o, r->said.language[from], row);
+        o = jsonfile_with(o, "%s=%p", r->said.language[from], row);
     }
     return o;
 }
@@ -463,7 +449,7 @@ static json_t *patterns_json(const struct run *r) {
                 if (*name) strcat(name, "+");
                 strcat(name, r->said.language[g]);
             }
-        json_object_set_new(o, *name ? name : "none", whole(n[set]));
+        o = jsonfile_with(o, "%s=%zu", *name ? name : "none", n[set]);
     }
     return o;
 }
@@ -471,40 +457,30 @@ static json_t *patterns_json(const struct run *r) {
 static json_t *best_json(const struct run *r, size_t n, size_t g) {
     json_t *list = json_array();
     for (size_t i = 0; i < n && i < r->n_ranked; i++)
-        json_array_append_new(list, feature_json(r, r->order[g * r->n_ranked + i]));
+        list = jsonfile_with(list, "%p", feature_json(r, r->order[g * r->n_ranked + i]));
     return list;
 }
 
 static json_t *report(const struct settings *s, const struct run *r) {
     json_t *o = json_object(), *names = json_array();
     size_t best = (size_t)s->best < r->n_ranked ? (size_t)s->best : r->n_ranked;
-    for (size_t g = 0; g < r->said.G; g++) json_array_append_new(names, json_string(r->said.language[g]));
-    json_object_set_new(o, "site", json_string(s->site));
-    json_object_set_new(o, "languages", names);
-    json_object_set_new(o, "n_sentences", whole(r->said.n));
-    json_object_set_new(o, "n_rows", whole(r->rows[1].N));
-    json_object_set_new(o, "rows", by_language(r, rows_of, 0));
-    json_object_set_new(o, "proxies",
-                        json_pack("{s:s, s:s}", "llr_token",
-                                  "log of the token's frequency in the language over its mean frequency in all; "
-                                  "mean over rows, weighted by activation",
-                                  "llr_share", "log of the language's share of the activation over 1 / languages"));
-    json_object_set_new(o, "width", whole(r->sae.F));
-    json_object_set_new(o, "min_firings", json_integer(s->min_firings));
-    json_object_set_new(o, "n_ranked", whole(r->n_ranked));
-    json_object_set_new(o, "specific_share", number(specific_share));
-    json_object_set_new(o, "specific", by_language(r, specific, 0));
-    json_object_set_new(o, "asked", feature_json(r, (size_t)s->feature));
-    json_object_set_new(o, "top", by_language(r, top_json, 0));
-    json_object_set_new(o, "intervals", intervals_json(r));
-    json_object_set_new(o, "sentences", sentences_json(r));
-    json_object_set_new(o, "on_sentences", sentences_summary(r, json_object_get(o, "sentences")));
-    json_object_set_new(o, "n_best", whole(best));
-    json_object_set_new(o, "transfer", transfer_json(r, best));
-    json_object_set_new(o, "patterns", patterns_json(r));
-    json_object_set_new(o, "best", by_language(r, best_json, best));
-    json_object_set_new(o, "ranking", ranking_json(r));
-    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
+    for (size_t g = 0; g < r->said.G; g++) names = jsonfile_with(names, "%s", r->said.language[g]);
+    o = jsonfile_with(o,
+                      "site=%s languages=%p n_sentences=%zu n_rows=%zu rows=%p proxies=%p width=%zu "
+                      "min_firings=%lld n_ranked=%zu",
+                      s->site, names, r->said.n, r->rows[1].N, by_language(r, rows_of, 0),
+                      jsonfile_object("llr_token=%s llr_share=%s",
+                                      "log of the token's frequency in the language over its mean frequency in all; "
+                                      "mean over rows, weighted by activation",
+                                      "log of the language's share of the activation over 1 / languages"),
+                      r->sae.F, (long long)s->min_firings, r->n_ranked);
+    o = jsonfile_with(o, "specific_share=%.17g specific=%p asked=%p top=%p intervals=%p sentences=%p", specific_share,
+                      by_language(r, specific, 0), feature_json(r, (size_t)s->feature), by_language(r, top_json, 0),
+                      intervals_json(r), sentences_json(r));
+    o = jsonfile_with(o, "on_sentences=%p n_best=%zu transfer=%p patterns=%p best=%p ranking=%p record=%p",
+                      sentences_summary(r, json_object_get(o, "sentences")), best, transfer_json(r, best),
+                      patterns_json(r), by_language(r, best_json, best), ranking_json(r),
+                      json_loads(r->record, 0, NULL));
     return o;
 }
 
@@ -532,9 +508,7 @@ static int compute(const struct settings *s, struct run *r, struct err *e) {
 
 static int write_out(const struct settings *s, const struct run *r, struct err *e) {
     json_t *o = report(s, r);
-    int rc = jsonfile_write(s->out, o, e);
-    json_decref(o);
-    return rc;
+    return jsonfile_write_new(s->out, o, e);
 }
 
 int main(int argc, char **argv) {

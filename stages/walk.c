@@ -78,36 +78,36 @@ static json_t *band(const struct walk *w, const double *value, double unit, stru
         const char *key;
         double share;
     } rank[] = {{"low", 0.05}, {"median", 0.5}, {"high", 0.95}};
-    json_t *o = json_object(), *list[4];
     double *sorted = mem_array(w->walks, sizeof *sorted, PROG ": bands", e);
-    if (!sorted) return json_decref(o), NULL;
-    for (int k = 0; k < 4; k++) json_object_set_new(o, k < 3 ? rank[k].key : "example", list[k] = json_array());
+    if (!sorted) return NULL;
+    json_t *o = json_object(), *list[4] = {json_array(), json_array(), json_array(), json_array()};
     for (size_t t = 0; t <= w->steps; t++) {
         memcpy(sorted, value + t * w->walks, w->walks * sizeof *sorted);
         qsort(sorted, w->walks, sizeof *sorted, rising);
         for (int k = 0; k < 3; k++) {
             size_t at = (size_t)ceil(rank[k].share * (double)w->walks);
-            json_array_append_new(list[k], jsonfile_number(sorted[at ? at - 1 : 0] / unit, 9));
+            list[k] = jsonfile_with(list[k], "%.9g", sorted[at ? at - 1 : 0] / unit);
         }
-        json_array_append_new(list[3], jsonfile_number(value[t * w->walks] / unit, 9));
+        list[3] = jsonfile_with(list[3], "%.9g", value[t * w->walks] / unit);
     }
     free(sorted);
-    return o;
+    for (int k = 0; k < 3; k++) o = jsonfile_with(o, "%s=%p", rank[k].key, list[k]);
+    return jsonfile_with(o, "example=%p", list[3]);
 }
 
 static double at(const json_t *of, const char *key, size_t t) {
     return json_number_value(json_array_get(json_object_get(of, key), t));
 }
 
-static void set(json_t *o, const char *measure, const char *what, double x) {
+static void set(json_t **o, const char *measure, const char *what, double x) {
     char key[64];
     snprintf(key, sizeof key, "%s_%s", measure, what);
-    json_object_set_new(o, key, jsonfile_number(x, 9));
+    *o = jsonfile_with(*o, "%s=%.9g", key, x);
 }
 
 /* What becomes of a measure in n steps, from the bands as they are written: where the median ends, in what share of the steps it
  * rises, and the width of the band at the end in units of the median. */
-static void add_measure(json_t *o, const char *measure, const json_t *band, size_t n) {
+static void add_measure(json_t **o, const char *measure, const json_t *band, size_t n) {
     const double end = at(band, "median", n);
     size_t rises = 0;
     for (size_t t = 1; t <= n; t++) rises += at(band, "median", t) > at(band, "median", t - 1);
@@ -124,40 +124,32 @@ static json_t *summary(const json_t *all, size_t n) {
     json_t *o = json_object();
     double off = 0;
     for (int k = 0; k < 3; k++) {
-        add_measure(o, measure[k], json_object_get(all, measure[k]), n);
-        if (!k) set(o, "loss", "final_over_first", at(loss, "median", n) / at(loss, "median", 0));
+        add_measure(&o, measure[k], json_object_get(all, measure[k]), n);
+        if (!k) set(&o, "loss", "final_over_first", at(loss, "median", n) / at(loss, "median", 0));
     }
     for (size_t t = 1; t <= n; t++) off = fmax(off, fabs(at(far, "median", t) / at(all, "expected_distance", t) - 1));
-    set(o, "distance", "off_expected", off);
+    set(&o, "distance", "off_expected", off);
     return o;
 }
 
 static int write_walks(const struct settings *s, const struct run *r, struct err *e) {
     const struct walk *w = &r->walk;
-    json_t *o = json_pack("{s:I,s:I,s:s,s:s}", "walks", (json_int_t)w->walks, "steps", (json_int_t)w->steps,
-                          "directions", s->directions, "site", s->site);
     json_t *x = json_array(), *y = json_array(), *expected = json_array();
     json_t *loss = band(w, w->loss, r->size * r->size, e), *cosine = band(w, w->cosine, 1, e),
            *far = band(w, w->distance, r->size, e);
     for (size_t t = 0; t <= w->steps; t++) {
-        json_array_append_new(x, jsonfile_number((double)r->path[2 * t] / r->size, 9));
-        json_array_append_new(y, jsonfile_number((double)r->path[2 * t + 1] / r->size, 9));
-        json_array_append_new(expected, jsonfile_number(s->step_size * sqrt((double)t), 9));
+        x = jsonfile_with(x, "%.9g", (double)r->path[2 * t] / r->size);
+        y = jsonfile_with(y, "%.9g", (double)r->path[2 * t + 1] / r->size);
+        expected = jsonfile_with(expected, "%.9g", s->step_size * sqrt((double)t));
     }
-    json_object_set_new(o, "step_size", jsonfile_number(s->step_size, 17));
-    json_object_set_new(o, "unit", jsonfile_number(r->size, 17));
-    json_object_set_new(o, "path", json_pack("{s:o,s:o}", "x", x, "y", y));
-    json_object_set_new(o, "path_variance_share",
-                        jsonfile_number((r->pca.variance[0] + r->pca.variance[1]) / r->pca.total, 9));
-    json_object_set_new(o, "expected_distance", expected);
-    json_object_set_new(o, "loss", loss);
-    json_object_set_new(o, "cosine", cosine);
-    json_object_set_new(o, "distance", far);
-    if (loss && cosine && far) json_object_set_new(o, "summary", summary(o, w->steps));
-    json_object_set_new(o, "record", json_loads(r->record, 0, NULL));
-    int rc = loss && cosine && far ? jsonfile_write(s->out, o, e) : ERR_MEMORY;
-    json_decref(o);
-    return rc;
+    json_t *o =
+        jsonfile_object("walks=%zu steps=%zu directions=%s site=%s step_size=%.17g unit=%.17g path=%p", w->walks,
+                        w->steps, s->directions, s->site, s->step_size, r->size, jsonfile_object("x=%p y=%p", x, y));
+    o = jsonfile_with(o, "path_variance_share=%.9g expected_distance=%p loss=%p cosine=%p distance=%p",
+                      (r->pca.variance[0] + r->pca.variance[1]) / r->pca.total, expected, loss, cosine, far);
+    o = jsonfile_with(o, "summary=%p", o ? summary(o, w->steps) : NULL);
+    o = jsonfile_with(o, "record=%p", json_loads(r->record, 0, NULL));
+    return jsonfile_write_new(s->out, o, e);
 }
 
 static void run_free(struct run *r) {
