@@ -92,19 +92,20 @@ void chart_note(struct chart *c, const char *fmt, ...) {
 }
 
 static json_t *axis_json(const struct chart_axis *a) {
-    json_t *o = json_object();
-    json_object_set_new(o, "label", json_string(a->label));
-    json_object_set_new(o, "scale", json_string(a->n_categories ? "categories" : a->log ? "log" : "linear"));
+    json_t *o = jsonfile_object("label=%s scale=%s", a->label,
+                                a->n_categories ? "categories"
+                                : a->log        ? "log"
+                                                : "linear");
     if (!a->n_categories) return o;
     json_t *names = json_array();
-    for (size_t i = 0; i < a->n_categories; i++) json_array_append_new(names, json_string(a->category[i]));
-    json_object_set_new(o, "categories", names);
+    for (size_t i = 0; i < a->n_categories; i++) names = jsonfile_with(names, "%s", a->category[i]);
+    o = jsonfile_with(o, "categories=%p", names);
     return o;
 }
 
 static json_t *numbers(const double *x, size_t n) {
     json_t *a = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append_new(a, jsonfile_number(x[i], 9));
+    for (size_t i = 0; i < n; i++) a = jsonfile_with(a, "%.9g", x[i]);
     return a;
 }
 
@@ -113,21 +114,19 @@ static json_t *series_json(const struct chart_series *s) {
     json_t *o = json_object();
     char colour[8];
     snprintf(colour, sizeof colour, "#%06x", (unsigned)(s->colour & 0xffffff));
-    json_object_set_new(o, "name", json_string(s->name));
-    json_object_set_new(o, "mark", json_string(mark[s->mark]));
-    json_object_set_new(o, "colour", json_string(colour));
-    if (s->mark != CHART_HEAT) json_object_set_new(o, "x", numbers(s->x, s->n));
-    json_object_set_new(o, "y", numbers(s->y, s->n));
+    o = jsonfile_with(o, "name=%s mark=%s colour=%s", s->name, mark[s->mark], colour);
+    if (s->mark != CHART_HEAT) o = jsonfile_with(o, "x=%p", numbers(s->x, s->n));
+    o = jsonfile_with(o, "y=%p", numbers(s->y, s->n));
     if (!s->text) return o;
     json_t *text = json_array();
-    for (size_t i = 0; i < s->n; i++) json_array_append_new(text, json_string(s->text[i]));
-    json_object_set_new(o, "text", text);
+    for (size_t i = 0; i < s->n; i++) text = jsonfile_with(text, "%s", s->text[i]);
+    o = jsonfile_with(o, "text=%p", text);
     return o;
 }
 
 static json_t *notes_json(const char (*note)[CHART_TEXT], size_t n) {
     json_t *a = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append_new(a, json_string(note[i]));
+    for (size_t i = 0; i < n; i++) a = jsonfile_with(a, "%s", note[i]);
     return a;
 }
 
@@ -136,16 +135,12 @@ json_t *chart_json(const struct chart *c) {
     for (size_t i = 0; i < c->n_panels; i++) {
         const struct chart_panel *p = &c->panel[i];
         json_t *q = json_object(), *series = json_array();
-        json_object_set_new(q, "title", json_string(p->title));
-        json_object_set_new(q, "x", axis_json(&p->x));
-        json_object_set_new(q, "y", axis_json(&p->y));
+        q = jsonfile_with(q, "title=%s x=%p y=%p", p->title, axis_json(&p->x), axis_json(&p->y));
         for (size_t k = 0; k < p->n_series; k++)
-            if (!p->series[k].derived) json_array_append_new(series, series_json(&p->series[k]));
-        json_object_set_new(q, "series", series);
-        json_object_set_new(q, "notes", notes_json(p->note, p->n_notes));
-        json_array_append_new(panels, q);
+            if (!p->series[k].derived) series = jsonfile_with(series, "%p", series_json(&p->series[k]));
+        q = jsonfile_with(q, "series=%p notes=%p", series, notes_json(p->note, p->n_notes));
+        panels = jsonfile_with(panels, "%p", q);
     }
-    json_object_set_new(o, "panels", panels);
-    json_object_set_new(o, "notes", notes_json(c->note, c->n_notes));
+    o = jsonfile_with(o, "panels=%p notes=%p", panels, notes_json(c->note, c->n_notes));
     return o;
 }

@@ -28,7 +28,8 @@ int kind_take(json_t *into, const json_t *from, const char *path, const char *co
     for (; *keys; keys++) {
         json_t *v = json_object_get(from, *keys);
         if (!v) return err_set(e, ERR_FORMAT, "%s: key '%s': is missing", path, *keys);
-        json_object_set_new(into, *keys, json_is_real(v) ? jsonfile_number(json_real_value(v), 9) : json_deep_copy(v));
+        jsonfile_put(into, "%s=%p", *keys,
+                     json_is_real(v) ? jsonfile_number(json_real_value(v), 9) : json_deep_copy(v));
     }
     return 0;
 }
@@ -40,8 +41,7 @@ int kind_origin(json_t *inputs, const char *option, const char *label, const jso
         if (json_object_set_new(inputs, option, list))
             return err_set(e, ERR_MEMORY, "no memory for the origin of inputs");
     }
-    json_object_set_new(entry, "label", json_string(label));
-    json_object_set_new(entry, "record", record ? json_deep_copy(record) : json_null());
+    entry = jsonfile_with(entry, "label=%s record=%p", label, record ? json_deep_copy(record) : json_null());
     if (json_array_append_new(list, entry)) return err_set(e, ERR_MEMORY, "no memory for the origin of inputs");
     return 0;
 }

@@ -102,7 +102,7 @@ static int build_ablation(const struct kind_args *args, struct chart *c, json_t 
         if (!rc) rc = shares(&c->panel[SHARES], o, path, name[k], chart_colour((size_t)k), stats, e);
         if (!rc) rc = jsonfile_real(o, path, "cosine", &cosine[k], e);
         if (!rc) rc = jsonfile_real(o, path, "mse", &mse[k], e);
-        json_object_set_new(c->statistics, key[k], stats);
+        c->statistics = jsonfile_with(c->statistics, "%s=%p", key[k], stats);
     }
     if (!rc) {
         c->aspect = 0.8;
@@ -118,8 +118,7 @@ static int build_ablation(const struct kind_args *args, struct chart *c, json_t 
         c->panel[SHARES].y.from_zero = true;
         snprintf(c->panel[SHARES].x.category[0], CHART_LABEL, "of all");
         snprintf(c->panel[SHARES].x.category[1], CHART_LABEL, "of the active");
-        json_object_set_new(c->statistics, "feature", json_integer(feature));
-        json_object_set_new(c->statistics, "fires", json_integer(fires));
+        c->statistics = jsonfile_with(c->statistics, "feature=%lld fires=%lld", (long long)feature, (long long)fires);
         chart_note(c,
                    "Feature %lld fires on %lld held-out rows; shown: the %zu on which it is most active, and the "
                    "features that change most.",

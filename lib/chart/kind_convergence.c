@@ -274,8 +274,7 @@ static int fill(struct chart *c, const struct doc *d, struct group *g, size_t n,
         if (i + c->n_cols >= n) snprintf(c->panel[i].x.label, CHART_TEXT, "share of the training steps");
     }
     notes(c, d);
-    json_object_set_new(c->statistics, "n_claims", json_integer((json_int_t)n_claims));
-    json_object_set_new(c->statistics, "n_moving", json_integer((json_int_t)n_moving));
+    c->statistics = jsonfile_with(c->statistics, "n_claims=%zu n_moving=%zu", n_claims, n_moving);
     return rc;
 }
 

@@ -89,12 +89,12 @@ static int statistics(json_t *list, const char *label, const json_t *train, cons
                              *const behind[] = {"dead_final", NULL};
     const json_t *curve = json_object_get(train, "curve");
     double unturned;
-    json_t *o = json_pack("{s:s}", "label", label);
+    json_t *o = jsonfile_object("label=%s", label);
     int rc = kind_take(o, curve, path, keys, e);
     if (!rc) rc = jsonfile_real_or(train, path, "unturned_share", NAN, &unturned, e);
-    if (!rc) json_object_set_new(o, "unturned_share", jsonfile_number(unturned, 9));
+    if (!rc) o = jsonfile_with(o, "unturned_share=%.9g", unturned);
     if (!rc) rc = kind_take(o, curve, path, behind, e);
-    json_array_append_new(list, o);
+    jsonfile_put(list, "%p", o);
     return rc;
 }
 
@@ -176,7 +176,7 @@ static int build_curves(const struct kind_args *args, struct chart *c, json_t *i
     int rc = chart_init(c, PANELS, PANELS, e);
     if (rc) return rc;
     c->legend_shared = true, c->aspect = 0.9;
-    json_object_set_new(c->statistics, "series", json_array());
+    c->statistics = jsonfile_with(c->statistics, "series=%p", json_array());
     for (int k = 0; k < PANELS; k++) {
         snprintf(c->panel[k].title, CHART_TEXT, "%s", title[k]);
         snprintf(c->panel[k].y.label, CHART_TEXT, "%s", label[k]);
@@ -192,8 +192,7 @@ static int build_curves(const struct kind_args *args, struct chart *c, json_t *i
     json_t *s;
     json_array_foreach(json_object_get(c->statistics, "series"), i, s) below +=
         json_number_value(json_object_get(s, "l0_final")) <= args->target_l0;
-    json_object_set_new(c->statistics, "n_series", json_integer((json_int_t)args->in.n));
-    json_object_set_new(c->statistics, "n_l0_reached", json_integer((json_int_t)below));
+    c->statistics = jsonfile_with(c->statistics, "n_series=%zu n_l0_reached=%zu", args->in.n, below);
     note_unturned(c);
     chart_note(c, "Rows are scaled to mean ‖x‖² = 1.%s", window > 1 ? "" : " Every step is drawn.");
     if (window > 1) chart_note(c, "Faint: every step. Strong: running mean over %lld steps.", (long long)window);

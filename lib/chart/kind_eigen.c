@@ -71,9 +71,8 @@ static int add_file(const struct kind_args *args, size_t i, struct chart *c, jso
     if (!rc) rc = add_spectrum(c, label, chart_colour(i), value, n, e);
     if (!rc) rc = jsonfile_int(o, path, "eigengap_k", &gap, e);
     if (!rc)
-        json_array_append_new(
-            json_object_get(c->statistics, "series"),
-            json_pack("{s:s, s:I, s:I}", "label", label, "k", (json_int_t)*k, "widest_gap_after", (json_int_t)gap));
+        jsonfile_put(json_object_get(c->statistics, "series"), "%p",
+                     jsonfile_object("label=%s k=%lld widest_gap_after=%lld", label, (long long)*k, (long long)gap));
     free(value);
     json_decref(o);
     return rc;
@@ -83,7 +82,7 @@ static int build_eigen(const struct kind_args *args, struct chart *c, json_t *in
     int rc = chart_init(c, 2, 2, e);
     if (rc) return rc;
     c->legend_shared = true, c->aspect = 0.62;
-    json_object_set_new(c->statistics, "series", json_array());
+    c->statistics = jsonfile_with(c->statistics, "series=%p", json_array());
     snprintf(c->panel[0].title, CHART_TEXT, "Eigenvalues of the normalised affinity");
     snprintf(c->panel[1].title, CHART_TEXT, "Gap to the next");
     snprintf(c->panel[0].y.label, CHART_TEXT, "eigenvalue");

@@ -93,21 +93,16 @@ static void sweep_statistics(const struct kind_args *args, struct chart *c, cons
         for (size_t i = 0; i < n; i++)
             reached += v[i].series == s && v[i].l0 <= args->target_l0 && v[i].ev >= args->target_ev;
         sites += reached > 0;
-        json_array_append_new(list, json_pack("{s:s, s:I}", "label", name[s], "n_reached", reached));
+        list = jsonfile_with(list, "%p", jsonfile_object("label=%s n_reached=%lld", name[s], (long long)reached));
     }
     json_t *points = json_array();
     for (size_t i = 0; i < n; i++) {
-        json_t *o = json_pack("{s:s}", "label", name[v[i].series]);
-        json_object_set_new(o, "lambda", jsonfile_number(v[i].lambda, 9));
-        json_object_set_new(o, "l0", jsonfile_number(v[i].l0, 9));
-        json_object_set_new(o, "ev_centred", jsonfile_number(v[i].ev, 9));
-        json_object_set_new(o, "dead_share", jsonfile_number(v[i].dead, 9));
-        json_array_append_new(points, o);
+        json_t *o = jsonfile_object("label=%s lambda=%.9g l0=%.9g ev_centred=%.9g dead_share=%.9g", name[v[i].series],
+                                    v[i].lambda, v[i].l0, v[i].ev, v[i].dead);
+        points = jsonfile_with(points, "%p", o);
     }
-    json_object_set_new(c->statistics, "points", points);
-    json_object_set_new(c->statistics, "series", list);
-    json_object_set_new(c->statistics, "n_series", json_integer((json_int_t)n_series));
-    json_object_set_new(c->statistics, "n_series_reached", json_integer(sites));
+    c->statistics = jsonfile_with(c->statistics, "points=%p series=%p n_series=%zu n_series_reached=%lld", points, list,
+                                  n_series, (long long)sites);
 }
 
 /* With labels, each names the line that its file's point belongs to; else the site does. */
@@ -191,12 +186,9 @@ static int read_frequency(const struct evaluation *v, double **f, size_t *n, str
 static int frequency_statistics(json_t *list, const char *label, const struct evaluation *v, size_t n, struct err *e) {
     double dense;
     int rc = jsonfile_real(v->file, v->path, "share_above_10_percent", &dense, e);
-    json_t *o = json_pack("{s:s, s:I}", "label", label, "features", (json_int_t)n);
-    json_object_set_new(o, "l0", jsonfile_number(v->l0, 9));
-    json_object_set_new(o, "ev_centred", jsonfile_number(v->ev, 9));
-    json_object_set_new(o, "never_share", jsonfile_number(v->dead, 9));
-    json_object_set_new(o, "dense_share", jsonfile_number(dense, 9));
-    json_array_append_new(list, o);
+    json_t *o = jsonfile_object("label=%s features=%lld", label, (long long)n);
+    o = jsonfile_with(o, "l0=%.9g ev_centred=%.9g never_share=%.9g dense_share=%.9g", v->l0, v->ev, v->dead, dense);
+    jsonfile_put(list, "%p", o);
     return rc;
 }
 
@@ -227,7 +219,7 @@ static int build_frequency(const struct kind_args *args, struct chart *c, json_t
     p->x.fixed = true, p->x.lo = lowest, p->x.hi = 0;
     snprintf(p->x.label, CHART_TEXT, "log₁₀ of the share of held-out rows on which a feature fires");
     snprintf(p->y.label, CHART_TEXT, "features per %.1f", 1.0 / BINS_PER_DECADE);
-    json_object_set_new(c->statistics, "series", json_array());
+    c->statistics = jsonfile_with(c->statistics, "series=%p", json_array());
     for (size_t i = 0; !rc && i < args->in.n; i++) {
         struct evaluation v;
         char label[KIND_TEXT];

@@ -97,7 +97,7 @@ static int add_test(const struct lobes *l, const char *key, const json_t *t, jso
     if (!rc) rc = jsonfile_real_or(t, l->path, "null_mean", NAN, &mean, e);
     if (!rc) rc = jsonfile_real_or(t, l->path, "z", NAN, &z, e);
     if (rc) return rc;
-    json_object_set_new(o, key, json_deep_copy(t));
+    jsonfile_put(o, "%s=%p", key, json_deep_copy(t));
     for (size_t i = 0; i < sizeof named / sizeof *named; i++)
         if (!strcmp(named[i][0], key)) {
             if (!isfinite(value)) {
@@ -177,7 +177,7 @@ static int class_of(const struct lobes *l, const char *cluster_path, const json_
 static int add_classes(const struct kind_args *args, struct chart_panel *p, const struct lobes *l,
                        const struct points *t, const size_t *class, json_t *o, struct err *e) {
     json_t *counts = json_object();
-    json_object_set_new(o, "features", counts);
+    jsonfile_put(o, "features=%p", counts);
     for (size_t k = 0; k < l->n_groups + 2; k++) {
         size_t n = 0, at = 0;
         char name[CHART_TEXT];
@@ -186,7 +186,7 @@ static int add_classes(const struct kind_args *args, struct chart_panel *p, cons
                                               : "in no lobe";
         const char *key = k < l->n_groups ? l->group[k] : k == l->n_groups ? "no_language" : "no_lobe";
         for (size_t i = 0; i < t->n; i++) n += class[i] == k;
-        json_object_set_new(counts, key, json_integer((json_int_t)n));
+        jsonfile_put(counts, "%s=%zu", key, n);
         bool none = k >= l->n_groups, hidden = none && !strcmp(args->left_out, "hide");
         if (!n && none) continue;
         snprintf(name, sizeof name, "%s%s (%zu)", what, hidden ? ", not drawn" : "", n);
@@ -216,7 +216,7 @@ static int cluster_numbers(const json_t *cluster, const char *path, json_t *o, s
     int rc = kind_take(o, cluster, path, keys, e);
     for (int i = 0; !rc && i < 3; i++) {
         const json_t *a = json_object_get(cluster, left[i]);
-        if (json_is_array(a)) json_object_set_new(o, left[i], json_integer((json_int_t)json_array_size(a)));
+        if (json_is_array(a)) jsonfile_put(o, "%s=%zu", left[i], json_array_size(a));
     }
     return rc;
 }
@@ -239,11 +239,11 @@ static int fill_panel(const struct kind_args *args, struct chart_panel *p, const
     if (!rc) rc = lobe_statistics(l, o, e);
     if (!rc) rc = add_tests(l, o, p, e);
     if (rc) return rc;
-    json_object_set_new(o, "notes", json_array());
+    jsonfile_put(o, "notes=%p", json_array());
     add_warnings(cluster, o, p);
-    json_object_set_new(o, "method", json_string(t->method));
-    if (isfinite(t->kl)) json_object_set_new(o, "kl", jsonfile_number(t->kl, 9));
-    json_object_set_new(o, "trustworthiness", jsonfile_number(t->trust, 9));
+    jsonfile_put(o, "method=%s", t->method);
+    if (isfinite(t->kl)) jsonfile_put(o, "kl=%.9g", t->kl);
+    jsonfile_put(o, "trustworthiness=%.9g", t->trust);
     snprintf(p->x.label, CHART_TEXT, "%.40s 1", t->method);
     snprintf(p->y.label, CHART_TEXT, "%.40s 2", t->method);
     p->x.bare = p->y.bare = p->equal = true;
@@ -277,8 +277,7 @@ static int scatter_panel(const struct kind_args *args, size_t i, struct chart *c
     if (!rc) rc = kind_label(args, i, c->n_panels, preset, label, e);
     if (!rc) {
         snprintf(c->panel[i].title, CHART_TEXT, "%s", label);
-        json_object_set_new(o, "title", json_string(label));
-        json_object_set_new(o, "affinity", json_string(affinity));
+        o = jsonfile_with(o, "title=%s affinity=%s", label, affinity);
         rc = fill_panel(args, &c->panel[i], &l, map_path, &t, cluster_path, cluster, o, e);
     }
     if (!rc && map_path && c->n_panels == 1) add_map_note(&c->panel[i], &t, l.n_features);
@@ -310,7 +309,7 @@ static int build_lobes_scatter(const struct kind_args *args, struct chart *c, js
     if (rc) return rc;
     c->aspect = 1;
     c->side = n == 1;
-    json_object_set_new(c->statistics, "panels", json_array());
+    c->statistics = jsonfile_with(c->statistics, "panels=%p", json_array());
     for (size_t i = 0; !rc && i < n; i++) rc = scatter_panel(args, i, c, inputs, e);
     for (size_t i = 0; !rc && i < sizeof words / sizeof *words; i++) chart_note(c, "%s", words[i]);
     return rc;
@@ -388,7 +387,7 @@ static int build_histogram(const struct kind_args *args, struct chart *c, json_t
     if (rc) return rc;
     c->aspect = n == 1 ? 0.45 : 0.8;
     c->legend_shared = true;
-    json_object_set_new(c->statistics, "panels", json_array());
+    c->statistics = jsonfile_with(c->statistics, "panels=%p", json_array());
     for (size_t i = 0; !rc && i < n; i++) rc = histogram_panel(args, i, c, inputs, e);
     return rc;
 }

@@ -148,14 +148,14 @@ static int finish(const struct view *v, const char *path, struct chart *c, struc
     static const char *const keys[] = {"explained_2d", "explained_3d", "between_2d", "between_3d", NULL};
     json_t *o = json_object_get(v->file, "agreement"), *sides = json_array();
     int rc = 0;
-    json_object_set_new(c->statistics, "n", json_integer((json_int_t)v->n));
-    if (o) json_object_set_new(c->statistics, "agreement", json_deep_copy(o));
+    c->statistics = jsonfile_with(c->statistics, "n=%zu", v->n);
+    if (o) c->statistics = jsonfile_with(c->statistics, "agreement=%p", json_deep_copy(o));
     for (size_t m = 0; !rc && m < SIDES; m++) {
-        json_t *t = json_pack("{s:s}", "label", v->side[m].matrix);
+        json_t *t = jsonfile_object("label=%s", v->side[m].matrix);
         rc = kind_take(t, json_array_get(json_object_get(v->file, "sides"), m), path, keys, e);
-        json_array_append_new(sides, t);
+        sides = jsonfile_with(sides, "%p", t);
     }
-    json_object_set_new(c->statistics, "sides", sides);
+    c->statistics = jsonfile_with(c->statistics, "sides=%p", sides);
     return rc;
 }
 

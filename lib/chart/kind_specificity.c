@@ -73,7 +73,7 @@ static int build_sentences(const struct kind_args *args, struct chart *c, json_t
         snprintf(p->y.label, CHART_TEXT, "largest activation over the tokens");
         p->y.from_zero = true;
         rc = kind_take(c->statistics, json_object_get(v.file, "on_sentences"), v.path, summary, e);
-        json_object_set_new(c->statistics, "n_sentences", json_integer((json_int_t)n));
+        c->statistics = jsonfile_with(c->statistics, "n_sentences=%zu", n);
     }
     if (v.file) json_decref(v.file);
     return rc;
@@ -140,9 +140,9 @@ static int build_prompts(const struct kind_args *args, struct chart *c, json_t *
             snprintf(c->panel[1].x.category[g], CHART_LABEL, "%s", kind_group_name(v.language[g]));
             s->x[g] = (double)g;
             rc = by_language(&v, asked, key[k], g, &s->y[g], e);
-            if (!rc) json_object_set_new(o, v.language[g], jsonfile_number(s->y[g], 9));
+            if (!rc) o = jsonfile_with(o, "%s=%.9g", v.language[g], s->y[g]);
         }
-        json_object_set_new(c->statistics, key[k], o);
+        c->statistics = jsonfile_with(c->statistics, "%s=%p", key[k], o);
     }
     if (!rc) {
         c->aspect = 0.36;
@@ -153,7 +153,7 @@ static int build_prompts(const struct kind_args *args, struct chart *c, json_t *
                          "Activation, number and English text of the sentence in the language of its colour.");
         chart_panel_note(&c->panel[1], "Feature %lld fires on %lld held-out rows.", (long long)v.feature,
                          (long long)firings);
-        json_object_set_new(c->statistics, "firings", json_integer(firings));
+        c->statistics = jsonfile_with(c->statistics, "firings=%lld", (long long)firings);
     }
     if (v.file) json_decref(v.file);
     return rc;
@@ -231,7 +231,7 @@ static int build_ranking(const struct kind_args *args, struct chart *c, json_t *
         json_object_set(c->statistics, "specific", json_object_get(v.file, "specific"));
         json_object_set(c->statistics, "transfer", json_object_get(v.file, "transfer"));
         json_object_set(c->statistics, "patterns", json_object_get(v.file, "patterns"));
-        json_object_set_new(c->statistics, "n_ranked", json_integer(ranked));
+        c->statistics = jsonfile_with(c->statistics, "n_ranked=%lld", (long long)ranked);
     }
     if (v.file) json_decref(v.file);
     return rc;

@@ -109,9 +109,8 @@ static int add_file(const struct kind_args *args, size_t i, struct chart *c, jso
                          100 * share);
     if (!rc && !(o = json_deep_copy(json_object_get(file, "summary"))))
         rc = err_set(e, ERR_FORMAT, "%s: key 'summary': is missing", path);
-    if (!rc) json_object_set_new(o, "directions", json_string(directions));
-    if (!rc) json_object_set_new(o, "label", json_string(label));
-    json_array_append_new(json_object_get(c->statistics, "walks"), o);
+    if (!rc) o = jsonfile_with(o, "directions=%s label=%s", directions, label);
+    jsonfile_put(json_object_get(c->statistics, "walks"), "%p", o);
     if (!rc) rc = kind_origin(inputs, "in", label, file, e);
     json_decref(file);
     return rc;
@@ -125,7 +124,7 @@ static int build_walk(const struct kind_args *args, struct chart *c, json_t *inp
     int rc = chart_init(c, PANELS, 2, e);
     if (rc) return rc;
     c->aspect = 0.72;
-    json_object_set_new(c->statistics, "walks", json_array());
+    c->statistics = jsonfile_with(c->statistics, "walks=%p", json_array());
     for (int k = 0; k < PANELS; k++) {
         snprintf(c->panel[k].title, CHART_TEXT, "%s", title[k]);
         snprintf(c->panel[k].x.label, CHART_TEXT, k == PATH ? "principal component 1" : "step");
