@@ -96,11 +96,15 @@ int chart_categories(struct chart_axis *a, size_t n, struct err *e);
 void chart_panel_note(struct chart_panel *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void chart_note(struct chart *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Texts that were too long for their place lose what the cut left of a letter at their end. */
+void chart_whole_letters(struct chart *c);
+
 /* All numbers of the chart: {"panels":[…],"notes":[…]}. NULL without memory. */
 json_t *chart_json(const struct chart *c);
 
 /* Lay out and draw at width_px pixels (7 inches in print); the height follows. The caller canvas_close()s *out.
- * The same chart gives the same pixels. Errors: ERR_RANGE, ERR_MEMORY; ERR_IO if a text is not UTF-8. */
-int chart_draw(const struct chart *c, int width_px, struct canvas **out, struct err *e);
+ * The same chart gives the same pixels, and PDF and SVG the same picture. Errors: ERR_RANGE, ERR_MEMORY; ERR_IO if a text is not
+ * UTF-8. */
+int chart_draw(const struct chart *c, enum canvas_form form, int width_px, struct canvas **out, struct err *e);
 
 #endif
