@@ -15,7 +15,7 @@
 #include "kernels/lm/attention.h"
 #include "kernels/lm/gelu.h"
 #include "kernels/lm/layernorm.h"
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 #include "kernels/lm/lm_kernels.h"
 #include "kernels/lm/lse.h"
 #include "kernels/lm/rmsnorm.h"

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <omp.h>
 
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 #include "lib/base/rng.h"
 #include "lib/lm/splice.h"
 #include "tests/lm_cases.h"
