@@ -14,7 +14,8 @@ $(B)/test/fail_write.so: tests/hostile/fail_write.c $(B)/flags | $(first)
 	@mkdir -p $(@D)
 	$(call say,CC  ,$<)
 	$(call whole,$(CC) -std=gnu11 -O1 $(WARN) -shared -fPIC $< -o $(part))
-strict: | $(first) ## compile all with -Wconversion, every warning an error
+strict: | $(first) ## compile all with -Wconversion, every warning an error; no #include that goes up or across rooms
+	@awk -f mk/rooms.awk $(wildcard lib/*/*.[ch] kernels/*/*.[ch] kernels/*/*.cu stages/*.[ch])
 	@$(MAKE) B=build/strict MORE_CFLAGS='-Wconversion -Werror' objects && echo 'strict: no warnings'
 
 # Leaks in libraries that keep caches for the process's life (font configuration, OpenMP) are not ours to free.

@@ -43,4 +43,4 @@ $(B)/lab/%: tests/lab/%.cu tests/lab/lab.h
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
 	$(call compile,$(NVCC) -O3 -std=c++17 -I. $(CUDA_CODE))
--include $(wildcard $(lab:=.d) $(receipt_obj:.o=.d))
+-include $(wildcard $(lab:=.d) $(receipt_obj:.o=.d) $(B)/obj/tests/gpu/*.d)

@@ -34,14 +34,13 @@ static inline double lm_share(const struct case_array *y, size_t i, double want,
 
 /* y[m,n] = sum_k x[m,k] W[n,k] + bias[n]. A chain of K products and sums errs by at most (K+1) u sum |x w|, to first order (Higham,
  * "Accuracy and Stability", lemma 3.1), the bias adds one, which bf16 rounds before. TF32 cuts operands to 11 bits. */
-static inline void lm_linear_case(const struct lm_kernels *k, size_t M, size_t N, size_t K, bool with_bias,
+static inline void lm_linear_case(const struct lm_kernels *k, bool wide, size_t M, size_t N, size_t K, bool with_bias,
                                   struct case_worst *worst) {
     const struct backend *b;
     CHECK(backends_open(k->name, &b, NULL) == 0);
-    const size_t ldx = K + 3, ldy = N + 5, rest = k->elem_bytes;
+    const size_t ldx = K + 3, ldy = N + 5, rest = k->elem_bytes, out = wide ? sizeof(float) : rest;
     const double cut = b->precision == PRECISION_TF32 ? 0x1p-9 : 0;
-    struct case_array x = lm_held(k, M * ldx, 1, 1), bias = lm_wide(k, N, 3, 1),
-                      y = case_room(k->memory, M * ldy, rest);
+    struct case_array x = lm_held(k, M * ldx, 1, 1), bias = lm_wide(k, N, 3, 1), y = case_room(k->memory, M * ldy, out);
     struct case_array W = lm_held(k, N * K, 2, 1), packed = case_room(k->memory, linear_padded(N) * K, rest);
     float *rows = malloc((N * K + 1) * sizeof *rows);
     double share = 0;
@@ -49,8 +48,8 @@ static inline void lm_linear_case(const struct lm_kernels *k, size_t M, size_t N
     for (size_t i = 0; i < N * K; i++) rows[i] = (float)case_at(&W, i);
     memset(packed.at, 0, packed.n * rest);
     k->pack(0, N / 2, K, rows, floats(&packed)), k->pack(N / 2, N - N / 2, K, rows + N / 2 * K, floats(&packed));
-    k->linear(M, N, K, floats(&x), ldx, floats(&packed), LINEAR_PANEL * K, with_bias ? floats(&bias) : NULL, floats(&y),
-              ldy);
+    (wide ? k->logits : k->linear)(M, N, K, floats(&x), ldx, floats(&packed), LINEAR_PANEL * K,
+                                   with_bias ? floats(&bias) : NULL, floats(&y), ldy);
     lm_wait(k);
 #pragma omp parallel for reduction(max : share)
     for (size_t m = 0; m < M; m++)
@@ -65,7 +64,7 @@ static inline void lm_linear_case(const struct lm_kernels *k, size_t M, size_t N
                 exact += p, sum += fabs(p);
             }
             double off = lm_share(&y, m * ldy + n, exact,
-                                  ((double)(K + 2) * CASE_U + cut) * sum + (rest == 2 ? CASE_HALF_U * fabs(start) : 0));
+                                  ((double)(K + 2) * CASE_U + cut) * sum + (out == 2 ? CASE_HALF_U * fabs(start) : 0));
             share = fmax(share, off);
         }
     case_note(worst, share, "%zu x %zu x %zu", M, N, K);
@@ -74,17 +73,20 @@ static inline void lm_linear_case(const struct lm_kernels *k, size_t M, size_t N
 }
 
 static inline void lm_linear_cases(const struct lm_kernels *k, bool large) {
-    struct case_worst worst = {0};
-    for (size_t i = 0; i < CASE_SIZES; i++)
-        for (size_t j = 0; j < CASE_SIZES; j++)
-            for (size_t l = 0; l < CASE_SIZES; l++)
-                if ((i == 4) + (j == 4) + (l == 4) < 2)
-                    lm_linear_case(k, case_sizes[i], case_sizes[j], case_sizes[l], (i + j + l) % 2, &worst);
-    lm_linear_case(k, 13, 40, 2500, false, &worst); /* three blocks of K on the host */
-    lm_linear_case(k, 400, 33, 70, true, &worst);   /* and of rows */
-    if (lm_on_host(k)) lm_linear_case(k, 5, 7, 0, true, &worst);
-    if (large) lm_linear_case(k, 256, 4608, 3584, true, &worst), lm_linear_case(k, 128, 3584, 18944, false, &worst);
-    case_tell(k->name, "product", &worst);
+    for (int wide = 0; wide < 2; wide++) {
+        struct case_worst worst = {0};
+        for (size_t i = 0; i < CASE_SIZES; i++)
+            for (size_t j = 0; j < CASE_SIZES; j++)
+                for (size_t l = 0; l < CASE_SIZES; l++)
+                    if ((i == 4) + (j == 4) + (l == 4) < 2)
+                        lm_linear_case(k, wide, case_sizes[i], case_sizes[j], case_sizes[l], (i + j + l) % 2, &worst);
+        lm_linear_case(k, wide, 13, 40, 2500, false, &worst); /* three blocks of K on the host */
+        lm_linear_case(k, wide, 400, 33, 70, true, &worst);   /* and of rows */
+        if (lm_on_host(k)) lm_linear_case(k, wide, 5, 7, 0, true, &worst);
+        if (large) lm_linear_case(k, wide, 256, 4608, 3584, true, &worst);
+        if (large && !wide) lm_linear_case(k, wide, 128, 3584, 18944, false, &worst);
+        case_tell(k->name, wide ? "logits" : "product", &worst);
+    }
 }
 
 /* RMSNorm: the sum of D squares errs by (D+1) u relative (all terms positive), the root halves it; 4 more roundings.
@@ -175,7 +177,7 @@ static inline void lm_elementwise_cases(const struct lm_kernels *k, bool large) 
     case_tell(k->name, "residual sum", &worst[2]);
 }
 
-/* What is brought to the host is what is there, rounded once where it is to be bf16; rows of the table as they are. */
+/* What is brought to the host is what is there, rounded once where it is to be bf16, and goes back as it is; so do rows of the table. */
 static inline void lm_move_cases(const struct lm_kernels *k) {
     struct case_worst worst = {0}, rows = {0};
     for (size_t s = 0; s < CASE_SIZES; s++)
@@ -190,10 +192,14 @@ static inline void lm_move_cases(const struct lm_kernels *k) {
             for (size_t i = 0; i < n; i++)
                 if (case_at(&out, i) != (bf16 ? (double)bf16_f32(bf16_of((float)case_at(&x, i))) : case_at(&x, i)))
                     share = 2;
+            for (size_t i = 0; i < n && !bf16; i++) floats(&out)[i] = (float)(2 * case_at(&x, i));
+            if (!bf16) k->put(n, floats(&out), wide, floats(&x)), lm_wait(k);
+            for (size_t i = 0; i < n && !bf16; i++)
+                if (case_at(&x, i) != case_at(&out, i)) share = 3;
             case_note(&worst, share, "%zu %s to %s", n, wide ? "wide" : "held", bf16 ? "bf16" : "float32");
             case_give(&x), case_give(&out);
         }
-    case_tell(k->name, "fetch", &worst);
+    case_tell(k->name, "fetch and put", &worst);
     if (!k->embed) return;
     enum { D = 37, VOCAB = 50, M = 9 };
     const size_t start[] = {0, 1, 7, M};
@@ -218,6 +224,70 @@ static inline void lm_move_cases(const struct lm_kernels *k) {
     }
     case_tell(k->name, "embedding", &rows);
     case_give(&table), case_give(&pos), case_give(&x);
+}
+
+/* Sums over a vocabulary in pieces. Each exponential errs by 2.02 u (4 u on a GPU) and the rounding of its argument, at most 24 u here;
+ * lse's float sum of a piece by 40 u more; the divergence is a mean of x - y and two logarithms. The maxima and what is picked are
+ * exact. NaN and Inf make a row's sums NaN. */
+static inline void lm_sums_case(const struct lm_kernels *k, size_t N, struct case_worst worst[3]) {
+    enum { M = 5, PIECE = 40 };
+    const size_t ld = N + 3;
+    double share[3] = {0};
+    struct case_array x = lm_wide(k, M * ld, 17, 3), y = lm_wide(k, M * ld, 18, 1), top = lm_wide(k, M, 19, 1),
+                      sum = case_room(k->memory, M, sizeof(double)), column = lm_wide(k, M, 20, 1),
+                      picked = lm_wide(k, M, 21, 1), rows = case_room(k->memory, M, sizeof(struct kl_row));
+    struct kl_row *row = (void *)rows.at;
+    int32_t *c = (void *)column.at;
+    for (size_t i = 0; i < M * ld; i++) {
+        case_set(&x, i, case_at(&x, i) + (i / ld == 2 ? 1e4 : 0));
+        case_set(&y, i, case_at(&x, i) + case_at(&y, i));
+    }
+    for (int spoiled = 0; spoiled < 2; spoiled++) {
+        if (spoiled) case_set(&x, 1 % N, NAN), case_set(&x, ld, INFINITY);
+        for (size_t m = 0; m < M; m++) {
+            case_set(&top, m, -INFINITY), case_set(&sum, m, 0), row[m] = kl_empty(), case_set(&picked, m, 77);
+            c[m] = m == 1 ? -1 : (int32_t)(N - 1 - m * N / M);
+        }
+        for (size_t n = 0; n < N; n += PIECE) {
+            const size_t cols = N - n < PIECE ? N - n : PIECE;
+            k->lse(M, cols, floats(&x) + n, ld, floats(&top), (double *)(void *)sum.at);
+            k->kl(M, cols, floats(&x) + n, floats(&y) + n, ld, row);
+            k->pick(M, cols, floats(&x) + n, ld, n, c, floats(&picked));
+        }
+        lm_wait(k);
+        for (size_t m = 0; m < M; m++) {
+            double p = 0, q = 0, kl = 0, apart = 0, most = -INFINITY;
+            if (spoiled) {
+                if (isnan(case_at(&sum, m)) != (m < 2) || isnan(kl_value(&row[m])) != (m < 2)) share[0] = INFINITY;
+                continue;
+            }
+            for (size_t n = 0; n < N; n++) most = fmax(most, case_at(&x, m * ld + n));
+            for (size_t n = 0; n < N; n++)
+                p += exp(case_at(&x, m * ld + n) - most), q += exp(case_at(&y, m * ld + n) - most);
+            for (size_t n = 0; n < N; n++) {
+                const double d = case_at(&x, m * ld + n) - case_at(&y, m * ld + n),
+                             part = exp(case_at(&x, m * ld + n) - most) / p;
+                kl += part * (d - log(p) + log(q)), apart += part * fabs(d);
+            }
+            const double off =
+                fabs(kl_value(&row[m]) - kl) / (2 * 29 * CASE_U * (1 + apart) + 4 * DBL_EPSILON * fabs(most));
+            share[0] =
+                fmax(share[0],
+                     case_at(&top, m) != most ? INFINITY : fabs(case_at(&sum, m) - p) / ((5 + 24 + 40) * CASE_U * p));
+            share[1] = fmax(share[1], isnan(off) ? INFINITY : off);
+            if (case_at(&picked, m) != (m == 1 ? 77 : case_at(&x, m * ld + (size_t)c[m]))) share[2] = INFINITY;
+        }
+    }
+    for (int i = 0; i < 3; i++) case_note(&worst[i], share[i], "%d x %zu", M, N);
+    case_give(&x), case_give(&y), case_give(&top), case_give(&sum), case_give(&column), case_give(&picked);
+    case_give(&rows);
+}
+static inline void lm_sums_cases(const struct lm_kernels *k, bool large) {
+    struct case_worst worst[3] = {{0}};
+    for (size_t i = 0; i < CASE_SIZES; i++) lm_sums_case(k, case_sizes[i], worst);
+    if (large) lm_sums_case(k, 152064, worst);
+    case_tell(k->name, "sum of exponentials", &worst[0]), case_tell(k->name, "divergence", &worst[1]);
+    case_tell(k->name, "pick", &worst[2]);
 }
 
 /* Sequences of 1, T/2, T and 3 positions. */
@@ -329,6 +399,7 @@ static inline void lm_kernel_cases(const struct lm_kernels *k, bool large) {
     lm_norm_cases(k, large);
     lm_elementwise_cases(k, large);
     lm_move_cases(k);
+    lm_sums_cases(k, large);
     lm_sequence_cases(k, large);
 }
 

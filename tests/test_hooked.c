@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 #include "lib/base/outdir.h"
 #include "lib/lm/tokenizer.h"
 #include "tests/forward_cases.h"

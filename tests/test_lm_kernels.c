@@ -15,7 +15,7 @@
 #include "kernels/lm/attention.h"
 #include "kernels/lm/gelu.h"
 #include "kernels/lm/layernorm.h"
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 #include "kernels/lm/lm_kernels.h"
 #include "kernels/lm/lse.h"
 #include "kernels/lm/rmsnorm.h"
@@ -163,31 +163,6 @@ static void gelu_range(void) {
 }
 static void test_gelu_range(void **s) { (void)s, each_level(gelu_range); }
 
-/* Each exponential errs by 2.02 u and by the rounding of its argument, at most 24 u here; the float sum of a piece by N
- * u; pieces and their rescaling in double. */
-static void lse_sizes(void) {
-    for (size_t i = 0; i < SIZES; i++) {
-        size_t N = sizes[i], M = 5, ld = N + 3;
-        float *x = normals(M * ld, 17), top[2][5];
-        double sum[2][5] = {{0}, {0}};
-        for (size_t k = 0; k < M * ld; k++) x[k] = 3 * x[k] + (k / ld == 2 ? 1e4f : 0);
-        for (size_t k = 0; k < 10; k++) top[k / 5][k % 5] = -INFINITY;
-        lse_ref(M, N, x, ld, top[0], sum[0]);
-        for (size_t n = 0; n < N; n += 40) lse_cpu(M, N - n < 40 ? N - n : 40, x + n, ld, top[1], sum[1]);
-        for (size_t m = 0; m < M; m++) {
-            assert_true(top[0][m] == top[1][m]);
-            assert_true(fabs(sum[1][m] - sum[0][m]) <= (3 + 24 + 40) * U * sum[0][m] && sum[0][m] >= 1);
-        }
-        x[1 % N] = NAN, x[ld] = INFINITY;
-        for (size_t k = 0; k < 10; k++) top[k / 5][k % 5] = -INFINITY, sum[k / 5][k % 5] = 0;
-        lse_ref(M, N, x, ld, top[0], sum[0]);
-        lse_cpu(M, N, x, ld, top[1], sum[1]);
-        for (size_t m = 0; m < M; m++) assert_true(isnan(sum[0][m]) == (m < 2) && isnan(sum[1][m]) == (m < 2));
-        release(x, M * ld);
-    }
-}
-static void test_lse(void **s) { (void)s, each_level(lse_sizes); }
-
 /* One attention of random inputs; rows of [q | k | v]. */
 static float *attend(size_t T, size_t H, size_t G, size_t Dh, const float *rows, size_t ld, bool reference) {
     struct attention a = {T, H, G, Dh, rows, rows + H * Dh, rows + (H + G) * Dh, ld, (float)(1 / sqrt((double)Dh))};
@@ -222,10 +197,17 @@ static void test_work_bytes(void **s) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ref),         cmocka_unit_test(test_cpu),       cmocka_unit_test(test_cuda_f32),
-        cmocka_unit_test(test_cuda_tf32),   cmocka_unit_test(test_cuda_bf16), cmocka_unit_test(test_linear_twice),
-        cmocka_unit_test(test_linear_rows), cmocka_unit_test(test_exp),       cmocka_unit_test(test_swiglu_edges),
-        cmocka_unit_test(test_gelu_range),  cmocka_unit_test(test_lse),       cmocka_unit_test(test_attention_prefix),
+        cmocka_unit_test(test_ref),
+        cmocka_unit_test(test_cpu),
+        cmocka_unit_test(test_cuda_f32),
+        cmocka_unit_test(test_cuda_tf32),
+        cmocka_unit_test(test_cuda_bf16),
+        cmocka_unit_test(test_linear_twice),
+        cmocka_unit_test(test_linear_rows),
+        cmocka_unit_test(test_exp),
+        cmocka_unit_test(test_swiglu_edges),
+        cmocka_unit_test(test_gelu_range),
+        cmocka_unit_test(test_attention_prefix),
         cmocka_unit_test(test_work_bytes),
     };
     case_emulated(argc, argv);

@@ -8,7 +8,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 #include "lib/base/outdir.h"
 #include "lib/base/arena.h"
 #include "lib/lm/family.h"

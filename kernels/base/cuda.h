@@ -40,6 +40,7 @@
 BEGIN_C
 #include "kernels/base/backends.h"
 #include "kernels/base/gemm.h"
+#include "kernels/base/linear.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 
@@ -99,6 +100,11 @@ int gemm_cuda_start(struct err *e);
 
 /* gemm.h by cuBLAS. Operands are float32; for PRECISION_BF16 they are rounded to bf16 first. */
 __typeof__(gemm_ref) gemm_cuda;
+
+/* linear.h by the same; the packed form is plain rows. */
+__typeof__(linear_pack_rows) linear_pack_cuda;
+__typeof__(linear_ref) linear_cuda;
+__typeof__(linear_ref) linear_wide_cuda;
 
 /* The same with operands that are bf16 already in PRECISION_BF16, float32 otherwise; the result is so too, or float32 if `wide`. */
 void gemm_cuda_held(bool ta, bool tb, size_t M, size_t N, size_t K, const void *A, size_t lda, const void *B,

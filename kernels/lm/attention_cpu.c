@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 #include "kernels/base/simd.h"
 
 enum { QB = 48 };

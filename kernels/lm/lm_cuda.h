@@ -9,9 +9,6 @@ BEGIN_C
 
 void lm_kernels_cuda(struct lm_kernels *t);
 
-__typeof__(linear_pack_rows) linear_pack_cuda;
-__typeof__(linear_ref) linear_cuda;
-__typeof__(linear_ref) linear_wide_cuda;
 __typeof__(lse_ref) lse_cuda;
 __typeof__(kl_ref) kl_cuda;
 __typeof__(rmsnorm_ref) rmsnorm_cuda;

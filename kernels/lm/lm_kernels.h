@@ -8,11 +8,11 @@
 #include <stddef.h>
 
 #include "kernels/base/backends.h"
+#include "kernels/base/linear.h"
 #include "kernels/lm/attention.h"
 #include "kernels/lm/gelu.h"
 #include "kernels/lm/layernorm.h"
 #include "kernels/lm/kl.h"
-#include "kernels/lm/linear.h"
 #include "kernels/lm/lse.h"
 #include "kernels/lm/pass.h"
 #include "kernels/lm/rmsnorm.h"

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 #include "kernels/sae/select.h"
 #include "lib/base/arena.h"
 

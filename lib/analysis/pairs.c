@@ -5,7 +5,7 @@
 #include <omp.h>
 #include <stdlib.h>
 
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 #include "lib/base/arena.h"
 
 struct work {

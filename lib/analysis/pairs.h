@@ -1,7 +1,7 @@
 /* pairs.h - every unordered pair of rows once, as tiles of inner products.
  *
  * The rows are cut into blocks of PAIRS_BLOCK. Two blocks make a tile g[a][b] = <x_(i0+a), x_(j0+b)>, one
- * single-threaded product with rows packed once (kernels/lm/linear.h; n*D floats more, and twice the rate of OpenBLAS here). Tiles come in rounds (a tournament of blocks, circle method); no two tiles of a round
+ * single-threaded product with rows packed once (kernels/base/linear.h; n*D floats more, and twice the rate of OpenBLAS here). Tiles come in rounds (a tournament of blocks, circle method); no two tiles of a round
  * share a block, so a visitor may write to per-row state of both its blocks without locks, and each row meets its tiles
  * in the same order whatever the number of threads. Tests: tests/test_knn.c */
 #ifndef SAEMILL_PAIRS_H

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 
 /* Measure (a = NULL) or take a piece of scratch. */
 static void *piece(struct arena *a, size_t rows, size_t cols, size_t elem, size_t *need) {

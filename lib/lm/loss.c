@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 
 /* A GPU takes tiles that fill it. */
 static struct loss_scratch sized(const struct lm_kernels *k, const struct lm_config *c, size_t rows, size_t n) {

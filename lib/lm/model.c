@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 #include "kernels/lm/rope.h"
 #include "lib/file/jsonfile.h"
 #include "lib/lm/family.h"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 #include "lib/lm/family.h"
 
 /* What a tensor holds: outputs `first` and on of a part, and its shape in the file. */

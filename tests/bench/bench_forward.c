@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "kernels/base/gemm.h"
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 #include "lib/base/clock.h"
 #include "lib/base/rng.h"
 #include "lib/lm/forward.h"

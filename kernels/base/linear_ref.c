@@ -1,5 +1,5 @@
 /* linear_ref.c - see linear.h: the packing, and the product as defined. */
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 
 void linear_pack(bool transposed, size_t N, size_t K, const float *W, size_t ldw, float *packed) {
     for (size_t n0 = 0; n0 < N; n0 += LINEAR_PANEL, packed += LINEAR_PANEL * K) {

@@ -4,7 +4,7 @@
  * registers leave room for two of weights and one broadcast, so a step of k is 24 fused multiply-adds on 14 loads. The
  * K block (KC) keeps a panel in the second-level cache for matrices of any width; between blocks the chain waits in y,
  * exactly. Fewer rows use a smaller tile with the same chain per element. */
-#include "kernels/lm/linear.h"
+#include "kernels/base/linear.h"
 
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* linear_cuda.cu - products with a model's weights, by cuBLAS; see linear.h. The packed form is plain rows: W [N,K]. */
-#include "kernels/lm/lm_cuda.h"
+#include "kernels/base/cuda.h"
 
-#include "kernels/lm/linear.h"
 #include "lib/base/bf16.h"
 
 __global__ static void spread_bias(size_t M, size_t N, const float *bias, void *y, size_t ldy, int half) {
