@@ -34,14 +34,14 @@ static inline double lm_share(const struct case_array *y, size_t i, double want,
 
 /* y[m,n] = sum_k x[m,k] W[n,k] + bias[n]. A chain of K products and sums errs by at most (K+1) u sum |x w|, to first order (Higham,
  * "Accuracy and Stability", lemma 3.1), the bias adds one, which bf16 rounds before. TF32 cuts operands to 11 bits. */
-static inline void lm_linear_case(const struct lm_kernels *k, size_t M, size_t N, size_t K, bool with_bias,
+static inline void lm_linear_case(const struct lm_kernels *k, size_t M, size_t N, size_t K, bool with_bias, bool wide,
                                   struct case_worst *worst) {
     const struct backend *b;
     CHECK(backends_open(k->name, &b, NULL) == 0);
-    const size_t ldx = K + 3, ldy = N + 5, rest = k->elem_bytes;
+    const size_t ldx = K + 3, ldy = N + 5, rest = k->elem_bytes, result = wide ? sizeof(float) : rest;
     const double cut = b->precision == PRECISION_TF32 ? 0x1p-9 : 0;
     struct case_array x = lm_held(k, M * ldx, 1, 1), bias = lm_wide(k, N, 3, 1),
-                      y = case_room(k->memory, M * ldy, rest);
+                      y = case_room(k->memory, M * ldy, result);
     struct case_array W = lm_held(k, N * K, 2, 1), packed = case_room(k->memory, linear_padded(N) * K, rest);
     float *rows = malloc((N * K + 1) * sizeof *rows);
     double share = 0;
@@ -49,8 +49,8 @@ static inline void lm_linear_case(const struct lm_kernels *k, size_t M, size_t N
     for (size_t i = 0; i < N * K; i++) rows[i] = (float)case_at(&W, i);
     memset(packed.at, 0, packed.n * rest);
     k->pack(0, N / 2, K, rows, floats(&packed)), k->pack(N / 2, N - N / 2, K, rows + N / 2 * K, floats(&packed));
-    k->linear(M, N, K, floats(&x), ldx, floats(&packed), LINEAR_PANEL * K, with_bias ? floats(&bias) : NULL, floats(&y),
-              ldy);
+    (wide ? k->logits : k->linear)(M, N, K, floats(&x), ldx, floats(&packed), LINEAR_PANEL * K,
+                                   with_bias ? floats(&bias) : NULL, floats(&y), ldy);
     lm_wait(k);
 #pragma omp parallel for reduction(max : share)
     for (size_t m = 0; m < M; m++)
@@ -64,8 +64,9 @@ static inline void lm_linear_case(const struct lm_kernels *k, size_t M, size_t N
                 double p = case_at(&x, m * ldx + i) * (double)rows[n * K + i];
                 exact += p, sum += fabs(p);
             }
-            double off = lm_share(&y, m * ldy + n, exact,
-                                  ((double)(K + 2) * CASE_U + cut) * sum + (rest == 2 ? CASE_HALF_U * fabs(start) : 0));
+            double off =
+                lm_share(&y, m * ldy + n, exact,
+                         ((double)(K + 2) * CASE_U + cut) * sum + (result == 2 ? CASE_HALF_U * fabs(start) : 0));
             share = fmax(share, off);
         }
     case_note(worst, share, "%zu x %zu x %zu", M, N, K);
@@ -74,17 +75,21 @@ static inline void lm_linear_case(const struct lm_kernels *k, size_t M, size_t N
 }
 
 static inline void lm_linear_cases(const struct lm_kernels *k, bool large) {
-    struct case_worst worst = {0};
+    struct case_worst worst = {0}, logits = {0};
     for (size_t i = 0; i < CASE_SIZES; i++)
         for (size_t j = 0; j < CASE_SIZES; j++)
             for (size_t l = 0; l < CASE_SIZES; l++)
                 if ((i == 4) + (j == 4) + (l == 4) < 2)
-                    lm_linear_case(k, case_sizes[i], case_sizes[j], case_sizes[l], (i + j + l) % 2, &worst);
-    lm_linear_case(k, 13, 40, 2500, false, &worst); /* three blocks of K on the host */
-    lm_linear_case(k, 400, 33, 70, true, &worst);   /* and of rows */
-    if (lm_on_host(k)) lm_linear_case(k, 5, 7, 0, true, &worst);
-    if (large) lm_linear_case(k, 256, 4608, 3584, true, &worst), lm_linear_case(k, 128, 3584, 18944, false, &worst);
-    case_tell(k->name, "product", &worst);
+                    lm_linear_case(k, case_sizes[i], case_sizes[j], case_sizes[l], (i + j + l) % 2, false, &worst);
+    lm_linear_case(k, 13, 40, 2500, false, false, &worst); /* three blocks of K on the host */
+    lm_linear_case(k, 400, 33, 70, true, false, &worst);   /* and of rows */
+    if (lm_on_host(k)) lm_linear_case(k, 5, 7, 0, true, false, &worst);
+    if (large)
+        lm_linear_case(k, 256, 4608, 3584, true, false, &worst),
+            lm_linear_case(k, 128, 3584, 18944, false, false, &worst);
+    for (size_t i = 0; i < 8; i++)
+        lm_linear_case(k, case_sizes[i % 4], case_sizes[3 - i / 2], case_sizes[i % 3 + 1], i % 2, true, &logits);
+    case_tell(k->name, "product", &worst), case_tell(k->name, "product in float32", &logits);
 }
 
 /* RMSNorm: the sum of D squares errs by (D+1) u relative (all terms positive), the root halves it; 4 more roundings.
@@ -190,10 +195,17 @@ static inline void lm_move_cases(const struct lm_kernels *k) {
             for (size_t i = 0; i < n; i++)
                 if (case_at(&out, i) != (bf16 ? (double)bf16_f32(bf16_of((float)case_at(&x, i))) : case_at(&x, i)))
                     share = 2;
+            if (!bf16) { /* and back */
+                struct case_array again = case_room(k->memory, n, wide ? 4 : k->elem_bytes);
+                k->put(n, floats(&out), wide, floats(&again));
+                lm_wait(k);
+                for (size_t i = 0; i < n; i++) share = fmax(share, lm_share(&again, i, case_at(&x, i), 0));
+                case_give(&again);
+            }
             case_note(&worst, share, "%zu %s to %s", n, wide ? "wide" : "held", bf16 ? "bf16" : "float32");
             case_give(&x), case_give(&out);
         }
-    case_tell(k->name, "fetch", &worst);
+    case_tell(k->name, "fetch and put", &worst);
     if (!k->embed) return;
     enum { D = 37, VOCAB = 50, M = 9 };
     const size_t start[] = {0, 1, 7, M};
@@ -218,6 +230,62 @@ static inline void lm_move_cases(const struct lm_kernels *k) {
     }
     case_tell(k->name, "embedding", &rows);
     case_give(&table), case_give(&pos), case_give(&x);
+}
+
+/* Sums over a vocabulary that comes in pieces. Each exponential errs by 4 u and by the rounding of its argument, at most 24 u here; lse's
+ * float sum of a piece by 40 u more. The divergence is a mean of x - y with such weights, and the difference of two logarithms. */
+static inline void lm_sums_cases(const struct lm_kernels *k) {
+    enum { M = 5, PIECE = 40 };
+    struct case_worst lse = {0}, kl = {0}, pick = {0};
+    for (size_t s = 0; s < CASE_SIZES; s++) {
+        const size_t N = case_sizes[s], ld = N + 3;
+        struct case_array x = lm_wide(k, M * ld, 15, 3), y = lm_wide(k, M * ld, 16, 1),
+                          top = case_room(k->memory, M, 4), picked = case_room(k->memory, M, 4),
+                          sum = case_room(k->memory, M, 8);
+        struct case_array state = case_room(k->memory, 5 * M, 8), at = case_room(k->memory, M, 4);
+        struct kl_row *row = (struct kl_row *)(void *)state.at;
+        int32_t *column = (int32_t *)(void *)at.at;
+        for (size_t i = 0; i < M * ld; i++) {
+            case_set(&x, i, case_at(&x, i) + (i / ld == 2 ? 1e4 : 0)); /* a row far from 0 */
+            case_set(&y, i, case_at(&x, i) + case_at(&y, i));
+        }
+        for (size_t m = 0; m < M; m++) {
+            case_set(&top, m, -INFINITY), case_set(&sum, m, 0), row[m] = kl_empty();
+            column[m] = m == 1 ? -1 : (int32_t)(N - 1 - m * N / M);
+        }
+        for (size_t n = 0; n < N; n += PIECE) {
+            const size_t cols = N - n < PIECE ? N - n : PIECE;
+            k->lse(M, cols, floats(&x) + n, ld, floats(&top), (double *)(void *)sum.at);
+            k->kl(M, cols, floats(&x) + n, floats(&y) + n, ld, row);
+            k->pick(M, cols, floats(&x) + n, ld, n, column, floats(&picked));
+        }
+        lm_wait(k);
+        for (size_t m = 0; m < M; m++) {
+            double p = 0, q = 0, far = 0, apart = 0, most = -INFINITY;
+            for (size_t n = 0; n < N; n++) most = fmax(most, case_at(&x, m * ld + n));
+            for (size_t n = 0; n < N; n++)
+                p += exp(case_at(&x, m * ld + n) - most), q += exp(case_at(&y, m * ld + n) - most);
+            for (size_t n = 0; n < N; n++) {
+                double d = case_at(&x, m * ld + n) - case_at(&y, m * ld + n),
+                       share = exp(case_at(&x, m * ld + n) - most) / p;
+                far += share * (d - log(p) + log(q)), apart += share * fabs(d);
+            }
+            case_note(&lse,
+                      case_at(&top, m) < most || case_at(&top, m) > most
+                          ? INFINITY
+                          : fabs(case_at(&sum, m) - p) / ((4 + 24 + 40) * CASE_U * p),
+                      "%zu", N);
+            case_note(&kl,
+                      fabs(kl_value(&row[m]) - far) / (2 * 28 * CASE_U * (1 + apart) + 4 * DBL_EPSILON * fabs(most)),
+                      "%zu", N);
+            bool right = m == 1 ? case_untouched(&picked, m)
+                                : !(fabs(case_at(&picked, m) - case_at(&x, m * ld + (size_t)column[m])) > 0);
+            case_note(&pick, right ? 0.5 : INFINITY, "%zu", N);
+        }
+        case_give(&x), case_give(&y), case_give(&top), case_give(&picked), case_give(&sum), case_give(&state),
+            case_give(&at);
+    }
+    case_tell(k->name, "log sums", &lse), case_tell(k->name, "divergence", &kl), case_tell(k->name, "pick", &pick);
 }
 
 /* Sequences of 1, T/2, T and 3 positions. */
@@ -329,6 +397,7 @@ static inline void lm_kernel_cases(const struct lm_kernels *k, bool large) {
     lm_norm_cases(k, large);
     lm_elementwise_cases(k, large);
     lm_move_cases(k);
+    lm_sums_cases(k);
     lm_sequence_cases(k, large);
 }
 
