@@ -9,7 +9,9 @@
 
 #include "kernels/base/linear.h"
 #include "lib/base/outdir.h"
+#include "lib/lm/family.h"
 #include "lib/lm/tokenizer.h"
+#include "lib/lm/weights.h"
 #include "tests/forward_cases.h"
 
 #define GELU   "inputs/models/gelu-1l-zh-en"
@@ -133,6 +135,127 @@ static void test_packing(void **s) {
     for (size_t i = 0; i < linear_padded(108) * 40; i++) packed += fabs((double)m.layer[1].at[LM_QKV][i]);
     assert_true(fabs(packed - sum) <= 1e-9 * sum);
     lm_close(&m);
+}
+
+/* GPT-2's orders in a family that stands in no list: [inputs, outputs], q, k and v in one matrix. Beside each tensor the fixture's
+ * that holds the same numbers in the same order; none where q, k and v are put together. */
+static const struct lm_tensor fused[] = {{"ln_1.weight", LM_ATTN_NORM, LM_ROWS, LM_WHOLE},
+                                         {"ln_1.bias", LM_ATTN_NORM_BIAS, LM_ROWS, LM_WHOLE},
+                                         {"attn.c_attn.weight", LM_QKV, LM_COLUMNS, LM_WHOLE},
+                                         {"attn.c_attn.bias", LM_QKV_BIAS, LM_ROWS, LM_WHOLE},
+                                         {"attn.c_proj.weight", LM_O, LM_COLUMNS, LM_WHOLE},
+                                         {"attn.c_proj.bias", LM_O_BIAS, LM_ROWS, LM_WHOLE},
+                                         {"ln_2.weight", LM_MLP_NORM, LM_ROWS, LM_WHOLE},
+                                         {"ln_2.bias", LM_MLP_NORM_BIAS, LM_ROWS, LM_WHOLE},
+                                         {"mlp.c_fc.weight", LM_UP, LM_COLUMNS, LM_WHOLE},
+                                         {"mlp.c_fc.bias", LM_UP_BIAS, LM_ROWS, LM_WHOLE},
+                                         {"mlp.c_proj.weight", LM_DOWN, LM_COLUMNS, LM_WHOLE},
+                                         {"mlp.c_proj.bias", LM_DOWN_BIAS, LM_ROWS, LM_WHOLE},
+                                         {"wte.weight", LM_EMBED, LM_ROWS, LM_WHOLE},
+                                         {"wpe.weight", LM_POSITIONS, LM_ROWS, LM_WHOLE},
+                                         {"ln_f.weight", LM_FINAL_NORM, LM_ROWS, LM_WHOLE},
+                                         {"ln_f.bias", LM_FINAL_NORM_BIAS, LM_ROWS, LM_WHOLE},
+                                         {"head.weight", LM_UNEMBED, LM_COLUMNS, LM_WHOLE},
+                                         {"head.bias", LM_UNEMBED_BIAS, LM_ROWS, LM_WHOLE},
+                                         {0}};
+static const char *const same_order[] = {
+    "ln1.w",     "ln1.b",           NULL,         NULL,         "attn.W_O",    "attn.b_O",
+    "ln2.w",     "ln2.b",           "mlp.W_in",   "mlp.b_in",   "mlp.W_out",   "mlp.b_out",
+    "embed.W_E", "pos_embed.W_pos", "ln_final.w", "ln_final.b", "unembed.W_U", "unembed.b_U"};
+
+static float *floats_of(const struct safetensors *st, size_t l, bool in_layer, const char *name, size_t *n) {
+    char whole[64];
+    struct err e;
+    snprintf(whole, sizeof whole, "blocks.%zu.%s", l, name);
+    const struct safetensors_tensor *t = safetensors_find(st, in_layer ? whole : name);
+    float *x = malloc(t->n_elems * sizeof *x);
+    assert_int_equal(safetensors_to_f32(t, 0, *n = t->n_elems, x, &e), 0);
+    return x;
+}
+
+/* [K, 3 H Dh] from three of [H, K, Dh]; a bias has K = 1. */
+static float *fuse(const struct lm_model *m, size_t l, const char *const name[3], size_t K) {
+    size_t H = m->c.H, Dh = m->c.Dh, n;
+    float *to = malloc(3 * H * K * Dh * sizeof *to);
+    for (size_t p = 0; p < 3; p++) {
+        float *from = floats_of(m->st, l, true, name[p], &n);
+        for (size_t h = 0; h < H; h++)
+            for (size_t k = 0; k < K; k++)
+                memcpy(to + ((k * 3 + p) * H + h) * Dh, from + (h * K + k) * Dh, Dh * sizeof *to);
+        free(from);
+    }
+    return to;
+}
+
+static void write_fused(const struct lm_model *m, const char *path) {
+    static const char *const W[] = {"attn.W_Q", "attn.W_K", "attn.W_V"}, *const b[] = {"attn.b_Q", "attn.b_K",
+                                                                                       "attn.b_V"};
+    struct stwriter *w;
+    struct err e;
+    char name[64];
+    int handle[64], n_handles = 0;
+    assert_int_equal(stwriter_open(&w, path, &e), 0);
+    for (int put = 0; put < 2; put++, n_handles = 0)
+        for (size_t l = 0; l < m->c.L; l++)
+            for (size_t i = 0; fused[i].name; i++) {
+                bool in_layer = fused[i].part < LM_LAYER_PARTS;
+                struct lm_shape s = lm_part_shape(&m->c, &m->c.block[l], fused[i].part);
+                bool columns = fused[i].stored == LM_COLUMNS;
+                int64_t shape[2] = {(int64_t)(columns ? s.inputs : s.outputs),
+                                    (int64_t)(columns ? s.outputs : s.inputs)};
+                if (!in_layer && l) continue;
+                if (in_layer)
+                    snprintf(name, sizeof name, "h.%zu.%s", l, fused[i].name);
+                else
+                    snprintf(name, sizeof name, "%s", fused[i].name);
+                if (!put) {
+                    handle[n_handles++] = stwriter_declare(w, name, ST_F32, s.inputs ? 2 : 1, shape, &e);
+                    continue;
+                }
+                size_t n = s.outputs * (s.inputs ? s.inputs : 1), had = n;
+                float *x = same_order[i] ? floats_of(m->st, l, in_layer, same_order[i], &had)
+                                         : fuse(m, l, s.inputs ? W : b, s.inputs ? s.inputs : 1);
+                assert_true(had == n);
+                assert_int_equal(stwriter_write(w, handle[n_handles++], 0, x, n * sizeof *x, &e), 0);
+                free(x);
+            }
+    assert_int_equal(stwriter_commit(w, &e), 0);
+}
+
+static void same_parts(const struct lm_model *a, const struct lm_model *b, size_t l, const struct lm_weights *x,
+                       const struct lm_weights *y, enum lm_part first, enum lm_part end) {
+    for (enum lm_part p = first; p < end; p++) {
+        struct lm_shape s = lm_part_shape(&a->c, &b->c.block[l], p);
+        assert_true(!x->at[p] == !y->at[p]);
+        if (!x->at[p]) continue;
+        size_t n = s.inputs ? linear_padded(s.outputs) * s.inputs : s.outputs;
+        assert_memory_equal(x->at[p], y->at[p], (p == LM_POSITIONS ? 40 * a->c.D : n) * sizeof(float));
+    }
+}
+
+/* A family is its table alone: the parts come out as those of the model that the folder was made from. */
+static void test_fused(void **unused) {
+    (void)unused;
+    const struct lm_family family = {"gpt", "Gpt", NULL, "n_ctx", "", "h.", fused, {"attn.bias"}};
+    struct lm_model a, b = {0};
+    struct err e;
+    assert_int_equal(outdir_remove(TMP, &e), 0);
+    assert_int_equal(outdir_make(TMP, &e), 0);
+    assert_int_equal(lm_open(&a, HOOKED, &e), 0);
+    write_fused(&a, TMP "/model.safetensors");
+    b.c = a.c, b.c.family = &family;
+    assert_int_equal(lm_config_blocks(&b.c, a.c.block, &e), 0);
+    assert_int_equal(safetensors_open(&b.st, TMP, &e), 0);
+    assert_int_equal(weights_check(&b, &e), 0);
+    b.embed = weights_find(&b, LM_EMBED);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(lm_load(i ? &b : &a, case_kernels(), 2, 40, &e), 0);
+        assert_int_equal(lm_load_head(i ? &b : &a, case_kernels(), &e), 0);
+    }
+    for (size_t l = 0; l < 2; l++) same_parts(&a, &b, l, &a.layer[l], &b.layer[l], 0, LM_LAYER_PARTS);
+    same_parts(&a, &b, 0, &a.outside, &b.outside, LM_LAYER_PARTS, LM_PARTS);
+    assert_true(a.layer[0].at[LM_QKV] && a.outside.at[LM_POSITIONS] && a.outside.at[LM_UNEMBED_BIAS]);
+    lm_close(&a), lm_close(&b);
 }
 
 /* Both sequences of a reference as one batch; `named` says what it calls the sites. */
@@ -313,9 +436,11 @@ static void test_memory(void **s) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_config),    cmocka_unit_test(test_weights_refused), cmocka_unit_test(test_packing),
-        cmocka_unit_test(test_reference), cmocka_unit_test(test_batching),        cmocka_unit_test(test_post),
-        cmocka_unit_test(test_sites),     cmocka_unit_test(test_tokenizer),       cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_config),    cmocka_unit_test(test_weights_refused),
+        cmocka_unit_test(test_packing),   cmocka_unit_test(test_fused),
+        cmocka_unit_test(test_reference), cmocka_unit_test(test_batching),
+        cmocka_unit_test(test_post),      cmocka_unit_test(test_sites),
+        cmocka_unit_test(test_tokenizer), cmocka_unit_test(test_memory),
         cmocka_unit_test(test_cuda),
     };
     case_emulated(argc, argv);

@@ -2,7 +2,7 @@
  *
  *   KL(p || q) = sum_n p_n (log p_n - log q_n) = sum_n p_n (x_n - y_n) - lse(x) + lse(y),  p = softmax(x), q = softmax(y)
  * in nats, Kullback and Leibler 1951; each sum beside a running maximum, rescaled when that grows.
- * Tests: tests/test_splice.c */
+ * Tests: tests/lm_kernel_cases.h, tests/test_splice.c */
 #ifndef SAEMILL_KL_H
 #define SAEMILL_KL_H
 

@@ -8,7 +8,13 @@
 #include "lib/base/arena.h"
 #include "lib/lm/lm_keys.h"
 
-static const struct lm_family *const families[] = {&family_qwen2, &family_llama, &family_hooked};
+/* The list: family_<name> for each. */
+#define FAMILY_LIST(X) X(qwen2) X(llama) X(hooked)
+
+#define DECLARED(name) extern const struct lm_family family_##name;
+#define ADDRESS(name)  &family_##name,
+FAMILY_LIST(DECLARED)
+static const struct lm_family *const families[] = {FAMILY_LIST(ADDRESS)};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 /* "qwen2, llama or hooked_transformer", or the same of architectures */

@@ -39,8 +39,6 @@ struct lm_family {
     const char *ignored[4];         /* in a layer: buffers that hold no weights */
 };
 
-extern const struct lm_family family_qwen2, family_llama, family_hooked;
-
 /* c->block := [c->L] copies of b.   Errors: ERR_MEMORY */
 int lm_config_blocks(struct lm_config *c, const struct lm_block *b, struct err *e);
 
