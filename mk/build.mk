@@ -75,10 +75,13 @@ $(B)/kinds.inc: $(kind_src) $(B)/members
 
 linker    = $(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS)
 execstack = -Wl,-z,execstack
-$(BIN)/%: $(B)/obj/stages/%.o $(archive) $(B)/link
+# A program carries the sums of what it is made of: they are its identity in the store of results.
+$(B)/sums: $(archive) mk/parts.sh
+	$(call whole,sh mk/parts.sh sums $(archive) >$(part))
+$(BIN)/%: $(B)/obj/stages/%.o $(archive) $(B)/link $(B)/sums mk/parts.sh
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(call whole,$(linker) $< $(archive) $(LIBS) -o $(part))
+	$(call whole,$(linker) -Wl$(comma)-Map=$(part).map $< $(archive) $(LIBS) -o $(part) && sh mk/parts.sh put $(part) $< $(B)/sums $(part).map)
 $(B)/test/%: $(B)/obj/tests/%.o $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)

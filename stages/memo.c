@@ -646,7 +646,7 @@ static int lineage(struct job *j, struct err *e) {
 
 static int prepare(struct job *j, struct err *e) {
     int rc = store_open(&j->store, j->a.store, STORE_RUN, e);
-    if (!rc) rc = progid(j->now.program, j->now.program_id, e);
+    if (!rc) rc = progid(j->now.program, record_backend(&j->now), j->now.program_id, e);
     if (!rc) rc = hash_inputs(j, e);
     if (!rc && uses(j, "@L")) rc = lineage(j, e);
     if (!rc) rc = make_key(j, e);

@@ -144,6 +144,12 @@ char *record_text(const struct record *r) {
     return text;
 }
 
+const char *record_backend(const struct record *r) {
+    for (size_t i = 0; i + 1 < r->n_arg; i++)
+        if (!strcmp(r->arg[i], "--backend")) return r->arg[i + 1];
+    return "";
+}
+
 static int not_dots(const struct dirent *d) { return strcmp(d->d_name, ".") && strcmp(d->d_name, ".."); }
 
 static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }

@@ -63,6 +63,9 @@ int record_walk(const char *folder, int (*each)(const char *path, const struct r
  * Errors: as record_read. */
 int record_lineage(const struct record *r, char **text, char bad[PATH_MAX], struct err *e);
 
+/* The back end that its words name, or "". */
+const char *record_backend(const struct record *r);
+
 /* The last two components of a path ("zh/faq.jsonl.zst"), in path itself. */
 const char *record_short_name(const char *path);
 
