@@ -31,7 +31,7 @@ struct audit {
     bool deep, heal;
     struct store store;
     struct seen_program program[PROGRAMS_MAX];
-    size_t n_programs, n_artifacts, n_bad, n_damaged, n_healed;
+    size_t n_programs, n_artifacts, n_adopted, n_bad, n_damaged, n_healed;
     char **seen; /* targets looked at, when following inputs */
     size_t n_seen;
 };
@@ -167,6 +167,12 @@ static int check_receipt(const char *path, const struct record *r, void *ctx, st
     if (!r) return unreadable(a, path, e);
     snprintf(target, sizeof target, "%.*s", (int)(strlen(path) - strlen(".rec")), path);
     int rc = check_target(a, target, r->out, e);
+    if (*r->adopted && !a->heal) {
+        printf("ADOPTED  ");
+        err_put(stdout, target);
+        printf(": made by an earlier program, %.12s\n", r->adopted);
+        a->n_adopted++;
+    }
     const char *id = program_now(a, r->program, record_backend(r));
     if (id && strcmp(id, r->program_id)) bad(a, "STALE", target, "the program changed since: ", r->program);
     for (size_t i = 0; i < r->n_in; i++) {
@@ -238,7 +244,9 @@ static void summary(const struct audit *a) {
         return;
     }
     if (!a->n_bad) {
-        printf("audit: %zu artifacts, all as recorded\n", a->n_artifacts);
+        printf("audit: %zu artifacts, all as recorded", a->n_artifacts);
+        if (a->n_adopted) printf(", %zu of them adopted", a->n_adopted);
+        putchar('\n');
         return;
     }
     printf("audit: %zu artifacts, %zu findings\n", a->n_artifacts, a->n_bad);
