@@ -38,6 +38,12 @@ ok 'an emulated object' killed emulated/sae/adam_cuda.o $B/emulated/sae/adam_cud
 ok 'a CUDA object' killed obj/kernels/sae/adam_cuda.o $B/obj/kernels/sae/adam_cuda.o NVCC=$T/path/nvcc
 ok 'a laboratory program' killed lab/adam $B/lab/adam NVCC=$T/path/nvcc
 ok 'the GPU receipt' killed gpu-receipt $B/gpu-receipt NVCC=$T/path/nvcc
+flags() { # another flag compiles anew; the same does not
+    set -- $B/lab/adam $B/receipt/kernels/sae/adam_cuda.o NVCC=$T/path/nvcc
+    mk "$@" && mk -q "$@" && ! mk -q $1 $3 CUDA_ARCH=90 && ! mk -q $2 $3 CUDA_ARCH=90 && mk "$@" CUDA_ARCH=90 && mk -q "$@" CUDA_ARCH=90 &&
+        mk $B/receipt/kernels/sae/batch.o && ! mk -q $B/receipt/kernels/sae/batch.o OPT=-O1
+}
+ok "other flags, for what a GPU's machine compiles" flags
 archive() { # ar itself, slowed
     mkdir -p $T/slow && printf '#!/bin/sh\nprintf "!<arch>" >"$2"\nkill -9 0\n' >$T/slow/ar && chmod +x $T/slow/ar
     rm -f $B/libsaemill.a
