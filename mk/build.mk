@@ -27,16 +27,16 @@ first := $(filter clean deps,$(MAKECMDGOALS))
 
 # Records of what was compiled and with what; a difference makes the record out of date, and what depends on it. No newline at
 # their end: GNU Make 4.3's $(file <) does not always strip it.
-flags_now := $(CC) $(STD) $(OPT) $(KERNEL_OPT) $(WARN) $(MORE_CFLAGS) $(CPPFLAGS)
-link_now  := $(LDFLAGS) $(LIBS)
-$(B)/flags: $(if $(call same,$(file <$(B)/flags),$(flags_now)),,flags-changed) | $(first)
-	@mkdir -p $(@D) && printf %s $(call shell-word,$(flags_now)) >$@
-$(B)/link: $(if $(call same,$(file <$(B)/link),$(link_now)),,flags-changed) | $(first)
-	@mkdir -p $(@D) && printf %s $(call shell-word,$(link_now)) >$@
-$(B)/members: $(if $(call same,$(file <$(B)/members),$(lib_obj)),,flags-changed) | $(first)
-	@mkdir -p $(@D) && printf %s '$(lib_obj)' >$@
-$(B)/nvcc: $(if $(call same,$(file <$(B)/nvcc),$(NVCC)),,flags-changed) | $(first)
-	@mkdir -p $(@D) && printf %s $(call shell-word,$(NVCC)) >$@
+#   $(call record,FILE,TEXT): a record of TEXT
+define record
+$(B)/$1: $(if $(call same,$(file <$(B)/$1),$2),,flags-changed) | $(first)
+	@mkdir -p $$(@D) && printf %s $(call shell-word,$2) >$$@
+endef
+$(eval $(call record,flags,$(CC) $(STD) $(OPT) $(KERNEL_OPT) $(WARN) $(MORE_CFLAGS) $(CPPFLAGS)))
+$(eval $(call record,link,$(LDFLAGS) $(LIBS)))
+$(eval $(call record,members,$(lib_obj)))
+$(eval $(call record,nvcc,$(NVCC)))
+$(eval $(call record,nvcc-flags,$(NVCC) $(NVCCFLAGS)))
 .PHONY: flags-changed
 
 # One short line per file; the whole command with V=1.
@@ -55,7 +55,7 @@ $(B)/obj/%.o: %.c $(B)/flags | $(first)
 	$(call say,CC  ,$<)
 	$(call compile,$(CC) $(CFLAGS) $(CPPFLAGS) -c)
 $(B)/obj/kernels/%.o: LEVEL = $(KERNEL_OPT)
-$(B)/obj/%.o: %.cu $(B)/flags | $(B)/nvcc $(first)
+$(B)/obj/%.o: %.cu $(B)/nvcc-flags | $(B)/nvcc $(first)
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
 	$(call compile,$(NVCC) $(NVCCFLAGS) -c)
@@ -79,10 +79,13 @@ $(B)/obj/lib/chart/letters.o: private CPPFLAGS += $(pango_flags)
 
 linker    = $(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS)
 execstack = -Wl,-z,execstack
-$(BIN)/%: $(B)/obj/stages/%.o $(archive) $(B)/link
+# A program carries the sums of what it is made of: they are its identity in the store of results.
+$(B)/sums: $(archive) mk/parts.sh
+	$(call whole,sh mk/parts.sh sums $(archive) >$(part))
+$(BIN)/%: $(B)/obj/stages/%.o $(archive) $(B)/link $(B)/sums mk/parts.sh
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(call whole,$(linker) $< $(archive) $(LIBS) -o $(part))
+	$(call whole,$(linker) -Wl$(comma)-Map=$(part).map $< $(archive) $(LIBS) -o $(part) && sh mk/parts.sh put $(part) $< $(B)/sums $(part).map)
 $(B)/test/%: $(B)/obj/tests/%.o $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)

@@ -15,13 +15,13 @@ else
 	@if python3 -c 'import torch' 2>/dev/null; then python3 tests/gpu/step_torch.py; else echo 'PyTorch beside it: absent'; fi
 	@if python3 -c 'import torch, transformers' 2>/dev/null; then python3 tests/gpu/collect_torch.py; else echo 'transformers beside it: absent'; fi
 endif
-$(B)/gpu-receipt: $(receipt_obj)
+$(B)/gpu-receipt: $(receipt_obj) $(B)/flags $(B)/nvcc-flags
 	$(call say,LINK)
 	$(call whole,$(NVCC) -Xcompiler -fopenmp $(receipt_obj) -o $(part) -lpthread -ldl -lm)
-$(B)/receipt/%.o: %.c
+$(B)/receipt/%.o: %.c $(B)/flags | $(first)
 	@mkdir -p $(@D)
 	$(call compile,$(CC) $(STD) $(OPT) $(KERNEL_OPT) -DSAEMILL_CUDA -DSAEMILL_NO_BLAS -I. -c)
-$(B)/receipt/%.o: %.cu
+$(B)/receipt/%.o: %.cu $(B)/nvcc-flags | $(first)
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
 	$(call compile,$(NVCC) $(NVCCFLAGS) -c)
@@ -39,7 +39,7 @@ gpu-lab: $(lab) ## on a machine with a GPU: versions of single kernels from plai
 	@$(if $(lab),for p in $(lab); do echo "$${p##*/}"; $$p || exit; done,echo 'gpu-lab: no nvcc: install the CUDA toolkit'; exit 77)
 .PHONY: gpu-programs
 gpu-programs: $(if $(NVCC),$(B)/gpu-receipt $(lab)) ## compile and link what needs a GPU to run; nothing without nvcc
-$(B)/lab/%: tests/lab/%.cu tests/lab/lab.h
+$(B)/lab/%: tests/lab/%.cu $(B)/nvcc-flags | $(first)
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
 	$(call compile,$(NVCC) -O3 -std=c++17 -I. $(CUDA_CODE))

@@ -1,81 +1,39 @@
-# pipeline.mk - what every program reads, and how a figure is drawn. Numbers are in params/, what a run consists of in paper/.
+# pipeline.mk - what every program reads, a statement each, and how a figure is drawn. Numbers are in params/, what a run consists of in paper/.
 
-use.tokenize  := split max-tokens-per-group
-use.collect   := sites context dtype bos backend
-use.normalise := site norm seed
-use.train     := arch init width lambda lr steps batch epsilon theta-init lr-warmup lr-decay lambda-warmup beta1 beta2 adam-eps \
-                 optimizer pre-act-loss dead-window snapshots seed backend
-use.snapshot := at
-use.evaluate  := site backend
-use.cooccur   := site chunk-tokens chunks-per-group chunk-documents backend
-use.cluster   := affinity k min-count seed
-use.lobes     := permutations direction-draws seed
-use.tsne      := perplexity iterations exaggeration seed
-use.umap      := neighbors min-dist spread epochs seed
-use.neighbours  := nearest
-use.specificity := site feature without min-firings best backend
-use.ablate      := site rows noise shown seed backend
-use.walk        := site walks walk-steps step-size directions seed backend
-use.effect      := site context max-tokens
-use.plot      := kind labels title left-out target-l0 target-ev format
-use.converge  :=
-use.page      := title
-
-in.tokenize  := model=MODEL corpus=CORPUS
-in.collect   := tokens=tokenize.% model=MODEL
-in.normalise := in=collect.train
-in.train     := in=normalise
-# A run that wants its model's losses too: in.<run>.evaluate := sae=train data=collect.heldout model=MODEL tokens=tokenize.heldout
-in.evaluate  := sae=train data=collect.heldout
-in.cooccur   := sae=train data=collect.heldout
-in.cluster   := in=cooccur
-in.lobes     := cluster=cluster.% cooccur=cooccur sae=train
-in.tsne      := sae=train cooccur=cooccur
-in.umap      := sae=train cooccur=cooccur
-in.neighbours  := sae=train evaluate=evaluate feature-of=specificity
-in.specificity := sae=train data=collect.heldout sentences=SENTENCES activations=collect.sentences
-in.ablate      := sae=train data=collect.heldout feature-of=specificity
-in.walk        := sae=train data=collect.heldout
-in.effect      := sae=train model=MODEL tokens=tokenize.heldout
-
-ext.tokenize  := .safetensors
-ext.collect   := .safetensors
-ext.normalise := .safetensors
-ext.evaluate  := .json
-ext.cooccur   := .safetensors
-ext.cluster   := .json
-ext.lobes     := .json
-ext.tsne      := .json
-ext.umap      := .json
-ext.neighbours  := .json
-ext.specificity := .json
-ext.ablate      := .json
-ext.walk        := .json
-ext.effect      := .json
-ext.converge  := .json
-ext.page      := .html
-
-threads := $(if $(THREADS),--threads $(THREADS))
+threads  := $(if $(THREADS),--threads $(THREADS))
 # Small SAEs train faster side by side, a core or a few each, than one after the other on all cores. In params/:
 # SLOTS := $(call at-once,3), so many stages at a time, or as many as there are cores; one where a GPU computes.
 cores    := $(shell nproc 2>/dev/null || echo 1)
 at-once   = $(if $(filter cpu,$(backend)),$(shell echo $$(($(cores) < $1 ? $(cores) : $1))),1)
 side-by-side = $(if $(filter-out 1,$(SLOTS)),--threads $(shell echo $$(($(cores) > $(SLOTS) ? $(cores) / $(SLOTS) : 1))))
-aside.collect   := $(threads)
-aside.normalise := $(threads)
-aside.train      = --checkpoint @W/checkpoint $(or $(threads),$(side-by-side))
-aside.evaluate  := $(threads)
-aside.cooccur   := $(threads)
-aside.cluster   := $(threads)
-aside.lobes     := $(threads)
-aside.tsne      := $(threads)
-aside.umap      := $(threads)
-aside.neighbours  := $(threads)
-aside.specificity := $(threads)
-aside.ablate      := $(threads)
-aside.walk        := $(threads)
-aside.effect      := $(threads)
-aside.plot      := --lineage @L
+train-threads = $(or $(threads),$(side-by-side))
+
+# $(call stage,NAME,SUFFIX,READS,PARAMETERS,ASIDE): the words of stage.mk, ext, in, use and aside, of one program.
+stage = $(eval ext.$1 := $2)$(eval in.$1 := $(strip $3))$(eval use.$1 := $(strip $4))$(eval aside.$1 = $(strip $5))
+
+$(call stage,tokenize,.safetensors,   model=MODEL corpus=CORPUS, split max-tokens-per-group)
+$(call stage,collect,.safetensors,    tokens=tokenize.% model=MODEL, sites context dtype bos backend, $(threads))
+$(call stage,normalise,.safetensors,  in=collect.train, site norm seed, $(threads))
+$(call stage,train,,                  in=normalise, arch init width lambda lr steps batch epsilon theta-init lr-warmup lr-decay lambda-warmup \
+                                      beta1 beta2 adam-eps optimizer pre-act-loss dead-window snapshots seed backend, \
+                                      --checkpoint @W/checkpoint $$(train-threads))
+$(call stage,snapshot,,               , at)
+# A run that wants its model's losses too: in.<run>.evaluate := sae=train data=collect.heldout model=MODEL tokens=tokenize.heldout
+$(call stage,evaluate,.json,          sae=train data=collect.heldout, site backend, $(threads))
+$(call stage,cooccur,.safetensors,    sae=train data=collect.heldout, site chunk-tokens chunks-per-group chunk-documents backend, $(threads))
+$(call stage,cluster,.json,           in=cooccur, affinity k min-count seed, $(threads))
+$(call stage,lobes,.json,             cluster=cluster.% cooccur=cooccur sae=train, permutations direction-draws seed, $(threads))
+$(call stage,tsne,.json,              sae=train cooccur=cooccur, perplexity iterations exaggeration seed, $(threads))
+$(call stage,umap,.json,              sae=train cooccur=cooccur, neighbors min-dist spread epochs seed, $(threads))
+$(call stage,neighbours,.json,        sae=train evaluate=evaluate feature-of=specificity, nearest, $(threads))
+$(call stage,specificity,.json,       sae=train data=collect.heldout sentences=SENTENCES activations=collect.sentences, \
+                                      site feature without min-firings best backend, $(threads))
+$(call stage,ablate,.json,            sae=train data=collect.heldout feature-of=specificity, site rows noise shown seed backend, $(threads))
+$(call stage,walk,.json,              sae=train data=collect.heldout, site walks walk-steps step-size directions seed backend, $(threads))
+$(call stage,effect,.json,            sae=train model=MODEL tokens=tokenize.heldout, site context max-tokens, $(threads))
+$(call stage,plot,,                   , kind labels title left-out target-l0 target-ev format, --lineage @L)
+$(call stage,converge,.json)
+$(call stage,page,.html,              , title)
 
 # Raw inputs: files and folders, keys of a run like any parameter (stage.mk). Their value is $1 of
 #   paths.<RAW>  what the stage is given: by default each of its words, which must be there

@@ -1,7 +1,8 @@
 # stage.mk - the one stage rule, and how a run becomes rules.
 #
 # Words: a run is one declared line ($(call sae,L6R-16x-JumpReLU, site=L6R …)). It has instances: a program, or a program and
-# a variant (cluster.phi). An instance makes one target, $(here)/<run>/<instance><ext>. Declarations, in pipeline.mk:
+# a variant (cluster.phi). An instance makes one target, $(here)/<run>/<instance><ext>. Declarations, by
+# $(call stage,…) in pipeline.mk; in.<instance> and in.<run>.<instance> by papers:
 #
 #   use.<program>   the parameters it reads; each becomes the option of that name. A program sees nothing else.
 #   in.<instance>   or in.<program>, or in.<run>.<instance>: option=source … ; sources are joined by +. A source is an instance

@@ -22,7 +22,7 @@ $(index): $(call target,index,page) $(if $(filter $(index),$(edited)),edited)
 # Of the targets that were made at all: whose command changed since.
 recorded  = $(filter $(wildcard $(targets)),$(changed))
 
-.PHONY: figures drawn sweep plan audit heal why gc recheck contract
+.PHONY: figures drawn sweep plan audit heal why adopt gc recheck contract
 ifneq ($(each),)
 figures: | $(first) ## the main job: every figure of every paper (or of PAPER=) at SCALE, and figures/<scale>/index.html
 	@set -e; $(foreach p,$(each),$(MAKE) PAPER=$p figures;)
@@ -53,9 +53,12 @@ heal: $(BIN)/audit ## put damaged results aside with all that was made from them
 	@$(BIN)/audit --store $(store) --results $(RESULTS) --deep --heal
 
 why: $(programs) ## why T=<target, or run/instance> would be made again: old and new words, inputs, program
-	@$(if $(strip $(T)),$(if $(why_t),$(foreach t,$(why_t),$(memo) --mode why $(job/$t) &&) true,$\
-	    printf '%s\n' $(call shell-word,why: no target is called '$(T)': hint: make contract lists them) >&2; exit 2),$\
-	    echo 'why: say make why T=run/instance' >&2; exit 2)
+	@$(call asked,why)
+adopt: $(programs) ## T=<target, or run/instance> as it stands is accepted, though an earlier build made it: recorded, and said by audit
+	@$(call asked,adopt)
+asked = $(if $(strip $(T)),$(if $(why_t),$(foreach t,$(why_t),$(memo) --mode $1 $(job/$t) &&) true,$\
+    printf '%s\n' $(call shell-word,$1: no target is called '$(T)': hint: make contract lists them) >&2; exit 2),$\
+    echo '$1: say make $1 T=run/instance' >&2; exit 2)
 why_t = $(if $(word 2,$(T)),,$(call targets-called,$(subst %,\%,$(strip $(T)))))
 targets-called = $(sort $(filter $1 $(here)/$1 $(here)/$1.json $(here)/$1.safetensors $(here)/$1.html,$(targets)))
 

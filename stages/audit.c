@@ -22,7 +22,7 @@
 enum { N_OPTIONS = 7, PROGRAMS_MAX = 64 };
 
 struct seen_program {
-    char path[256], id[HASH_HEX];
+    char path[256], backend[32], id[HASH_HEX];
 };
 
 struct audit {
@@ -31,7 +31,7 @@ struct audit {
     bool deep, heal;
     struct store store;
     struct seen_program program[PROGRAMS_MAX];
-    size_t n_programs, n_artifacts, n_bad, n_damaged, n_healed;
+    size_t n_programs, n_artifacts, n_adopted, n_bad, n_damaged, n_healed;
     char **seen; /* targets looked at, when following inputs */
     size_t n_seen;
 };
@@ -81,15 +81,16 @@ static void bad(struct audit *a, const char *word, const char *target, const cha
 }
 
 /* Id of a program as it is now; NULL when it is not there (after make clean). */
-static const char *program_now(struct audit *a, const char *path) {
+static const char *program_now(struct audit *a, const char *path, const char *backend) {
     static char spare[HASH_HEX];
     for (size_t i = 0; i < a->n_programs; i++)
-        if (!strcmp(a->program[i].path, path)) return a->program[i].id;
-    if (a->n_programs == PROGRAMS_MAX || strlen(path) >= sizeof a->program->path)
-        return progid(path, spare, NULL) ? NULL : spare;
+        if (!strcmp(a->program[i].path, path) && !strcmp(a->program[i].backend, backend)) return a->program[i].id;
     struct seen_program *p = &a->program[a->n_programs];
-    if (progid(path, p->id, NULL)) return NULL;
+    if (a->n_programs == PROGRAMS_MAX || strlen(path) >= sizeof p->path || strlen(backend) >= sizeof p->backend)
+        return progid(path, backend, spare, NULL) ? NULL : spare;
+    if (progid(path, backend, p->id, NULL)) return NULL;
     strcpy(p->path, path);
+    strcpy(p->backend, backend);
     a->n_programs++;
     return p->id;
 }
@@ -166,7 +167,13 @@ static int check_receipt(const char *path, const struct record *r, void *ctx, st
     if (!r) return unreadable(a, path, e);
     snprintf(target, sizeof target, "%.*s", (int)(strlen(path) - strlen(".rec")), path);
     int rc = check_target(a, target, r->out, e);
-    const char *id = program_now(a, r->program);
+    if (*r->adopted && !a->heal) {
+        printf("ADOPTED  ");
+        err_put(stdout, target);
+        printf(": made by an earlier program, %.12s\n", r->adopted);
+        a->n_adopted++;
+    }
+    const char *id = program_now(a, r->program, record_backend(r));
     if (id && strcmp(id, r->program_id)) bad(a, "STALE", target, "the program changed since: ", r->program);
     for (size_t i = 0; i < r->n_in; i++) {
         if (store_hash_input(&a->store, r->in[i].path, now, NULL, &why))
@@ -237,7 +244,9 @@ static void summary(const struct audit *a) {
         return;
     }
     if (!a->n_bad) {
-        printf("audit: %zu artifacts, all as recorded\n", a->n_artifacts);
+        printf("audit: %zu artifacts, all as recorded", a->n_artifacts);
+        if (a->n_adopted) printf(", %zu of them adopted", a->n_adopted);
+        putchar('\n');
         return;
     }
     printf("audit: %zu artifacts, %zu findings\n", a->n_artifacts, a->n_bad);

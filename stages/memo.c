@@ -59,9 +59,9 @@ static void table(struct args *a, struct opt t[N_OPTIONS]) {
          .type = OPT_TEXT,
          .dst = &a->mode,
          .preset = "run",
-         .choices = "run|plan|why|check",
-         .help =
-             "run; plan: restore or say that it must run (exit 3); why: what changed; check: run again and compare"},
+         .choices = "run|plan|why|check|adopt",
+         .help = "run; plan: restore or say that it must run (exit 3); why: what changed; check: run again and "
+                 "compare; adopt: accept what an earlier program made"},
         {.name = "launch",
          .type = OPT_TEXT,
          .dst = &a->launch,
@@ -201,6 +201,7 @@ static int stored(struct job *j) {
     }
     if (hit) {
         memcpy(j->now.out, old.out, HASH_HEX);
+        memcpy(j->now.adopted, old.adopted, HASH_HEX);
         j->now.ms = old.ms;
     }
     record_free(&old);
@@ -522,6 +523,42 @@ static int check(struct job *j, struct err *e) {
     return same ? STAGE_OK : STAGE_FAILED;
 }
 
+/* What stands at the target is accepted as the result of this program. Only the program may be another than its receipt says: not
+ * the words, nor the inputs. The receipt keeps which program it was. */
+static int adopt(struct job *j, struct err *e) {
+    char rec[PATH_MAX], linked[HASH_HEX];
+    struct record old;
+    snprintf(rec, sizeof rec, "%.*s.rec", PATH_MAX - 8, j->a.target);
+    int rc = record_read(rec, &old, e), lock = -1;
+    if (rc) return stage_fail(prog, e);
+    if (!strcmp(old.program_id, j->now.program_id) && record_same_work(&old, &j->now)) {
+        printf("KEPT  %s: this program made or adopted it already\n", j->a.label);
+        record_free(&old);
+        return STAGE_OK;
+    }
+    if (j->lineage) {
+        rc = err_set(e, ERR_USAGE, "%s: it shows how it was made, so it is made anew", j->a.label);
+    } else if (!record_same_work(&old, &j->now)) {
+        err_set(e, ERR_USAGE, "%s: not only its program changed: not adopted", j->a.label);
+        rc = err_hint(e, "make why T=… shows its words and inputs");
+    } else if (!store_linked(j->a.target, linked) || strcmp(linked, old.out)) {
+        err_set(e, ERR_USAGE, "%s: it is not the result that its receipt names", j->a.target);
+        rc = err_hint(e, "make audit shows what is not as recorded");
+    }
+    if (!rc) rc = store_verify(&j->store, old.out, true, e);
+    if (!rc) rc = store_lock(&j->store, j->now.key, &lock, e);
+    memcpy(j->now.out, old.out, HASH_HEX);
+    memcpy(j->now.adopted, *old.adopted ? old.adopted : old.program_id, HASH_HEX);
+    j->now.ms = old.ms;
+    record_free(&old);
+    if (!rc) rc = remember(j, e);
+    if (!rc) rc = publish(j, e);
+    if (lock >= 0) close(lock);
+    if (rc) return stage_fail(prog, e);
+    printf("ADOPTED  %s: made by program %.12s\n", j->a.label, j->now.adopted);
+    return STAGE_OK;
+}
+
 /* ---- why ---- */
 
 /* The words of an option: from arg[i], "--name", up to the next one. */
@@ -646,7 +683,7 @@ static int lineage(struct job *j, struct err *e) {
 
 static int prepare(struct job *j, struct err *e) {
     int rc = store_open(&j->store, j->a.store, STORE_RUN, e);
-    if (!rc) rc = progid(j->now.program, j->now.program_id, e);
+    if (!rc) rc = progid(j->now.program, record_backend(&j->now), j->now.program_id, e);
     if (!rc) rc = hash_inputs(j, e);
     if (!rc && uses(j, "@L")) rc = lineage(j, e);
     if (!rc) rc = make_key(j, e);
@@ -668,11 +705,12 @@ int main(int argc, char **argv) {
     if (rc == 1) return STAGE_OK;
     if (!rc && !*j.a.label) j.a.label = j.a.target;
     if (!rc) rc = prepare(&j, &e);
-    int status = rc                          ? stage_fail(prog, &e)
-                 : !strcmp(j.a.mode, "run")  ? run(&j, &e)
-                 : !strcmp(j.a.mode, "plan") ? plan(&j, &e)
-                 : !strcmp(j.a.mode, "why")  ? why(&j)
-                                             : check(&j, &e);
+    int status = rc                           ? stage_fail(prog, &e)
+                 : !strcmp(j.a.mode, "run")   ? run(&j, &e)
+                 : !strcmp(j.a.mode, "plan")  ? plan(&j, &e)
+                 : !strcmp(j.a.mode, "why")   ? why(&j)
+                 : !strcmp(j.a.mode, "adopt") ? adopt(&j, &e)
+                                              : check(&j, &e);
     store_close(&j.store);
     opt_free(t, N_OPTIONS);
     record_free(&j.now);

@@ -70,7 +70,7 @@ static void program_without_sections_is_the_same(void **state) {
     Elf64_Ehdr h;
     memcpy(&h, p, sizeof h);
     put(in_dir("whole", path), p, n);
-    assert_int_equal(progid(path, whole, NULL), 0);
+    assert_int_equal(progid(path, "", whole, NULL), 0);
     /* What strip does, as far as it matters: the section table moves or goes, and all behind the last segment changes.
      */
     size_t end = 0;
@@ -84,7 +84,7 @@ static void program_without_sections_is_the_same(void **state) {
     h.e_shnum = h.e_shstrndx = 0;
     memcpy(p, &h, sizeof h);
     put(in_dir("bare", path), p, end);
-    assert_int_equal(progid(path, bare, NULL), 0);
+    assert_int_equal(progid(path, "", bare, NULL), 0);
     assert_string_equal(whole, bare);
     free(p);
 }
@@ -97,11 +97,11 @@ static void program_with_other_code_is_another(void **state) {
     Elf64_Ehdr h;
     memcpy(&h, p, sizeof h);
     put(in_dir("code", path), p, n);
-    assert_int_equal(progid(path, a, NULL), 0);
+    assert_int_equal(progid(path, "", a, NULL), 0);
     assert_true(h.e_entry < n);
     p[h.e_entry] ^= 1; /* position-independent: the entry's address is its offset */
     put(path, p, n);
-    assert_int_equal(progid(path, b, NULL), 0);
+    assert_int_equal(progid(path, "", b, NULL), 0);
     assert_string_not_equal(a, b);
     free(p);
 }
@@ -111,12 +111,12 @@ static void program_that_is_no_elf(void **state) {
     char path[PATH_MAX], a[HASH_HEX], b[HASH_HEX];
     struct err e;
     put_text(in_dir("script", path), "#!/bin/sh\ntrue\n");
-    assert_int_equal(progid(path, a, NULL), 0);
+    assert_int_equal(progid(path, "", a, NULL), 0);
     put_text(path, "#!/bin/sh\nfalse\n");
-    assert_int_equal(progid(path, b, NULL), 0);
+    assert_int_equal(progid(path, "", b, NULL), 0);
     assert_string_not_equal(a, b);
-    assert_int_equal(progid(dir, a, &e), ERR_IO);
-    assert_int_equal(progid("build/tmp/test_memo/none", a, &e), ERR_IO);
+    assert_int_equal(progid(dir, "", a, &e), ERR_IO);
+    assert_int_equal(progid("build/tmp/test_memo/none", "", a, &e), ERR_IO);
 }
 
 /* A header that lies about its tables is hashed as bytes, and nothing outside the file is read. */
@@ -129,7 +129,7 @@ static void program_with_lying_header(void **state) {
     memcpy(&h, p, sizeof h);
     for (size_t cut = 1; cut < 600; cut += 37) {
         put(in_dir("cut", path), p, cut);
-        assert_int_equal(progid(path, a, NULL), 0);
+        assert_int_equal(progid(path, "", a, NULL), 0);
     }
     const uint64_t far_away[] = {n, n - 1, UINT64_MAX, UINT64_MAX - 63};
     for (int i = 0; i < 4; i++) {
@@ -137,9 +137,25 @@ static void program_with_lying_header(void **state) {
         bad.e_phoff = far_away[i];
         memcpy(p, &bad, sizeof bad);
         put(path, p, n);
-        assert_int_equal(progid(path, a, NULL), 0);
+        assert_int_equal(progid(path, "", a, NULL), 0);
+        bad = h;
+        bad.e_shoff = far_away[i];
+        memcpy(p, &bad, sizeof bad);
+        put(path, p, n);
+        assert_int_equal(progid(path, "", a, NULL), 0);
     }
     memcpy(p, &h, sizeof h);
+    for (unsigned i = 0; i < h.e_shnum; i++) { /* sections whose names, and the names themselves, are elsewhere */
+        Elf64_Shdr was, bad;
+        memcpy(&was, p + h.e_shoff + i * sizeof was, sizeof was);
+        bad = was;
+        bad.sh_name = UINT32_MAX;
+        bad.sh_offset = n - 4;
+        memcpy(p + h.e_shoff + i * sizeof bad, &bad, sizeof bad);
+        put(path, p, n);
+        assert_int_equal(progid(path, "", a, NULL), 0);
+        memcpy(p + h.e_shoff + i * sizeof was, &was, sizeof was);
+    }
     Elf64_Phdr s;
     memcpy(&s, p + h.e_phoff, sizeof s);
     s.p_type = PT_LOAD;
@@ -150,7 +166,7 @@ static void program_with_lying_header(void **state) {
         s.p_filesz = length[i];
         memcpy(p + h.e_phoff, &s, sizeof s);
         put(path, p, n);
-        assert_int_equal(progid(path, a, NULL), 0);
+        assert_int_equal(progid(path, "", a, NULL), 0);
     }
     for (unsigned i = 0; i < h.e_phnum; i++) { /* every segment is the whole file */
         s.p_offset = 0;
@@ -158,7 +174,7 @@ static void program_with_lying_header(void **state) {
         memcpy(p + h.e_phoff + i * sizeof s, &s, sizeof s);
     }
     put(path, p, n);
-    assert_int_equal(progid(path, a, NULL), 0);
+    assert_int_equal(progid(path, "", a, NULL), 0);
     free(p);
 }
 

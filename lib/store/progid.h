@@ -1,18 +1,25 @@
-/* progid.h - the identity of a program: what its code does, not how it was built. */
+/* progid.h - the identity of a program: the code and the libraries that can change what it writes, not how it was built.
+ *
+ * What counts, line by line:
+ *   code       the sums of the objects it is linked from, less those that only read options, say errors and show progress; those of a
+ *              GPU back end only when that one computes. mk/parts.sh puts them into the section .saemill.parts. Without it (a
+ *              program of another build) all that the system would load counts.
+ *   libraries  all that the system's loader would give it, by the version in the file's name. OpenBLAS, LAPACK, ARPACK and FFTW by
+ *              content: they compute the digits, and are built for a machine. The C library by its release: its security
+ *              updates do not change what log() says.
+ * A sum too many costs a run whose result is the same; one too few keeps a wrong result. Hence what cannot be told counts. Not seen:
+ * LD_PRELOAD, the GPU's driver, and libraries of other machines that a launcher uses. */
 #ifndef SAEMILL_PROGID_H
 #define SAEMILL_PROGID_H
 
 #include "lib/base/err.h"
 #include "lib/base/hash.h"
 
-/* Hash of what the system would load of a program.
- *   path  an executable: of a 64-bit ELF file the loadable segments are hashed (addresses, sizes, flags, bytes), so
- *         debug information, symbols and the place of the section table do not count; anything else (a script) by its
- *         bytes
- *   hex   [33] overwritten
- * Link with -Wl,--build-id=none, or the build id, which covers debug information, is part of what is loaded. Shared
- * libraries are not followed.
- * Errors: ERR_IO, ERR_MEMORY.  Tests: tests/test_memo.c */
-int progid(const char *path, char hex[HASH_HEX], struct err *e);
+/* Hash of what counts.
+ *   path     an executable; what is no 64-bit ELF file (a script) counts by its bytes
+ *   backend  the one that computes ("cuda"), or ""
+ *   hex      [33] overwritten
+ * Errors: ERR_IO, ERR_MEMORY.  Threads: it forks, to ask the loader.  Tests: tests/test_memo.c, tests/contract/keys.sh */
+int progid(const char *path, const char *backend, char hex[HASH_HEX], struct err *e);
 
 #endif

@@ -56,6 +56,7 @@ static int take_line(struct record *r, const char *word, char *rest) {
     if (!strcmp(word, "stage")) return r->stage = rest, 0;
     if (!strcmp(word, "key")) return take_hash(r->key, rest);
     if (!strcmp(word, "out")) return take_hash(r->out, rest);
+    if (!strcmp(word, "adopted")) return take_hash(r->adopted, rest);
     if (!strcmp(word, "ms")) return sscanf(rest, "%lld", &r->ms) == 1 ? 0 : -1;
     if (!strcmp(word, "arg")) return r->arg[r->n_arg++] = rest, 0;
     if (!strcmp(word, "program")) {
@@ -128,8 +129,9 @@ char *record_text(const struct record *r) {
     size_t n;
     FILE *f = open_memstream(&text, &n);
     if (!f) return NULL;
-    fprintf(f, "memo 2\nstage %s\nprogram %s %s\nkey %s\nout %s\nms %lld\n", r->stage, r->program, r->program_id,
-            r->key, r->out, r->ms);
+    fprintf(f, "memo 2\nstage %s\nprogram %s %s\n", r->stage, r->program, r->program_id);
+    if (*r->adopted) fprintf(f, "adopted %s\n", r->adopted);
+    fprintf(f, "key %s\nout %s\nms %lld\n", r->key, r->out, r->ms);
     for (size_t i = 0; i < r->n_in; i++) fprintf(f, "in %s %s\n", r->in[i].hash, r->in[i].path);
     for (size_t i = 0; i < r->n_arg; i++) fprintf(f, "arg %s\n", r->arg[i]);
     char sum[HASH_HEX];
@@ -142,6 +144,21 @@ char *record_text(const struct record *r) {
         return NULL;
     }
     return text;
+}
+
+bool record_same_work(const struct record *a, const struct record *b) {
+    if (strcmp(a->stage, b->stage) || a->n_in != b->n_in || a->n_arg != b->n_arg) return false;
+    for (size_t i = 0; i < a->n_in; i++)
+        if (strcmp(a->in[i].hash, b->in[i].hash)) return false;
+    for (size_t i = 0; i < a->n_arg; i++)
+        if (strcmp(a->arg[i], b->arg[i])) return false;
+    return true;
+}
+
+const char *record_backend(const struct record *r) {
+    for (size_t i = 0; i + 1 < r->n_arg; i++)
+        if (!strcmp(r->arg[i], "--backend")) return r->arg[i + 1];
+    return "";
 }
 
 static int not_dots(const struct dirent *d) { return strcmp(d->d_name, ".") && strcmp(d->d_name, ".."); }
@@ -243,6 +260,7 @@ static int tell(struct lineage *l, const char *rec, int depth, struct err *e) {
             else
                 fprintf(l->out, " %s", r.arg[i]);
         }
+        if (*r.adopted) fprintf(l->out, " (adopted: made by program %.*s)", SHORT, r.adopted);
         fputc('\n', l->out);
     }
     record_free(&r);

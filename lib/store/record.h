@@ -3,6 +3,7 @@
  *   memo 2
  *   stage train
  *   program build/bin/train <32 digits>
+ *   adopted <32 digits>                                                              only of an adopted result
  *   key <32 digits>
  *   out <32 digits>
  *   ms 74123
@@ -18,6 +19,7 @@
 #define SAEMILL_RECORD_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/base/err.h"
@@ -31,6 +33,7 @@ struct receipt_in {
 struct record {
     const char *stage, *program; /* "train", "build/bin/train" */
     char program_id[HASH_HEX], key[HASH_HEX], out[HASH_HEX];
+    char adopted[HASH_HEX]; /* the program that made it, when it was accepted as that of program_id; else empty */
     long long ms;
     struct receipt_in *in;
     size_t n_in;
@@ -57,11 +60,18 @@ int record_walk(const char *folder, int (*each)(const char *path, const struct r
 
 /* The commands that made the inputs of r, each line one artifact, inputs before what they went into:
  *   <16 digits> = train --in <16 digits> --width 4096 …
+ * and " (adopted: made by program <16 digits>)" behind one that was.
  * Receipts are found beside the inputs; an input without one is raw and is named by its last two path components.
  *   text  malloc'd
  *   bad   the receipt that could not be read, or empty
  * Errors: as record_read. */
 int record_lineage(const struct record *r, char **text, char bad[PATH_MAX], struct err *e);
+
+/* Same words, and inputs of the same content? Two such records can differ in their program alone. */
+bool record_same_work(const struct record *a, const struct record *b);
+
+/* The back end that its words name, or "". */
+const char *record_backend(const struct record *r);
 
 /* The last two components of a path ("zh/faq.jsonl.zst"), in path itself. */
 const char *record_short_name(const char *path);

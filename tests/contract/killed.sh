@@ -18,6 +18,8 @@ case $out in *"$(cat $victim 2>/dev/null || echo none)"*) printf half >"$out"; k
 echo whole >"$out"
 END
 chmod +x $T/cc && cp $T/cc $T/path/nvcc
+printf '#!/bin/sh\n[ "$4" ] && cp "$4" "$5" || :\n' >$T/path/objcopy && chmod +x $T/path/objcopy # (its objects are none)
+PATH=$T/path:$PATH
 mk() { make --no-print-directory B=$B CC=$T/cc "$@"; }
 killed() { # FILE GOAL [NAME=VALUE…] - killed while FILE is written: not there; then whole
     rm -f $B/$1 && echo "$1" >$T/victim
@@ -32,10 +34,16 @@ killed() { # FILE GOAL [NAME=VALUE…] - killed while FILE is written: not there
 ok 'an object' killed obj/stages/memo.o $B/bin/memo NVCC=
 ok 'a program' killed bin/memo $B/bin/memo NVCC=
 ok 'a test' killed test/test_base $B/test/test_base NVCC=
-ok 'an emulated object' killed emulated/adam_cuda.o $B/emulated/adam_cuda.o NVCC=
+ok 'an emulated object' killed emulated/sae/adam_cuda.o $B/emulated/sae/adam_cuda.o NVCC=
 ok 'a CUDA object' killed obj/kernels/sae/adam_cuda.o $B/obj/kernels/sae/adam_cuda.o NVCC=$T/path/nvcc
 ok 'a laboratory program' killed lab/adam $B/lab/adam NVCC=$T/path/nvcc
 ok 'the GPU receipt' killed gpu-receipt $B/gpu-receipt NVCC=$T/path/nvcc
+flags() { # another flag compiles anew; the same does not
+    set -- $B/lab/adam $B/receipt/kernels/sae/adam_cuda.o NVCC=$T/path/nvcc
+    mk "$@" && mk -q "$@" && ! mk -q $1 $3 CUDA_ARCH=90 && ! mk -q $2 $3 CUDA_ARCH=90 && mk "$@" CUDA_ARCH=90 && mk -q "$@" CUDA_ARCH=90 &&
+        mk $B/receipt/kernels/sae/batch.o && ! mk -q $B/receipt/kernels/sae/batch.o OPT=-O1
+}
+ok "other flags, for what a GPU's machine compiles" flags
 archive() { # ar itself, slowed
     mkdir -p $T/slow && printf '#!/bin/sh\nprintf "!<arch>" >"$2"\nkill -9 0\n' >$T/slow/ar && chmod +x $T/slow/ar
     rm -f $B/libsaemill.a
@@ -58,7 +66,7 @@ nvcc_is() { # WANTED [ARGUMENT…]
     got=$(make --no-print-directory -s B=$B --eval 'show: ; @echo "$(NVCC)"' show "$@")
     [ "$got" = "$want" ] || { echo "nvcc: $got, want: $want"; return 1; }
 }
-found() { rm -f $B/nvcc && PATH=$T/path:$PATH && nvcc_is $T/path/nvcc && make -s B=$B CC=$T/cc $B/obj/kernels/sae/adam_cuda.o && [ "$(cat $B/nvcc)" = $T/path/nvcc ]; }
+found() { rm -f $B/nvcc && nvcc_is $T/path/nvcc && make -s B=$B CC=$T/cc $B/obj/kernels/sae/adam_cuda.o && [ "$(cat $B/nvcc)" = $T/path/nvcc ]; }
 no_path() { PATH=$(echo "$PATH" | tr : '\n' | while read -r d; do [ -x "$d/nvcc" ] || printf '%s:' "$d"; done); }
 ok 'nvcc in PATH' found
 remembered() { (no_path; nvcc_is $T/path/nvcc && make -q B=$B CC=$T/cc $B/obj/kernels/sae/adam_cuda.o); }

@@ -1,0 +1,31 @@
+#!/bin/sh
+# parts.sh - what a program's code is made of, for lib/store/progid.h.
+#
+#   parts.sh sums ARCHIVE            a line for each of its objects: NAME SUM, and the back end that alone calls it
+#   parts.sh put PROGRAM OBJECT SUMS MAP   into the program's section .saemill.parts: the lines of its own object, and of those that the
+#                                    linker took from the archive, as its map says
+#
+# The sum of an object is that of its code, data, symbols and relocations: not of debug information, and not of the compiler's name.
+set -e
+T=$(mktemp -d)
+trap 'rm -rf "$T"' EXIT
+# These parse options, say what went wrong and how far it is: what they do not change is a result.
+silent='err.o opt.o progress.o stage.o'
+case $1 in
+sums)
+    objcopy -g -R .comment "$2" "$T/a"
+    (cd "$T" && ar x a && sha256sum *.o) | while read -r sum name; do
+        case " $silent " in *" $name "*) continue ;; esac
+        case $name in *_cuda.o | cuda_*) echo "$name $sum cuda" ;; *) echo "$name $sum" ;; esac
+    done | LC_ALL=C sort
+    ;;
+put)
+    objcopy -g -R .comment "$3" "$T/own"
+    {
+        echo "program $(sha256sum <"$T/own")" | sed 's/ *-$//'
+        sed -n 's/.*\.a(\([^ ()]*\.o\)).*/\1/p' "$5" | LC_ALL=C sort -u | LC_ALL=C join - "$4"
+    } >"$T/parts"
+    objcopy --add-section .saemill.parts="$T/parts" --set-section-flags .saemill.parts=noload,readonly "$2"
+    rm -f "$5"
+    ;;
+esac
