@@ -16,6 +16,7 @@ struct sae_shape {
     size_t B, D, F;
     bool lazy;
     float beta1, pre_act;
+    bool nested;        /* also the first third of the features, and all but the last, as views */
     enum sae_arch arch; /* each in turn */
 };
 
@@ -57,7 +58,7 @@ enum sae_array {
     SAE_G_B,
     SAE_G_THETA,
     SAE_FIRED_U32,
-    SAE_NEAR_U32,
+    SAE_KEPT_U32,
     SAE_G_ENC,
     SAE_G_DEC,
     SAE_ARRAYS
@@ -71,6 +72,7 @@ struct sae_case {
     struct active a;
     struct byfeature by;
     struct activation act;
+    struct sae_views views;
     struct adam o;
     struct sae_arrays p, v, m, g;
 };
@@ -106,17 +108,18 @@ static inline void sae_case_make(struct sae_case *c, const struct sae_kernels *k
     const size_t B = s->B, D = s->D, F = s->F;
     const bool thresholds = activation_row(s->arch)->theta;
     *c = (struct sae_case){.k = k, .s = *s, .act = {s->arch, {[ACTIVATION_EPSILON] = 0.1f}, 0.3f / (float)B}};
+    c->views = (struct sae_views){s->nested ? 3 : 1, {{1, (uint32_t)F}, {0.5f, (uint32_t)F / 3}, {2, (uint32_t)F - 1}}};
     for (size_t b = 0; b < B; b++)
         for (size_t f = 0; f < F; f++) c->n += sae_keeps(s, b, f);
     size_t many[SAE_ARRAYS];
     for (int i = 0; i < SAE_ARRAYS; i++) many[i] = c->n ? c->n : 1;
-    many[SAE_X] = many[SAE_G] = many[SAE_R] = B * D;
+    many[SAE_X] = many[SAE_R] = B * D, many[SAE_G] = c->views.n * B * D;
     many[SAE_W_ENC] = many[SAE_W_DEC] = many[SAE_V_ENC] = many[SAE_V_DEC] = many[SAE_M_ENC] = many[SAE_M_DEC] =
         many[SAE_G_ENC] = many[SAE_G_DEC] = F * D;
     many[SAE_B_ENC] = many[SAE_THETA] = many[SAE_V_B] = many[SAE_V_THETA] = many[SAE_M_B] = many[SAE_M_THETA] =
         many[SAE_IDLE_U32] = many[SAE_G_B] = many[SAE_G_THETA] = many[SAE_FIRED_U32] = F;
     many[SAE_B_DEC] = many[SAE_V_B_DEC] = many[SAE_M_B_DEC] = many[SAE_MEAN] = many[SAE_GB_DEC_F64] = D;
-    many[SAE_FIRST_F64] = F + 1, many[SAE_PLACE_U32] = BYFEATURE_SLICES * F, many[SAE_NEAR_U32] = B;
+    many[SAE_FIRST_F64] = F + 1, many[SAE_PLACE_U32] = BYFEATURE_SLICES * F, many[SAE_KEPT_U32] = B;
     many[SAE_ALL_PRE] = many[SAE_ALL_Z] = many[SAE_ALL_G] = B * F;
     for (int i = 0; i < SAE_ARRAYS; i++) {
         const bool wide = i == SAE_GB_DEC_F64 || i == SAE_FIRST_F64;
@@ -180,33 +183,81 @@ static inline void sae_case_give(struct sae_case *c) {
 /* The operations, as a table's caller calls them. */
 static inline void sae_run_sort(struct sae_case *c) { c->k->sort(&c->by, &c->a); }
 static inline void sae_run_residual(struct sae_case *c) {
-    c->k->residual(c->s.B, c->s.D, c->s.F, sae_f(c, SAE_X), c->p.W_dec, c->p.b_dec, c->p.theta, &c->act, &c->a,
-                   sae_f(c, SAE_G), sae_f(c, SAE_Z), sae_f(c, SAE_DPRE), sae_f(c, SAE_DTHETA), sae_sums(c));
+    const struct residual r = {.B = c->s.B,
+                               .D = c->s.D,
+                               .F = c->s.F,
+                               .act = c->act,
+                               .views = c->views,
+                               .a = c->a,
+                               .x = sae_f(c, SAE_X),
+                               .W_dec = c->p.W_dec,
+                               .b_dec = c->p.b_dec,
+                               .theta = c->p.theta,
+                               .G = sae_f(c, SAE_G),
+                               .z = sae_f(c, SAE_Z),
+                               .dpre = sae_f(c, SAE_DPRE),
+                               .dtheta = sae_f(c, SAE_DTHETA),
+                               .sums = sae_sums(c)};
+    c->k->residual(&r);
+}
+static inline struct adam_state sae_adam(const struct sae_case *c) {
+    return (struct adam_state){.D = c->s.D,
+                               .F = c->s.F,
+                               .o = c->o,
+                               .p = c->p,
+                               .v = c->v,
+                               .m = c->m,
+                               .gb_dec = (double *)(void *)c->at[SAE_GB_DEC_F64].at,
+                               .steps_idle = sae_u(c, SAE_IDLE_U32)};
 }
 static inline void sae_run_adam_sparse(struct sae_case *c) {
-    c->k->adam_sparse(c->s.D, c->s.F, c->s.B, sae_f(c, SAE_X), sae_f(c, SAE_G), &c->by, sae_f(c, SAE_Z),
-                      sae_f(c, SAE_DPRE), sae_f(c, SAE_DTHETA), &c->o, &c->p, &c->v, &c->m,
-                      (double *)(void *)c->at[SAE_GB_DEC_F64].at, sae_u(c, SAE_IDLE_U32));
+    const struct adam_state s = sae_adam(c);
+    const struct adam_entries e = {.B = c->s.B,
+                                   .views = c->views,
+                                   .xc = sae_f(c, SAE_X),
+                                   .G = sae_f(c, SAE_G),
+                                   .by = c->by,
+                                   .z = sae_f(c, SAE_Z),
+                                   .dpre = sae_f(c, SAE_DPRE),
+                                   .dtheta = sae_f(c, SAE_DTHETA)};
+    c->k->adam_sparse(&s, &e);
+}
+static inline struct dense sae_dense(const struct sae_case *c) {
+    return (struct dense){.n = c->s.B,
+                          .F = c->s.F,
+                          .act = c->act,
+                          .theta = c->p.theta,
+                          .pre = sae_f(c, SAE_ALL_PRE),
+                          .z = sae_f(c, SAE_ALL_Z),
+                          .g = sae_f(c, SAE_ALL_G),
+                          .g_b = sae_f(c, SAE_G_B),
+                          .g_theta = sae_f(c, SAE_G_THETA),
+                          .fired = sae_u(c, SAE_FIRED_U32),
+                          .sums = sae_sums(c),
+                          .kept = sae_u(c, SAE_KEPT_U32)};
 }
 static inline void sae_run_activate(struct sae_case *c) {
-    c->k->activate(c->s.B, c->s.F, sae_f(c, SAE_ALL_PRE), c->p.theta, &c->act, sae_f(c, SAE_ALL_Z), sae_sums(c),
-                   sae_u(c, SAE_NEAR_U32));
+    const struct dense d = sae_dense(c);
+    c->k->activate(&d);
 }
+/* The last of the views; its loss comes on top of what is there. */
 static inline void sae_run_dense_residual(struct sae_case *c) {
-    c->k->dense_residual(c->s.B, c->s.B, c->s.D, sae_f(c, SAE_X), c->p.b_dec, sae_f(c, SAE_R), sae_sums(c));
+    const struct dense d = sae_dense(c);
+    c->k->dense_residual(&d, c->s.B, c->s.D, &c->views.at[c->views.n - 1], sae_f(c, SAE_X), c->p.b_dec,
+                         sae_f(c, SAE_R));
 }
 static inline void sae_run_gradient(struct sae_case *c) {
-    c->k->gradient(c->s.B, c->s.F, sae_f(c, SAE_ALL_PRE), c->p.theta, &c->act, sae_f(c, SAE_ALL_G), sae_f(c, SAE_G_B),
-                   sae_f(c, SAE_G_THETA), sae_u(c, SAE_FIRED_U32));
+    const struct dense d = sae_dense(c);
+    c->k->gradient(&d);
 }
 static inline void sae_run_adam_dense(struct sae_case *c) {
-    c->k->adam_dense(c->s.D, c->s.F, &c->g, sae_u(c, SAE_FIRED_U32), &c->o, &c->p, &c->v, &c->m,
-                     (double *)(void *)c->at[SAE_GB_DEC_F64].at, sae_u(c, SAE_IDLE_U32));
+    const struct adam_state s = sae_adam(c);
+    c->k->adam_dense(&s, &c->g, sae_u(c, SAE_FIRED_U32));
 }
 
 static inline bool sae_exact(int i) {
     return i == SAE_FEAT_U32 || i == SAE_FIRST_F64 || i == SAE_ROW_U32 || i == SAE_ENTRY_U32 || i == SAE_IDLE_U32 ||
-           i == SAE_FIRED_U32 || i == SAE_NEAR_U32 || i == SAE_Z || i == SAE_ALL_Z;
+           i == SAE_FIRED_U32 || i == SAE_KEPT_U32 || i == SAE_Z || i == SAE_ALL_Z;
 }
 
 /* Run one operation on both; every array is compared, those too that it must leave alone, and `of` is then made equal to `ref`. */
@@ -249,11 +300,11 @@ static inline void sae_kernel_cases(const struct sae_kernels *k, bool large) {
     static const struct sae_shape shapes[] = {{1, 1, 1, .beta1 = 0},
                                               {1, 31, 33, .beta1 = 0.9f},
                                               {31, 33, 32, .lazy = true},
-                                              {3, 7, 41, .beta1 = 0.9f, .lazy = true},
-                                              {57, 33, 300, .pre_act = 4e-3f},
+                                              {3, 7, 41, .beta1 = 0.9f, .lazy = true, .nested = true},
+                                              {57, 33, 300, .pre_act = 4e-3f, .nested = true},
                                               {300, 33, 60, .beta1 = 0.9f},
                                               {32, 1000, 33, .lazy = true},
-                                              {33, 32, 1000, .beta1 = 0},
+                                              {33, 32, 1000, .beta1 = 0, .nested = true},
                                               {57, 33, 300, .lazy = true, .pre_act = 4e-3f},
                                               {9, 8, 2500, .beta1 = 0},
                                               {200, 3584, 512, .beta1 = 0}};

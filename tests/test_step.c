@@ -177,33 +177,43 @@ static double pre_of(struct point *p, const float *x, size_t b, size_t f) {
     return s;
 }
 
-/* mean |x - x^|^2 (+ ReLU: lambda mean sum z |W_dec|), with the mask `on` held fixed. */
-static double objective(struct point *p, const float *x, const char *on, bool relu, double lambda) {
+/* What the loss is of, besides the point. */
+struct given {
+    float x[GB * GD];
+    char on[GB * GF]; /* the activation pattern, held */
+    bool relu;
+    double lambda;
+    struct sae_views views;
+};
+
+/* mean sum_v weight_v |x - x^_v|^2 (+ ReLU: lambda mean sum z |W_dec|). */
+static double objective(struct point *p, const struct given *q) {
     double total = 0;
-    for (size_t b = 0; b < GB; b++) {
-        double r[GD];
-        for (size_t d = 0; d < GD; d++) r[d] = b_dec(p)[d] - (double)x[b * GD + d];
-        for (size_t f = 0; f < GF; f++) {
-            if (!on[b * GF + f]) continue;
-            double z = pre_of(p, x, b, f), norm2 = 0;
-            for (size_t d = 0; d < GD; d++) {
-                double w = w_dec(p)[f * GD + d];
-                r[d] += z * w, norm2 += w * w;
+    for (size_t b = 0; b < GB; b++)
+        for (size_t v = 0; v < q->views.n; v++) {
+            double r[GD];
+            for (size_t d = 0; d < GD; d++) r[d] = b_dec(p)[d] - (double)q->x[b * GD + d];
+            for (size_t f = 0; f < GF && f < q->views.at[v].features; f++) {
+                if (!q->on[b * GF + f]) continue;
+                double z = pre_of(p, q->x, b, f), norm2 = 0;
+                for (size_t d = 0; d < GD; d++) {
+                    double w = w_dec(p)[f * GD + d];
+                    r[d] += z * w, norm2 += w * w;
+                }
+                if (q->relu && v == 0) total += q->lambda * z * sqrt(norm2);
             }
-            if (relu) total += lambda * z * sqrt(norm2);
+            for (size_t d = 0; d < GD; d++) total += (double)q->views.at[v].weight * r[d] * r[d];
         }
-        for (size_t d = 0; d < GD; d++) total += r[d] * r[d];
-    }
     return total / GB;
 }
 
-static double slope(struct point *p, size_t i, const float *x, const char *on, bool relu, double lambda) {
+static double slope(struct point *p, size_t i, const struct given *q) {
     const double h = 1e-5;
     double was = p->v[i];
     p->v[i] = was + h;
-    double up = objective(p, x, on, relu, lambda);
+    double up = objective(p, q);
     p->v[i] = was - h;
-    double down = objective(p, x, on, relu, lambda);
+    double down = objective(p, q);
     p->v[i] = was;
     return (up - down) / (2 * h);
 }
@@ -217,11 +227,12 @@ static double theta_slope(double pre, double theta, double eps, double g, double
     return (g * theta + lambda_over_B) * (up - down) / (2 * h);
 }
 
-static void gradients(enum sae_arch arch) {
+static void gradients(enum sae_arch arch, struct sae_views views) {
     struct err e;
     struct sae_kernels k = *sae_kernels_get("cpu");
     k.sparse_share = 0; /* the dense path keeps its gradients where a test can look */
     struct trainer_config c = {.arch = arch,
+                               .views = views,
                                .D = GD,
                                .F = GF,
                                .B = GB,
@@ -232,12 +243,9 @@ static void gradients(enum sae_arch arch) {
                                .parameter[ACTIVATION_THETA_INIT] = 0.2f};
     struct trainer tr;
     struct point p;
-    char on[GB * GF];
-    float x[GB * GD];
-    const double lambda = 0.05;
-    bool relu = arch == SAE_RELU;
+    struct given q = {.relu = arch == SAE_RELU, .lambda = 0.05, .views = views};
     if (trainer_init(&tr, &c, &k, &e)) fail_msg("%s", e.text);
-    for (size_t i = 0; i < GB * GD; i++) x[i] = (float)rng_normal(11, 0, i);
+    for (size_t i = 0; i < GB * GD; i++) q.x[i] = (float)rng_normal(11, 0, i);
     for (size_t i = 0; i < GF; i++) tr.p.b_enc[i] = (float)(0.3 * rng_normal(11, 1, i));
     for (size_t i = 0; i < GD; i++) tr.p.b_dec[i] = (float)(0.3 * rng_normal(11, 2, i));
     for (size_t i = 0; i < GF * GD; i++) tr.p.W_enc[i] += (float)(0.2 * rng_normal(11, 3, i));
@@ -245,33 +253,34 @@ static void gradients(enum sae_arch arch) {
     for (size_t i = 0; i < GF; i++) b_enc(&p)[i] = (double)tr.p.b_enc[i];
     for (size_t i = 0; i < GD; i++) b_dec(&p)[i] = (double)tr.p.b_dec[i];
     for (size_t b = 0; b < GB; b++)
-        for (size_t f = 0; f < GF; f++) on[b * GF + f] = pre_of(&p, x, b, f) > (relu ? 0 : 0.2);
+        for (size_t f = 0; f < GF; f++) q.on[b * GF + f] = pre_of(&p, q.x, b, f) > (q.relu ? 0 : 0.2);
     struct trainer_report r;
     tr.last_entries = SIZE_MAX;
-    if (trainer_step(&tr, x, NULL, 0, lambda, &r, &e)) fail_msg("%s", e.text);
+    if (trainer_step(&tr, q.x, NULL, 0, q.lambda, &r, &e)) fail_msg("%s", e.text);
     assert_true(r.dense);
 
     double worst = 0, slopes[GD];
     for (size_t f = 0; f < GF; f++) {
         for (size_t d = 0; d < GD; d++)
-            worst = fmax(worst, fabs(slope(&p, f * GD + d, x, on, relu, lambda) - (double)tr.g.W_enc[f * GD + d]));
+            worst = fmax(worst, fabs(slope(&p, f * GD + d, &q) - (double)tr.g.W_enc[f * GD + d]));
         double along = 0; /* the decoder's gradient loses its part along the row */
         for (size_t d = 0; d < GD; d++) {
-            slopes[d] = slope(&p, GF * GD + f * GD + d, x, on, relu, lambda);
+            slopes[d] = slope(&p, GF * GD + f * GD + d, &q);
             along += slopes[d] * w_dec(&p)[f * GD + d];
         }
         for (size_t d = 0; d < GD; d++)
             worst = fmax(worst, fabs(slopes[d] - along * w_dec(&p)[f * GD + d] - (double)tr.g.W_dec[f * GD + d]));
-        worst = fmax(worst, fabs(slope(&p, 2 * GF * GD + f, x, on, relu, lambda) - (double)tr.g.b_enc[f]));
+        worst = fmax(worst, fabs(slope(&p, 2 * GF * GD + f, &q) - (double)tr.g.b_enc[f]));
     }
-    for (size_t d = 0; d < GD; d++)
-        worst = fmax(worst, fabs(slope(&p, 2 * GF * GD + GF + d, x, on, relu, lambda) - tr.gb_dec[d]));
-    for (size_t f = 0; !relu && f < GF; f++) {
+    for (size_t d = 0; d < GD; d++) worst = fmax(worst, fabs(slope(&p, 2 * GF * GD + GF + d, &q) - tr.gb_dec[d]));
+    for (size_t f = 0; !q.relu && f < GF; f++) {
         double want = 0;
         for (size_t b = 0; b < GB; b++) {
             double g = 0;
-            for (size_t d = 0; d < GD; d++) g += (double)tr.G[b * GD + d] * w_dec(&p)[f * GD + d];
-            want += theta_slope(pre_of(&p, x, b, f), (double)0.2f, (double)0.3f, g, lambda / GB);
+            for (size_t v = 0; v < views.n; v++)
+                for (size_t d = 0; d < GD && f < views.at[v].features; d++)
+                    g += (double)tr.G[(v * GB + b) * GD + d] * w_dec(&p)[f * GD + d];
+            want += theta_slope(pre_of(&p, q.x, b, f), (double)0.2f, (double)0.3f, g, q.lambda / GB);
         }
         worst = fmax(worst, fabs(want - (double)tr.g.theta[f]));
     }
@@ -282,8 +291,9 @@ static void gradients(enum sae_arch arch) {
 
 static void finite_differences(void **state) {
     (void)state;
-    gradients(SAE_JUMPRELU);
-    gradients(SAE_RELU);
+    const struct sae_views one = {1, {{1, GF}}}, nested = {3, {{1, GF}, {0.5f, GF / 2}, {2, 3}}};
+    for (int arch = 0; arch < SAE_ARCHS; arch++)
+        gradients((enum sae_arch)arch, one), gradients((enum sae_arch)arch, nested);
 }
 
 /* --- the same bytes for any thread count; unit rows; momentum, lazy, with a penalty on dead features ------------------ */
@@ -293,14 +303,18 @@ struct setting {
     double beta1, beta2;
     bool lazy;
     float pre_act;
+    bool nested; /* also prefixes of the features, as views */
 };
 
-static const struct setting plain = {SAE_JUMPRELU, 0, 0.999, false, 0};
-static const struct setting settings[] = {{SAE_JUMPRELU, 0.9, 0.999, false, 0},   {SAE_JUMPRELU, 0, 0.9, false, 4e-3f},
-                                          {SAE_JUMPRELU, 0.9, 0.9, false, 4e-3f}, {SAE_JUMPRELU, 0, 0.9, true, 4e-3f},
-                                          {SAE_JUMPRELU, 0.9, 0.9, true, 4e-3f},  {SAE_JUMPRELU, 0, 0.9, true, 0},
-                                          {SAE_RELU, 0, 0.9, true, 4e-3f}};
-static const struct setting gentle = {SAE_JUMPRELU, 0, 0.999, true, 4e-3f}; /* bf16's limit is for this beta2 */
+static const struct setting plain = {SAE_JUMPRELU, 0, 0.999, false, 0, false};
+static const struct setting settings[] = {
+    {SAE_JUMPRELU, 0.9, 0.999, false, 0, false},   {SAE_JUMPRELU, 0, 0.9, false, 4e-3f, false},
+    {SAE_JUMPRELU, 0.9, 0.9, false, 4e-3f, false}, {SAE_JUMPRELU, 0, 0.9, true, 4e-3f, true},
+    {SAE_JUMPRELU, 0.9, 0.9, true, 4e-3f, false},  {SAE_JUMPRELU, 0, 0.9, true, 0, false},
+    {SAE_RELU, 0, 0.9, true, 4e-3f, false},        {SAE_RELU, 0.9, 0.9, false, 0, true}};
+/* bf16's limit is for this beta2 */
+static const struct setting gentle = {SAE_JUMPRELU, 0, 0.999, true, 4e-3f, false};
+static const struct setting nested = {SAE_JUMPRELU, 0, 0.999, false, 0, true};
 enum { SETTINGS = sizeof settings / sizeof *settings };
 
 /* Numbers of the trainer's state are as in a copy of it. */
@@ -342,6 +356,7 @@ static void short_run(struct trainer *tr, int threads, double share, const char 
                                .lazy = s->lazy,
                                .pre_act_loss = s->pre_act,
                                .dead_window = 2};
+    if (s->nested) c.views = (struct sae_views){3, {{1, 300}, {0.5f, 150}, {0.25f, 7}}};
     const bool rare = s->lazy || s->pre_act > 0;
     omp_set_num_threads(threads);
     if (trainer_init(tr, &c, &k, &e)) fail_msg("%s", e.text);
@@ -566,10 +581,11 @@ static void cuda_against_ref(void **state) {
 static void cuda_bf16_stays_near(void **state) {
     (void)state;
     need("cuda");
-    for (int i = 0; i < 2; i++) {
+    const struct setting *const set[] = {&plain, &gentle, &nested};
+    for (int i = 0; i < 3; i++) {
         struct trainer a, b;
-        short_run(&a, 2, 1, "cuda", i ? &gentle : &plain);
-        short_run(&b, 2, 1, "cpu", i ? &gentle : &plain);
+        short_run(&a, 2, 1, "cuda", set[i]);
+        short_run(&b, 2, 1, "cpu", set[i]);
         double d = fmax(far(a.p.W_enc, b.p.W_enc, 33 * 300), far(a.p.W_dec, b.p.W_dec, 33 * 300));
         if (!(d <= 0.02)) fail_msg("cuda and cpu differ by %g", d);
         trainer_free(&a), trainer_free(&b);

@@ -184,6 +184,9 @@ __device__ static inline void cuda_store(void *x, size_t i, float v, int half) {
         ((float *)x)[i] = v;
 }
 
+/* Where the next of several arrays of n numbers begins, for loads of four: at a multiple of four. */
+#define cuda_padded(n) (((n) + 3) / 4 * 4)
+
 /* Elements i .. i+3, in one transaction where i and the array's end allow it: i is a multiple of 4 as seen from a start that is
  * aligned as cudaMalloc's, and `left` elements follow from i on. What is not there is 0, and is not stored. */
 __device__ static inline void cuda_load4(float v[4], const void *x, size_t i, size_t left, int half) {

@@ -107,14 +107,16 @@ SHARED_INLINE void activation_gradient(const struct activation *a, float pre, fl
 
 /* f(activation, …), made once for each, with arch a constant: its loops do not ask. f is inlined always. */
 #define ACTIVATION_KNOWN(a, f, ...)                                                                                    \
-    switch ((a).arch) {                                                                                                \
-    case SAE_JUMPRELU:                                                                                                 \
-        f(activation_known((a), SAE_JUMPRELU), __VA_ARGS__);                                                           \
-        break;                                                                                                         \
-    case SAE_RELU:                                                                                                     \
-        f(activation_known((a), SAE_RELU), __VA_ARGS__);                                                               \
-        break;                                                                                                         \
-    }
+    do {                                                                                                               \
+        switch ((a).arch) {                                                                                            \
+        case SAE_JUMPRELU:                                                                                             \
+            f(activation_known((a), SAE_JUMPRELU), __VA_ARGS__);                                                       \
+            break;                                                                                                     \
+        case SAE_RELU:                                                                                                 \
+            f(activation_known((a), SAE_RELU), __VA_ARGS__);                                                           \
+            break;                                                                                                     \
+        }                                                                                                              \
+    } while (0)
 SHARED_INLINE struct activation activation_known(struct activation a, enum sae_arch arch) {
     a.arch = arch;
     return a;

@@ -1,8 +1,9 @@
 /* adam.h - gradients of a feature's weights, fused with Adam, projection and renormalisation.
  *
- *   gW_dec[f] = sum_b z_bf G_b          gW_enc[f] = sum_b dpre_bf xc_b          gb_enc[f] = sum_b dpre_bf
- *   gtheta[f] = sum_b dtheta_bf         gb_dec = sum_b G_b - sum_f gb_enc[f] W_enc[f]     (the pre-encoder bias: xc = x - b_dec)
+ *   gW_dec[f] = sum_b z_bf sum_v G_vb   gW_enc[f] = sum_b dpre_bf xc_b          gb_enc[f] = sum_b dpre_bf
+ *   gtheta[f] = sum_b dtheta_bf         gb_dec = sum_vb G_vb - sum_f gb_enc[f] W_enc[f]     (the pre-encoder bias: xc = x - b_dec)
  *   gW_dec[f] loses its part along W_dec[f]; Adam (Kingma and Ba 2015, Algorithm 1); W_dec[f] back to unit norm.
+ * v: the views that see f (view.h); for one of all features G is [B,D].
  * Gradients live in registers and cache, a feature at a time; with beta1 = 0 there is no first moment (m pointers NULL), and the rows of
  * a feature that was silent in the batch stay as they are: their gradients are zero. Their second moments wait too, and lose beta2 for
  * each silent step (steps_idle) when the feature is next active.
@@ -26,8 +27,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernels/sae/byfeature.h"
 #include "kernels/base/inline.h"
+#include "kernels/sae/byfeature.h"
+#include "kernels/sae/view.h"
 
 /* One array per parameter: the parameters themselves, or a moment of each. */
 struct sae_arrays {
@@ -82,29 +84,34 @@ SHARED_INLINE float adam_beta2(const struct adam *o, uint32_t idle) {
     return idle ? (float)pow((double)o->beta2, (double)idle + 1) : o->beta2;
 }
 
-/* Update every feature from the sparse entries of a batch.
- *   xc     [B,D] f32   x - b_dec (B: how many a back end copies, where it does)
- *   G      [B,D] f32   (2/B)(x^ - x)
- *   by           entries by feature
- *   z, dpre, dtheta [entries] f32, in the order of the struct active
- *   p, v, m      parameters and moments, updated in place (b_dec is not touched here); m->W_enc NULL when beta1 = 0
- *   gb_dec [D]   f64   out: - sum_f gb_enc[f] W_enc[f] with the old W_enc
- *   steps_idle [F] u32 steps since the feature was last active; read and updated */
-void adam_sparse_ref(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by,
-                     const float *z, const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
-                     struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);
-void adam_sparse_cpu(size_t D, size_t F, size_t B, const float *xc, const float *G, const struct byfeature *by,
-                     const float *z, const float *dpre, const float *dtheta, const struct adam *o, struct sae_arrays *p,
-                     struct sae_arrays *v, struct sae_arrays *m, double *gb_dec, uint32_t *steps_idle);
+/* What an update reads and changes, whichever way the gradients come. */
+struct adam_state {
+    size_t D, F;
+    struct adam o;
+    struct sae_arrays p, v,
+        m; /* parameters and moments, updated in place (b_dec is not touched here); m.W_enc NULL when beta1 = 0 */
+    double *gb_dec;       /* [D] out: - sum_f gb_enc[f] W_enc[f] with the old W_enc */
+    uint32_t *steps_idle; /* [F] steps since the feature was last active; read and updated */
+};
+
+/* The sparse entries of a batch, and what their gradients are made of. */
+struct adam_entries {
+    size_t B;
+    struct sae_views views;         /* a feature's entries see the rows of G of the views that see the feature */
+    const float *xc;                /* [B,D] x - b_dec */
+    const float *G;                 /* [V*B,D] (2/B) weight (x^ - x), view after view */
+    struct byfeature by;            /* entries by feature */
+    const float *z, *dpre, *dtheta; /* [entries] in the order of the struct active */
+};
+
+/* Update every feature from the sparse entries of a batch. */
+void adam_sparse_ref(const struct adam_state *s, const struct adam_entries *e);
+void adam_sparse_cpu(const struct adam_state *s, const struct adam_entries *e);
 
 /* The same from gradients that were formed densely.
  *   g          gradients [F,D], [F,D], [F], -, [F]; may be changed in place: projected, the penalty's added
  *   fired [F]  u32, rows in which the feature was active */
-void adam_dense_ref(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o,
-                    struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
-                    uint32_t *steps_idle);
-void adam_dense_cpu(size_t D, size_t F, struct sae_arrays *g, const uint32_t *fired, const struct adam *o,
-                    struct sae_arrays *p, struct sae_arrays *v, struct sae_arrays *m, double *gb_dec,
-                    uint32_t *steps_idle);
+void adam_dense_ref(const struct adam_state *s, const struct sae_arrays *g, const uint32_t *fired);
+void adam_dense_cpu(const struct adam_state *s, const struct sae_arrays *g, const uint32_t *fired);
 
 #endif

@@ -30,11 +30,13 @@ void batch_spread(size_t n, size_t F, const float *row, float *out) {
     for (size_t b = 0; b < n; b++) memcpy(out + b * F, row, F * sizeof *row);
 }
 
-void batch_b_dec(size_t B, size_t D, const float *G, double *gb_dec, const struct adam *o, float *b_dec, float *m,
-                 float *v) {
-    for (size_t b = 0; b < B; b++)
-        for (size_t d = 0; d < D; d++) gb_dec[d] += (double)G[b * D + d];
-    for (size_t d = 0; d < D; d++) adam_scalar(o, o->beta2, (float)gb_dec[d], b_dec + d, m ? m + d : NULL, v + d);
+void batch_b_dec(size_t rows, const float *G, const struct adam_state *s) {
+    const size_t D = s->D;
+    for (size_t b = 0; b < rows; b++)
+        for (size_t d = 0; d < D; d++) s->gb_dec[d] += (double)G[b * D + d];
+    for (size_t d = 0; d < D; d++)
+        adam_scalar(&s->o, s->o.beta2, (float)s->gb_dec[d], s->p.b_dec + d, s->m.b_dec ? s->m.b_dec + d : NULL,
+                    s->v.b_dec + d);
 }
 
 void batch_total(size_t B, const struct sae_row_sums *sums, struct batch_totals *t) {

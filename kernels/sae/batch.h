@@ -24,12 +24,9 @@ void batch_bounds(size_t F, const float *theta, const struct activation *act, fl
 /* out[b,f] = row[f] for n rows.   row [F] f32; out [n,F] f32 */
 void batch_spread(size_t n, size_t F, const float *row, float *out);
 
-/* gb_dec[d] += sum_b G[b,d], then Adam on b_dec.
- *   G       [B,D] f32
- *   gb_dec  [D] f64
- *   b_dec, v [D] f32; m [D] f32 or NULL (beta1 = 0) */
-void batch_b_dec(size_t B, size_t D, const float *G, double *gb_dec, const struct adam *o, float *b_dec, float *m,
-                 float *v);
+/* gb_dec[d] += sum over the rows of G, then Adam on b_dec, as s->o says.
+ *   G  [rows,D] f32: those of all views */
+void batch_b_dec(size_t rows, const float *G, const struct adam_state *s);
 
 /* Sums over the rows, in row order; *t is the host's. A device is waited for here. */
 void batch_total(size_t B, const struct sae_row_sums *sums, struct batch_totals *t);

@@ -24,13 +24,12 @@ __global__ static void column_slices(size_t B, size_t D, size_t per, const float
     partial[s * D + d] = sum;
 }
 
-__global__ static void update_b_dec(size_t D, size_t slices, const double *partial, double *gb_dec, const struct adam o,
-                                    float *b_dec, float *m, float *v) {
-    EACH(d, D) {
-        double sum = gb_dec[d];
-        for (size_t s = 0; s < slices; s++) sum += partial[s * D + d];
-        gb_dec[d] = sum;
-        adam_scalar(&o, o.beta2, (float)sum, b_dec + d, m ? m + d : NULL, v + d);
+__global__ static void update_b_dec(size_t slices, const double *partial, const struct adam_state a) {
+    EACH(d, a.D) {
+        double sum = a.gb_dec[d];
+        for (size_t s = 0; s < slices; s++) sum += partial[s * a.D + d];
+        a.gb_dec[d] = sum;
+        adam_scalar(&a.o, a.o.beta2, (float)sum, a.p.b_dec + d, a.m.b_dec ? a.m.b_dec + d : NULL, a.v.b_dec + d);
     }
 }
 
@@ -89,12 +88,10 @@ void batch_mean_cuda(size_t B, size_t D, const float *xc, float *mean) {
     if (partial) LAUNCH(join_mean, cuda_blocks(D, CUDA_THREADS), CUDA_THREADS, 0, B, D, slices, partial, mean);
 }
 
-void batch_b_dec_cuda(size_t B, size_t D, const float *G, double *gb_dec, const struct adam *o, float *b_dec, float *m,
-                      float *v) {
+void batch_b_dec_cuda(size_t rows, const float *G, const struct adam_state *s) {
     size_t slices;
-    const double *partial = columns(B, D, G, &slices);
-    if (!partial) return;
-    LAUNCH(update_b_dec, cuda_blocks(D, CUDA_THREADS), CUDA_THREADS, 0, D, slices, partial, gb_dec, *o, b_dec, m, v);
+    const double *partial = columns(rows, s->D, G, &slices);
+    if (partial) LAUNCH(update_b_dec, cuda_blocks(s->D, CUDA_THREADS), CUDA_THREADS, 0, slices, partial, *s);
 }
 
 void batch_total_cuda(size_t B, const struct sae_row_sums *sums, struct batch_totals *t) {

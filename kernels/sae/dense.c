@@ -5,37 +5,36 @@
 
 enum { COLUMNS = 256 };
 
-ISA_INLINE void activate_known(const struct activation act, size_t F, const float *restrict pre,
-                               const float *restrict theta, float *restrict z, struct sae_row_sums *sums,
-                               uint32_t *near) {
-    uint32_t n = 0, k = 0;
-    double s = 0;
-#pragma omp simd reduction(+ : n, k, s)
-    for (size_t f = 0; f < F; f++) {
+/* Row b. */
+ISA_INLINE void activate_known(const struct activation act, const struct dense *d, size_t b) {
+    const float *restrict pre = d->pre + b * d->F, *restrict theta = d->theta;
+    float *restrict z = d->z + b * d->F;
+    uint32_t l0 = 0, kept = 0;
+    double penalty = 0;
+#pragma omp simd reduction(+ : l0, kept, penalty)
+    for (size_t f = 0; f < d->F; f++) {
         z[f] = activation_value(pre[f], theta[f]);
-        n += z[f] != 0;
-        s += activation_penalty(&act, z[f]);
-        k += pre[f] > activation_bound(&act, theta[f]);
+        l0 += z[f] != 0;
+        penalty += activation_penalty(&act, z[f]);
+        kept += pre[f] > activation_bound(&act, theta[f]);
     }
-    sums->l0 = n, sums->penalty = s, *near = k;
+    d->sums[b] = (struct sae_row_sums){.penalty = penalty, .l0 = l0};
+    d->kept[b] = kept;
 }
-ISA_INLINE void activate_row_body(const struct activation *act, size_t F, const float *pre, const float *theta,
-                                  float *z, struct sae_row_sums *sums, uint32_t *near){
-    ACTIVATION_KNOWN(*act, activate_known, F, pre, theta, z, sums,
-                     near)} ISA_FUNCTION(static, void, activate_row,
-                                         (const struct activation *act, size_t F, const float *pre, const float *theta,
-                                          float *z, struct sae_row_sums *sums, uint32_t *near),
-                                         (act, F, pre, theta, z, sums, near))
 
-    void dense_activate(size_t n, size_t F, const float *pre, const float *theta, const struct activation *act,
-                        float *z, struct sae_row_sums *sums, uint32_t *near) {
+ISA_INLINE void activate_row_body(const struct dense *d, size_t b) { ACTIVATION_KNOWN(d->act, activate_known, d, b); }
+ISA_FUNCTION(static, void, activate_row, (const struct dense *d, size_t b), (d, b))
+
+void dense_activate(const struct dense *d) {
 #pragma omp parallel for schedule(static)
-    for (size_t b = 0; b < n; b++) activate_row(act, F, pre + b * F, theta, z + b * F, &sums[b], &near[b]);
+    for (size_t b = 0; b < d->n; b++) activate_row(d, b);
 }
 
-ISA_INLINE void gradient_known(const struct activation act, size_t n, const float *restrict pre,
-                               const float *restrict theta, float *restrict g, float *restrict g_b,
-                               float *restrict g_theta, uint32_t *restrict fired) {
+/* Row b, columns f0 … f0+n-1. */
+ISA_INLINE void gradient_known(const struct activation act, const struct dense *d, size_t b, size_t f0, size_t n) {
+    const float *restrict pre = d->pre + b * d->F + f0, *restrict theta = d->theta + f0;
+    float *restrict g = d->g + b * d->F + f0, *restrict g_b = d->g_b + f0, *restrict g_theta = d->g_theta + f0;
+    uint32_t *restrict fired = d->fired + f0;
     for (size_t f = 0; f < n; f++) {
         float dpre, dtheta;
         activation_gradient(&act, pre[f], theta[f], g[f], &dpre, &dtheta);
@@ -44,40 +43,36 @@ ISA_INLINE void gradient_known(const struct activation act, size_t n, const floa
         fired[f] += pre[f] > theta[f];
     }
 }
-ISA_INLINE void gradient_row_body(const struct activation *act, size_t n, const float *pre, const float *theta,
-                                  float *g, float *g_b, float *g_theta, uint32_t *fired){
-    ACTIVATION_KNOWN(*act, gradient_known, n, pre, theta, g, g_b, g_theta,
-                     fired)} ISA_FUNCTION(static, void, gradient_row,
-                                          (const struct activation *act, size_t n, const float *pre, const float *theta,
-                                           float *g, float *g_b, float *g_theta, uint32_t *fired),
-                                          (act, n, pre, theta, g, g_b, g_theta, fired))
 
-    void dense_gradient(size_t n, size_t F, const float *pre, const float *theta, const struct activation *act,
-                        float *g, float *g_b, float *g_theta, uint32_t *fired) {
+ISA_INLINE void gradient_row_body(const struct dense *d, size_t b, size_t f0, size_t n) {
+    ACTIVATION_KNOWN(d->act, gradient_known, d, b, f0, n);
+}
+ISA_FUNCTION(static, void, gradient_row, (const struct dense *d, size_t b, size_t f0, size_t n), (d, b, f0, n))
+
+void dense_gradient(const struct dense *d) {
 #pragma omp parallel for schedule(static)
-    for (size_t f = 0; f < F; f += COLUMNS)
-        for (size_t b = 0; b < n; b++)
-            gradient_row(act, F - f < COLUMNS ? F - f : COLUMNS, pre + b * F + f, theta + f, g + b * F + f, g_b + f,
-                         g_theta + f, fired + f);
+    for (size_t f = 0; f < d->F; f += COLUMNS)
+        for (size_t b = 0; b < d->n; b++) gradient_row(d, b, f, d->F - f < COLUMNS ? d->F - f : COLUMNS);
 }
 
-ISA_INLINE double residual_row_body(size_t D, float two_over_B, const float *restrict x, const float *restrict b_dec,
+ISA_INLINE double residual_row_body(size_t D, float scale, const float *restrict x, const float *restrict b_dec,
                                     float *restrict r) {
     double s = 0;
 #pragma omp simd reduction(+ : s)
     for (size_t d = 0; d < D; d++) {
         float v = r[d] + b_dec[d] - x[d];
         s += (double)v * (double)v;
-        r[d] = two_over_B * v;
+        r[d] = scale * v;
     }
     return s;
 }
 ISA_FUNCTION(static, double, residual_row,
-             (size_t D, float two_over_B, const float *restrict x, const float *restrict b_dec, float *restrict r),
-             (D, two_over_B, x, b_dec, r))
+             (size_t D, float scale, const float *restrict x, const float *restrict b_dec, float *restrict r),
+             (D, scale, x, b_dec, r))
 
-void dense_residual(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r,
-                    struct sae_row_sums *sums) {
+void dense_residual(const struct dense *d, size_t B, size_t D, const struct sae_view *v, const float *x,
+                    const float *b_dec, float *r) {
 #pragma omp parallel for schedule(static)
-    for (size_t b = 0; b < n; b++) sums[b].loss = residual_row(D, 2.0f / (float)B, x + b * D, b_dec, r + b * D);
+    for (size_t b = 0; b < d->n; b++)
+        d->sums[b].loss += (double)v->weight * residual_row(D, view_scale(v, B), x + b * D, b_dec, r + b * D);
 }

@@ -1,25 +1,30 @@
 /* dense.h - the elementwise parts of the dense path, used while too many features are active for the sparse one.
- * Row blocks of n rows; the products between them are gemm's. Formulas: residual.h, activation.h. Tests: tests/test_step.c */
+ * Blocks of n rows; the products between them are gemm's. Formulas: residual.h, activation.h. Tests: tests/test_step.c */
 #ifndef SAEMILL_DENSE_H
 #define SAEMILL_DENSE_H
 
 #include "kernels/sae/residual.h"
 
-/* z := activation(pre); counts.
- *   pre   [n,F] f32  read only        z [n,F] f32  out
- *   theta [F]   f32  read only
- *   sums  [n]        l0 and penalty set, loss left as it is
- *   near  [n]   u32  out: entries the sparse path would keep, those above activation_bound */
-void dense_activate(size_t n, size_t F, const float *pre, const float *theta, const struct activation *act, float *z,
-                    struct sae_row_sums *sums, uint32_t *near);
+/* A block of rows. */
+struct dense {
+    size_t n, F;
+    struct activation act;
+    const float *theta;        /* [F] */
+    float *pre, *z, *g;        /* [n,F] pre-activations; activations; gradients with respect to z, then to pre */
+    float *g_b, *g_theta;      /* [F] column sums of dpre and dtheta, added to what is there */
+    uint32_t *fired;           /* [F] rows in which the feature is active, added to what is there */
+    struct sae_row_sums *sums; /* [n] */
+    uint32_t *kept;            /* [n] entries the sparse path would keep, those above activation_bound */
+};
 
-/* g [n,F] := dpre in place; column sums added to what is there.
- *   g_b, g_theta [F] f32, fired [F] u32     added to */
-void dense_gradient(size_t n, size_t F, const float *pre, const float *theta, const struct activation *act, float *g,
-                    float *g_b, float *g_theta, uint32_t *fired);
+/* z, sums (loss 0) and kept of pre. */
+void dense_activate(const struct dense *d);
 
-/* r [n,D] holds sum_f z W_dec: r := (2/B)(r + b_dec - x); sums[].loss set. */
-void dense_residual(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r,
-                    struct sae_row_sums *sums);
+/* A view: r [n,D] holds sum_f z W_dec: r := (2/B) weight (r + b_dec - x), B rows in the whole batch; its loss is added to sums. */
+void dense_residual(const struct dense *d, size_t B, size_t D, const struct sae_view *v, const float *x,
+                    const float *b_dec, float *r);
+
+/* g := dpre; the column sums. */
+void dense_gradient(const struct dense *d);
 
 #endif

@@ -1,43 +1,42 @@
 /* dense_cuda.cu - the elementwise parts of the dense path; see dense.h. */
 #include "kernels/sae/sae_cuda.h"
 
-__global__ static void activate(size_t F, const float *pre, const float *theta, const struct activation act, float *z,
-                                struct sae_row_sums *sums, uint32_t *near) {
+__global__ static void activate(const struct dense a) {
     __shared__ double room[32];
     const size_t b = blockIdx.x;
-    double n = 0, sum = 0, close = 0;
-    for (size_t f = threadIdx.x; f < F; f += blockDim.x) {
-        const float v = pre[b * F + f], on = activation_value(v, theta[f]);
-        z[b * F + f] = on;
-        n += on != 0;
-        sum += activation_penalty(&act, on);
-        close += v > activation_bound(&act, theta[f]);
+    double l0 = 0, penalty = 0, kept = 0;
+    for (size_t f = threadIdx.x; f < a.F; f += blockDim.x) {
+        const float v = a.pre[b * a.F + f], z = activation_value(v, a.theta[f]);
+        a.z[b * a.F + f] = z;
+        l0 += z != 0;
+        penalty += activation_penalty(&a.act, z);
+        kept += v > activation_bound(&a.act, a.theta[f]);
     }
-    n = cuda_block_sum(n, room), sum = cuda_block_sum(sum, room), close = cuda_block_sum(close, room);
+    l0 = cuda_block_sum(l0, room), penalty = cuda_block_sum(penalty, room), kept = cuda_block_sum(kept, room);
     if (threadIdx.x) return;
-    sums[b].l0 = (uint32_t)n;
-    sums[b].penalty = sum;
-    near[b] = (uint32_t)close;
+    a.sums[b].loss = 0, a.sums[b].penalty = penalty;
+    a.sums[b].l0 = (uint32_t)l0;
+    a.kept[b] = (uint32_t)kept;
 }
 
 /* A thread a feature, rows in order. */
-__global__ static void gradient(size_t n, size_t F, const float *pre, const float *theta, const struct activation act,
-                                float *g, float *g_b, float *g_theta, uint32_t *fired) {
-    EACH(f, F) {
-        const float t = theta[f];
-        float b_sum = g_b[f], t_sum = g_theta[f];
-        uint32_t on = fired[f];
-        for (size_t b = 0; b < n; b++) {
+__global__ static void gradient(const struct dense a) {
+    EACH(f, a.F) {
+        const float t = a.theta[f];
+        float b_sum = a.g_b[f], t_sum = a.g_theta[f];
+        uint32_t on = a.fired[f];
+        for (size_t b = 0; b < a.n; b++) {
+            const size_t i = b * a.F + f;
             float dpre, dtheta;
-            activation_gradient(&act, pre[b * F + f], t, g[b * F + f], &dpre, &dtheta);
-            g[b * F + f] = dpre;
-            b_sum += dpre, t_sum += dtheta, on += pre[b * F + f] > t;
+            activation_gradient(&a.act, a.pre[i], t, a.g[i], &dpre, &dtheta);
+            a.g[i] = dpre;
+            b_sum += dpre, t_sum += dtheta, on += a.pre[i] > t;
         }
-        g_b[f] = b_sum, g_theta[f] = t_sum, fired[f] = on;
+        a.g_b[f] = b_sum, a.g_theta[f] = t_sum, a.fired[f] = on;
     }
 }
 
-__global__ static void residual(size_t B, size_t D, const float *x, const float *b_dec, float *r,
+__global__ static void residual(size_t D, float scale, double weight, const float *x, const float *b_dec, float *r,
                                 struct sae_row_sums *sums) {
     __shared__ double room[32];
     const size_t b = blockIdx.x;
@@ -45,23 +44,19 @@ __global__ static void residual(size_t B, size_t D, const float *x, const float 
     for (size_t d = threadIdx.x; d < D; d += blockDim.x) {
         const float v = r[b * D + d] + b_dec[d] - x[b * D + d];
         loss += (double)v * (double)v;
-        r[b * D + d] = 2.0f / (float)B * v;
+        r[b * D + d] = scale * v;
     }
     loss = cuda_block_sum(loss, room);
-    if (threadIdx.x == 0) sums[b].loss = loss;
+    if (threadIdx.x == 0) sums[b].loss += weight * loss;
 }
 
-void dense_activate_cuda(size_t n, size_t F, const float *pre, const float *theta, const struct activation *act,
-                         float *z, struct sae_row_sums *sums, uint32_t *near) {
-    LAUNCH(activate, n, CUDA_THREADS, 0, F, pre, theta, *act, z, sums, near);
+void dense_activate_cuda(const struct dense *d) { LAUNCH(activate, d->n, CUDA_THREADS, 0, *d); }
+
+void dense_gradient_cuda(const struct dense *d) {
+    LAUNCH(gradient, cuda_blocks(d->F, CUDA_THREADS), CUDA_THREADS, 0, *d);
 }
 
-void dense_gradient_cuda(size_t n, size_t F, const float *pre, const float *theta, const struct activation *act,
-                         float *g, float *g_b, float *g_theta, uint32_t *fired) {
-    LAUNCH(gradient, cuda_blocks(F, CUDA_THREADS), CUDA_THREADS, 0, n, F, pre, theta, *act, g, g_b, g_theta, fired);
-}
-
-void dense_residual_cuda(size_t n, size_t B, size_t D, const float *x, const float *b_dec, float *r,
-                         struct sae_row_sums *sums) {
-    LAUNCH(residual, n, CUDA_THREADS, 0, B, D, x, b_dec, r, sums);
+void dense_residual_cuda(const struct dense *d, size_t B, size_t D, const struct sae_view *v, const float *x,
+                         const float *b_dec, float *r) {
+    LAUNCH(residual, d->n, CUDA_THREADS, 0, D, view_scale(v, B), (double)v->weight, x, b_dec, r, d->sums);
 }

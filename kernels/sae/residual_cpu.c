@@ -16,38 +16,54 @@ ISA_INLINE float dot_body(size_t D, const float *restrict v, const float *restri
 }
 ISA_FUNCTION(static, float, dot, (size_t D, const float *restrict v, const float *restrict w), (D, v, w))
 
-/* Returns |r|^2 and turns r into (2/B) r. */
-ISA_INLINE double square_and_scale_body(size_t D, float two_over_B, float *restrict r) {
+/* Returns |r|^2 and turns r into scale r. */
+ISA_INLINE double square_and_scale_body(size_t D, float scale, float *restrict r) {
     double s = 0;
 #pragma omp simd reduction(+ : s)
     for (size_t d = 0; d < D; d++) {
         s += (double)r[d] * (double)r[d];
-        r[d] *= two_over_B;
+        r[d] *= scale;
     }
     return s;
 }
-ISA_FUNCTION(static, double, square_and_scale, (size_t D, float two_over_B, float *restrict r), (D, two_over_B, r))
+ISA_FUNCTION(static, double, square_and_scale, (size_t D, float scale, float *restrict r), (D, scale, r))
 
-void residual_cpu(size_t B, size_t D, size_t F, const float *x, const float *W_dec, const float *b_dec,
-                  const float *theta, const struct activation *act, const struct active *a, float *G, float *z,
-                  float *dpre, float *dtheta, struct sae_row_sums *sums) {
-    (void)F;
-#pragma omp parallel for schedule(dynamic, 16)
-    for (size_t b = 0; b < B; b++) {
-        struct sae_row_sums s = {0};
-        float *r = G + b * D;
-        for (size_t d = 0; d < D; d++) r[d] = b_dec[d] - x[b * D + d];
-        for (size_t i = a->row[b]; i < a->row[b + 1]; i++) {
-            z[i] = activation_value(a->pre[i], theta[a->feat[i]]);
-            if (z[i] == 0) continue;
-            s.l0++;
-            s.penalty += activation_penalty(act, z[i]);
-            add_scaled(D, z[i], W_dec + a->feat[i] * D, r);
-        }
-        s.loss = square_and_scale(D, 2.0f / (float)B, r);
-        for (size_t i = a->row[b]; i < a->row[b + 1]; i++)
-            activation_gradient(act, a->pre[i], theta[a->feat[i]], dot(D, r, W_dec + a->feat[i] * D), &dpre[i],
-                                &dtheta[i]);
-        sums[b] = s;
+/* What view v leaves over of row b, entries i0 … i1-1, and its share of the loss. */
+static double view_row(const struct residual *r, size_t b, size_t v, size_t i0, size_t i1) {
+    const struct sae_view *view = &r->views.at[v];
+    const size_t D = r->D;
+    float *G = r->G + (v * r->B + b) * D;
+    for (size_t d = 0; d < D; d++) G[d] = r->b_dec[d] - r->x[b * D + d];
+    for (size_t i = i0; i < i1; i++)
+        if (r->z[i] != 0) add_scaled(D, r->z[i], r->W_dec + r->a.feat[i] * D, G);
+    return (double)view->weight * square_and_scale(D, view_scale(view, r->B), G);
+}
+
+static void row(const struct residual *r, size_t b) {
+    const size_t D = r->D, i0 = r->a.row[b], i1 = r->a.row[b + 1];
+    struct sae_row_sums s = {0};
+    size_t end[SAE_VIEWS];
+    for (size_t i = i0; i < i1; i++) {
+        r->z[i] = activation_value(r->a.pre[i], r->theta[r->a.feat[i]]);
+        if (r->z[i] == 0) continue;
+        s.l0++;
+        s.penalty += activation_penalty(&r->act, r->z[i]);
     }
+    for (size_t v = 0; v < r->views.n; v++) {
+        end[v] = view_end(&r->views.at[v], r->F, r->a.feat, i0, i1);
+        s.loss += view_row(r, b, v, i0, end[v]);
+    }
+    for (size_t i = i0; i < i1; i++) {
+        const float *w = r->W_dec + r->a.feat[i] * D;
+        float g = dot(D, r->G + b * D, w);
+        for (size_t v = 1; v < r->views.n; v++)
+            if (i < end[v]) g += dot(D, r->G + (v * r->B + b) * D, w);
+        activation_gradient(&r->act, r->a.pre[i], r->theta[r->a.feat[i]], g, &r->dpre[i], &r->dtheta[i]);
+    }
+    r->sums[b] = s;
+}
+
+void residual_cpu(const struct residual *r) {
+#pragma omp parallel for schedule(dynamic, 16)
+    for (size_t b = 0; b < r->B; b++) row(r, b);
 }

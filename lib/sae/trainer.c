@@ -37,9 +37,10 @@ static size_t state_need(const struct trainer_config *c) {
 }
 
 static size_t scratch_need(const struct trainer_config *c, size_t cap) {
-    return 2 * arena_need(c->B * c->D, sizeof(float)) + arena_need(c->D, sizeof(float)) +
-           arena_need(c->F, sizeof(float)) + 3 * arena_need(cap, sizeof(float)) + arena_need(c->D, sizeof(double)) +
-           arena_need(c->B, sizeof(struct sae_row_sums)) + active_need(c->B, cap) + byfeature_need(c->F, cap);
+    return arena_need(c->B * c->D, sizeof(float)) + arena_need(c->views.n * c->B * c->D, sizeof(float)) +
+           arena_need(c->D, sizeof(float)) + arena_need(c->F, sizeof(float)) + 3 * arena_need(cap, sizeof(float)) +
+           arena_need(c->D, sizeof(double)) + arena_need(c->B, sizeof(struct sae_row_sums)) + active_need(c->B, cap) +
+           byfeature_need(c->F, cap);
 }
 
 static size_t dense_need(const struct trainer_config *c) {
@@ -48,10 +49,20 @@ static size_t dense_need(const struct trainer_config *c) {
            arena_need(smaller(DENSE_ROWS, c->B) * c->F, sizeof(float));
 }
 
-size_t trainer_bytes(const struct trainer_config *c, const struct sae_kernels *k) {
+/* The configuration with its views written out. */
+static struct trainer_config with_views(const struct trainer_config *given) {
+    struct trainer_config c = *given;
+    if (!c.views.n) c.views = (struct sae_views){1, {{1, (uint32_t)c.F}}};
+    CHECK(c.views.n <= SAE_VIEWS && c.views.at[0].features >= c.F);
+    return c;
+}
+
+size_t trainer_bytes(const struct trainer_config *given, const struct sae_kernels *k) {
+    const struct trainer_config all = with_views(given), *c = &all;
     size_t DF, BF, cap = capacity(c, k);
-    if (!size_product(c->D, c->F, 64, &DF) || !size_product(c->B, c->F, 64, &BF)) return SIZE_MAX;
-    return state_need(c) + scratch_need(c, cap) + dense_need(c) + k->scratch_bytes(c->B, c->D, c->F);
+    if (!size_product(c->D, c->F, 64, &DF) || !size_product(c->B, SAE_VIEWS * c->F, 64, &BF)) return SIZE_MAX;
+    return state_need(c) + scratch_need(c, cap) + dense_need(c) + k->scratch_bytes(c->B, c->D, c->F) +
+           (c->views.n - 1) * c->B * c->D * sizeof(float); /* as a back end may copy G */
 }
 
 /* The decoder row that feature f starts with. */
@@ -96,8 +107,9 @@ static void initial_weights(struct trainer *tr) {
     }
 }
 
-int trainer_init(struct trainer *tr, const struct trainer_config *c, const struct sae_kernels *k, struct err *e) {
-    *tr = (struct trainer){.c = *c, .k = k, .scale = 1};
+int trainer_init(struct trainer *tr, const struct trainer_config *given, const struct sae_kernels *k, struct err *e) {
+    *tr = (struct trainer){.c = with_views(given), .k = k, .scale = 1};
+    const struct trainer_config *c = &tr->c;
     if (trainer_bytes(c, k) == SIZE_MAX)
         return err_set(e, ERR_MEMORY, "trainer: width %zu x batch %zu overflows", c->F, c->B);
     size_t cap = capacity(c, k);
@@ -112,7 +124,7 @@ int trainer_init(struct trainer *tr, const struct trainer_config *c, const struc
     if (c->beta1 > 0) tr->m = arrays_take(&tr->state, c);
     tr->steps_idle = arena_take(&tr->state, c->F, sizeof(uint32_t));
     tr->xc = arena_take(&tr->scratch, c->B * c->D, sizeof(float));
-    tr->G = arena_take(&tr->scratch, c->B * c->D, sizeof(float));
+    tr->G = arena_take(&tr->scratch, c->views.n * c->B * c->D, sizeof(float));
     tr->mean = arena_take(&tr->scratch, c->D, sizeof(float));
     tr->low = arena_take(&tr->scratch, c->F, sizeof(float));
     tr->z = arena_take(&tr->scratch, cap, sizeof(float));
@@ -146,30 +158,36 @@ static int dense_memory(struct trainer *tr, struct err *e) {
     tr->act = arena_take(&tr->dense, rows * c->F, sizeof(float));
     tr->grad = arena_take(&tr->dense, rows * c->F, sizeof(float));
     tr->fired = arena_take(&tr->dense, c->F, sizeof(uint32_t));
-    tr->near = arena_take(&tr->dense, rows, sizeof(uint32_t));
+    tr->kept = arena_take(&tr->dense, rows, sizeof(uint32_t));
     return 0;
 }
 
-/* Rows [b0, b0+n) through the dense products; gradients are added up over the calls. */
+/* Rows [b0, b0+n) through the dense products; gradients are added up over the calls, and over the views. */
 static void dense_rows(struct trainer *tr, const float *x, const struct activation *act, size_t b0, size_t n) {
     const struct trainer_config *c = &tr->c;
     const struct sae_kernels *k = tr->k;
     const size_t D = c->D, F = c->F;
-    const float *xc = tr->xc + b0 * D;
-    float *r = tr->G + b0 * D, more = b0 ? 1.0f : 0.0f;
+    const float *xc = tr->xc + b0 * D, more = b0 ? 1.0f : 0.0f;
+    const struct dense d = {n,        F,           *act,        tr->p.theta, tr->pre,       tr->act,
+                            tr->grad, tr->g.b_enc, tr->g.theta, tr->fired,   tr->sums + b0, tr->kept};
     k->spread(n, F, tr->p.b_enc, tr->pre);
     k->gemm(false, true, n, F, D, 1, xc, D, tr->p.W_enc, D, 1, tr->pre, F);
-    k->activate(n, F, tr->pre, tr->p.theta, act, tr->act, tr->sums + b0, tr->near);
-    k->gemm(false, false, n, D, F, 1, tr->act, F, tr->p.W_dec, D, 0, r, D);
-    k->dense_residual(n, c->B, D, x + b0 * D, tr->p.b_dec, r, tr->sums + b0);
-    k->gemm(false, true, n, F, D, 1, r, D, tr->p.W_dec, D, 0, tr->grad, F);
-    k->gradient(n, F, tr->pre, tr->p.theta, act, tr->grad, tr->g.b_enc, tr->g.theta, tr->fired);
-    k->gemm(true, false, F, D, n, 1, tr->act, F, r, D, more, tr->g.W_dec, D);
+    k->activate(&d);
+    for (size_t v = 0; v < c->views.n; v++) {
+        const struct sae_view *view = &c->views.at[v];
+        const size_t seen = smaller(view->features, F);
+        float *r = tr->G + (v * c->B + b0) * D;
+        k->gemm(false, false, n, D, seen, 1, tr->act, F, tr->p.W_dec, D, 0, r, D);
+        k->dense_residual(&d, c->B, D, view, x + b0 * D, tr->p.b_dec, r);
+        k->gemm(false, true, n, seen, D, 1, r, D, tr->p.W_dec, D, v ? 1.0f : 0.0f, tr->grad, F);
+        k->gemm(true, false, seen, D, n, 1, tr->act, F, r, D, v ? 1.0f : more, tr->g.W_dec, D);
+    }
+    k->gradient(&d);
     k->gemm(true, false, F, D, n, 1, tr->grad, F, xc, D, more, tr->g.W_enc, D);
-    tr->last_entries += k->count(n, tr->near);
+    tr->last_entries += k->count(n, tr->kept);
 }
 
-static int step_dense(struct trainer *tr, const float *x, const struct activation *act, const struct adam *o,
+static int step_dense(struct trainer *tr, const float *x, const struct activation *act, const struct adam_state *s,
                       struct err *e) {
     const struct trainer_config *c = &tr->c;
     int rc = dense_memory(tr, e);
@@ -179,23 +197,55 @@ static int step_dense(struct trainer *tr, const float *x, const struct activatio
     tr->k->zero(tr->fired, c->F * sizeof *tr->fired);
     tr->last_entries = 0;
     for (size_t b = 0; b < c->B; b += DENSE_ROWS) dense_rows(tr, x, act, b, smaller(DENSE_ROWS, c->B - b));
-    tr->k->adam_dense(c->D, c->F, &tr->g, tr->fired, o, &tr->p, &tr->v, &tr->m, tr->gb_dec, tr->steps_idle);
+    tr->k->adam_dense(s, &tr->g, tr->fired);
     return 0;
 }
 
-/* 0, or ERR_RANGE when too many are active and nothing was changed. */
-static int step_sparse(struct trainer *tr, const float *x, const struct activation *act, const struct adam *o) {
+/* The entries of a batch that may have a value or a gradient. Other selections come after encode: activation.h. */
+static int select_entries(struct trainer *tr, const struct activation *act) {
     const struct trainer_config *c = &tr->c;
+    switch (activation_row(c->arch)->selection) {
+    case SELECTION_ABOVE:
+        tr->k->bounds(c->F, tr->p.theta, act, tr->low);
+        break;
+    }
+    return tr->k->encode(c->B, c->D, c->F, tr->xc, tr->p.W_enc, tr->p.b_enc, tr->low, &tr->active);
+}
+
+struct residual trainer_residual(const struct trainer *tr, const float *x, const struct activation *act) {
+    const struct trainer_config *c = &tr->c;
+    return (struct residual){.B = c->B,
+                             .D = c->D,
+                             .F = c->F,
+                             .act = *act,
+                             .views = c->views,
+                             .a = tr->active,
+                             .x = x,
+                             .W_dec = tr->p.W_dec,
+                             .b_dec = tr->p.b_dec,
+                             .theta = tr->p.theta,
+                             .G = tr->G,
+                             .z = tr->z,
+                             .dpre = tr->dpre,
+                             .dtheta = tr->dtheta,
+                             .sums = tr->sums};
+}
+
+struct adam_entries trainer_entries(const struct trainer *tr) {
+    return (struct adam_entries){tr->c.B, tr->c.views, tr->xc, tr->G, tr->by, tr->z, tr->dpre, tr->dtheta};
+}
+
+/* 0, or ERR_RANGE when too many are active and nothing was changed. */
+static int step_sparse(struct trainer *tr, const float *x, const struct activation *act, const struct adam_state *s) {
     const struct sae_kernels *k = tr->k;
-    k->bounds(c->F, tr->p.theta, act, tr->low);
-    int rc = k->encode(c->B, c->D, c->F, tr->xc, tr->p.W_enc, tr->p.b_enc, tr->low, &tr->active);
+    int rc = select_entries(tr, act);
     if (rc) return rc;
     tr->last_entries = tr->active.n;
-    k->residual(c->B, c->D, c->F, x, tr->p.W_dec, tr->p.b_dec, tr->p.theta, act, &tr->active, tr->G, tr->z, tr->dpre,
-                tr->dtheta, tr->sums);
+    const struct residual r = trainer_residual(tr, x, act);
+    k->residual(&r);
     k->sort(&tr->by, &tr->active);
-    k->adam_sparse(c->D, c->F, c->B, tr->xc, tr->G, &tr->by, tr->z, tr->dpre, tr->dtheta, o, &tr->p, &tr->v, &tr->m,
-                   tr->gb_dec, tr->steps_idle);
+    const struct adam_entries entries = trainer_entries(tr);
+    k->adam_sparse(s, &entries);
     return 0;
 }
 
@@ -210,26 +260,47 @@ static void send(struct trainer *tr, const void *x) {
 
 size_t trainer_idle(const struct trainer *tr, uint32_t window) { return tr->k->idle(tr->c.F, tr->steps_idle, window); }
 
+/* Of step t = 1, 2, … */
+static struct adam adam_at(const struct trainer *tr, double t, double lr) {
+    const struct trainer_config *c = &tr->c;
+    const double root = sqrt(1 - pow(c->beta2, t));
+    return (struct adam){.rate = (float)(lr * root / (1 - pow(c->beta1, t))),
+                         .guard = (float)(c->adam_eps * root),
+                         .beta1 = (float)c->beta1,
+                         .beta2 = (float)c->beta2,
+                         .rest1 = (float)(1 - c->beta1),
+                         .rest2 = (float)(1 - c->beta2),
+                         .lazy = c->lazy,
+                         .pre_act = c->pre_act_loss,
+                         .pre_theta = activation_row(c->arch)->theta ? c->pre_act_loss : 0,
+                         .window = c->dead_window,
+                         .mean = tr->mean};
+}
+
+struct adam_state trainer_adam(const struct trainer *tr, double lr) {
+    return (struct adam_state){.D = tr->c.D,
+                               .F = tr->c.F,
+                               .o = adam_at(tr, (double)(tr->t + 1), lr),
+                               .p = tr->p,
+                               .v = tr->v,
+                               .m = tr->m,
+                               .gb_dec = tr->gb_dec,
+                               .steps_idle = tr->steps_idle};
+}
+
+struct activation trainer_activation(const struct trainer *tr, double lambda) {
+    struct activation act = {.arch = tr->c.arch, .penalty = (float)lambda / (float)tr->c.B};
+    memcpy(act.parameter, tr->c.parameter, sizeof act.parameter);
+    return act;
+}
+
 int trainer_step(struct trainer *tr, const void *x, const void *next, double lr, double lambda,
                  struct trainer_report *r, struct err *e) {
     const struct trainer_config *c = &tr->c;
-    struct activation act = {.arch = c->arch, .penalty = (float)lambda / (float)c->B};
-    const double t = (double)(tr->t + 1);
-    const double root = sqrt(1 - pow(c->beta2, t));
-    const struct adam o = {.rate = (float)(lr * root / (1 - pow(c->beta1, t))),
-                           .guard = (float)(c->adam_eps * root),
-                           .beta1 = (float)c->beta1,
-                           .beta2 = (float)c->beta2,
-                           .rest1 = (float)(1 - c->beta1),
-                           .rest2 = (float)(1 - c->beta2),
-                           .lazy = c->lazy,
-                           .pre_act = c->pre_act_loss,
-                           .pre_theta = activation_row(c->arch)->theta ? c->pre_act_loss : 0,
-                           .window = c->dead_window,
-                           .mean = tr->mean};
+    const struct adam_state s = trainer_adam(tr, lr);
+    const struct activation act = trainer_activation(tr, lambda);
     const struct sae_kernels *k = tr->k;
     struct batch_totals sum;
-    memcpy(act.parameter, c->parameter, sizeof act.parameter);
     if (tr->ahead != x) send(tr, x);
     const float *batch = tr->sent;
     k->arrived(tr->slot);
@@ -239,14 +310,14 @@ int trainer_step(struct trainer *tr, const void *x, const void *next, double lr,
         tr->ahead = NULL;
     k->centre(c->B, c->D, batch, tr->p.b_dec, tr->xc);
     if (c->pre_act_loss > 0) k->mean(c->B, c->D, tr->xc, tr->mean);
-    int rc = tr->last_entries > tr->active.cap ? ERR_RANGE : step_sparse(tr, batch, &act, &o);
+    int rc = tr->last_entries > tr->active.cap ? ERR_RANGE : step_sparse(tr, batch, &act, &s);
     r->dense = rc == ERR_RANGE;
     if (r->dense)
-        rc = step_dense(tr, batch, &act, &o, e);
+        rc = step_dense(tr, batch, &act, &s, e);
     else if (rc)
         return err_set(e, rc, "trainer: no memory for the encoder's tiles");
     if (rc) return rc;
-    k->b_dec(c->B, c->D, tr->G, tr->gb_dec, &o, tr->p.b_dec, tr->m.b_dec, tr->v.b_dec);
+    k->b_dec(c->views.n * c->B, tr->G, &s);
     k->total(c->B, tr->sums, &sum);
     rc = k->finish(e);
     if (rc) return rc;

@@ -1,7 +1,7 @@
 /* trainer.h - one training step of a sparse autoencoder, written once against the kernel table.
  *
  *   xc = x - b_dec,  pre = W_enc xc + b_enc,  z = activation(pre),  x^ = sum_f z_f W_dec[f] + b_dec
- *   loss = mean_b |x - x^|^2 + lambda * penalty        activation and penalty: activation.h
+ *   loss = mean_b sum_v weight_v |x - x^_v|^2 + lambda * penalty              activation and penalty: activation.h; views: view.h
  * Gemma Scope (Lieberum et al. 2024, sections 2 and 3, appendix A); JumpReLU SAE (Rajamanoharan et al. 2024, eq. 9 to 12). Only the
  * encoder product is dense; the rest follows the active entries, unless so many are active that dense products are faster.
  * Tests: tests/test_step.c: PyTorch runs of 200 steps, finite differences, sparse against dense, ref against cpu. */
@@ -24,6 +24,7 @@ struct trainer_config {
     enum sae_arch arch;
     size_t D, F, B;
     float parameter[ACTIVATION_PARAMETERS];
+    struct sae_views views;        /* none: one of all features */
     double beta1, beta2, adam_eps; /* beta1 = 0 keeps no first moment */
     uint64_t seed;                 /* of the initial weights */
     enum trainer_start init;
@@ -43,10 +44,10 @@ struct trainer {
     size_t last_entries;  /* kept entries of the last step: decides sparse or dense */
     struct arena state, scratch;
     /* scratch */
-    float *xc, *G, *mean, *low, *z, *dpre, *dtheta; /* [B,D] [B,D] [D] [F] [cap] [cap] [cap] */
+    float *xc, *G, *mean, *low, *z, *dpre, *dtheta; /* [B,D] [V*B,D] [D] [F] [cap] [cap] [cap] */
     float *pre, *act, *grad;                        /* dense path: [512,F] each, taken when first needed */
     struct sae_arrays g;                            /* dense path: gradients */
-    uint32_t *fired, *near;
+    uint32_t *fired, *kept;
     double *gb_dec;
     struct sae_row_sums *sums;
     struct active active;
@@ -61,7 +62,7 @@ struct trainer {
 
 /* What one step did, at the parameters before its update; means over the batch. */
 struct trainer_report {
-    double loss_reconstruction; /* mean |x - x^|^2 */
+    double loss_reconstruction; /* mean |x - x^|^2, of several views the weighted sum */
     double loss_sparsity;       /* lambda(t) * penalty */
     double l0;
     bool dense; /* which path ran */
@@ -84,6 +85,12 @@ void trainer_rows(struct trainer *tr, bool bf16, float scale);
  * Errors: ERR_NUMERIC when the loss is not finite (the parameters are then spoiled), ERR_MEMORY, ERR_DEVICE (the GPU failed). */
 int trainer_step(struct trainer *tr, const void *x, const void *next, double lr, double lambda,
                  struct trainer_report *r, struct err *e);
+
+/* What the operations of the next step are given, for tests and timings that run one alone. */
+struct activation trainer_activation(const struct trainer *tr, double lambda);
+struct residual trainer_residual(const struct trainer *tr, const float *x, const struct activation *act);
+struct adam_entries trainer_entries(const struct trainer *tr);
+struct adam_state trainer_adam(const struct trainer *tr, double lr);
 
 /* How many features were silent for `window` steps or more. */
 size_t trainer_idle(const struct trainer *tr, uint32_t window);

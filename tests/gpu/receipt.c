@@ -321,8 +321,6 @@ double median_ms(void (*run)(void *), void *ctx, int (*finish)(struct err *)) {
 struct part {
     struct trainer *tr;
     const float *x;
-    struct activation act;
-    struct adam adam;
     int which;
 };
 enum { ENCODE, RESIDUAL, SORT, ADAM, BIAS, SEND, SPARSE_STEP };
@@ -332,23 +330,25 @@ static void run_part(void *ctx) {
     struct trainer *tr = p->tr;
     const struct trainer_config *c = &tr->c;
     const struct sae_kernels *k = tr->k;
+    const struct activation act = trainer_activation(tr, 1e-3);
+    const struct residual residual = trainer_residual(tr, tr->xc, &act);
+    const struct adam_entries entries = trainer_entries(tr);
+    const struct adam_state adam = trainer_adam(tr, 0);
     switch (p->which) {
     case ENCODE:
         k->encode(c->B, c->D, c->F, tr->xc, tr->p.W_enc, tr->p.b_enc, tr->low, &tr->active);
         break;
     case RESIDUAL:
-        k->residual(c->B, c->D, c->F, tr->xc, tr->p.W_dec, tr->p.b_dec, tr->p.theta, &p->act, &tr->active, tr->G, tr->z,
-                    tr->dpre, tr->dtheta, tr->sums);
+        k->residual(&residual);
         break;
     case SORT:
         k->sort(&tr->by, &tr->active);
         break;
     case ADAM:
-        k->adam_sparse(c->D, c->F, c->B, tr->xc, tr->G, &tr->by, tr->z, tr->dpre, tr->dtheta, &p->adam, &tr->p, &tr->v,
-                       &tr->m, tr->gb_dec, tr->steps_idle);
+        k->adam_sparse(&adam, &entries);
         break;
     case BIAS:
-        k->b_dec(c->B, c->D, tr->G, tr->gb_dec, &p->adam, tr->p.b_dec, tr->m.b_dec, tr->v.b_dec);
+        k->b_dec(c->B, tr->G, &adam);
         break;
     case SEND:
         k->upload(0, p->x, false, 1, c->B * c->D);
@@ -411,9 +411,7 @@ static void times(const struct shape *s, double goal_ms) {
     float *x = k.host->take(s->B * s->D * sizeof *x), *y = normals(41, s->B * s->D, 1 / sqrt(D));
     CHECK(x);
     memcpy(x, y, s->B * s->D * sizeof *x);
-    struct part p = {
-        .tr = tr, .x = x, .act = {SAE_JUMPRELU, {[ACTIVATION_EPSILON] = (float)s->epsilon}, 1e-3f / (float)s->B}};
-    p.adam = (struct adam){.guard = 1e-8f, .beta2 = 0.999f, .rest1 = 1, .rest2 = 0.001f};
+    struct part p = {.tr = tr, .x = x};
     struct trainer_report r = step(tr, x, NULL, 0);
     double whole = part_ms(&p, SPARSE_STEP), n = (double)tr->active.n;
     timed("step, sparse, batch sent while computing", size, whole, goal_ms, "L0 %.0f, %.0f rows/s", r.l0,
