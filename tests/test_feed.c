@@ -214,7 +214,7 @@ static void statistics_of_a_curve(void **state) {
         c.value[CURVE_SPARSITY][t] = t < 200 ? 0.5f : 0.125f;
         c.value[CURVE_L0][t] = t == 3 ? 512 : 16;
     }
-    if (curve_summary(&c, 256, o, &e)) fail_msg("%s", e.text);
+    assert_non_null(o = curve_summary(&c, 256, o));
     const json_t *s = json_object_get(o, "curve");
     is_near(s, "steps", 399), is_near(s, "reconstruction_early_min", 0.18), is_near(s, "early_over_first", 0.18);
     is_near(s, "final_over_early", 0.3 / 0.18), is_near(s, "sparsity_final_over_max", 0.25);
