@@ -55,7 +55,7 @@ static int read_table(const char *path, struct err *e) {
 }
 static int read_program(const char *path, struct err *e) {
     char hex[HASH_HEX];
-    return progid(path, hex, e);
+    return progid(path, "", hex, e);
 }
 static int open_it(const char *path, struct err *e) {
     int fd;
