@@ -4,7 +4,7 @@ hostile_scripts := $(filter-out %/lib.sh,$(sort $(wildcard tests/hostile/*.sh)))
 test_scripts := $(sort $(wildcard tests/cli/*.sh tests/contract/*.sh tests/e2e/*.sh)) $(hostile_scripts)
 FUZZ_SECONDS := 60
 
-.PHONY: test hostile strict asan fuzz bench format
+.PHONY: test hostile strict asan fuzz bench format format-check
 test: $(tests) $(programs) $(B)/test/receipt_emulated $(B)/test/fail_write.so ## every test: units, command lines, partial reruns, the whole pipeline at SCALE=tiny; needs no GPU
 	@LOGS=$(B)/test-logs flock $(B)/test.lock sh tests/run.sh $(tests) $(test_scripts)
 hostile: $(programs) $(B)/test/fail_write.so ## kills, failing writes, damaged inputs, a damaged store: tests/hostile/ at length (15 min); SEED= for another draw
@@ -20,11 +20,19 @@ strict: | $(first) ## compile all with -Wconversion, every warning an error; no 
 
 # Leaks in libraries that keep caches for the process's life (font configuration, OpenMP) are not ours to free.
 asan: | $(first) ## the unit tests and the emulated GPU's kernels under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(MAKE) B=build/asan MORE_CFLAGS='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' asan-run
-.PHONY: asan-run
+	@$(MAKE) B=build/asan MORE_CFLAGS='$(sanitized)' asan-run
+asan-quick: | $(first) ## the quick half of it, in three minutes: the readers, the store, the options, charts and small kernels
+	@$(MAKE) B=build/asan MORE_CFLAGS='$(sanitized)' asan-quick-run
+sanitized    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+run-asan      = @ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 \
+                LOGS=$(B)/test-logs TEST_SECONDS=600 flock $(B)/test.lock sh tests/run.sh
+slow-in-asan := $(filter %_emulated,$(tests)) $(addprefix $(B)/test/test_,step feed forward hooked rows splice tsne umap spectral knn \
+                cooccur lm_kernels sae_kernels tokenizer tokens corpus)
+.PHONY: asan-run asan-quick asan-quick-run
+asan-quick-run: $(filter-out $(slow-in-asan),$(tests))
+	$(run-asan) $^
 asan-run: $(tests) $(B)/test/receipt_emulated
-	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 \
-	    LOGS=$(B)/test-logs TEST_SECONDS=600 flock $(B)/test.lock sh tests/run.sh $(filter-out %step_emulated,$(tests))
+	$(run-asan) $(filter-out %step_emulated,$(tests))
 	@$(B)/test/receipt_emulated --quick $(B)/receipt.json asan >$(B)/test-logs/receipt.log 2>&1 || { tail -40 $(B)/test-logs/receipt.log; exit 1; }
 	@tail -1 $(B)/test-logs/receipt.log # it runs what test_step_emulated does, which takes eight minutes here
 
@@ -64,5 +72,9 @@ bench: $(benches) ## time kernels and stages: seconds beside goals and peers; PY
 	@$(PYTHON) tests/bench/analysis_peers.py $(B)/bench/data || echo 'analysis_peers.py: $(PYTHON) cannot run it'
 	@$(B)/bench/bench_analysis $(B)/bench/data
 
+c-files = $(wildcard lib/*/*.[ch] kernels/*/*.[ch] kernels/*/*.cu stages/*.[ch] tests/*.[ch] tests/*/*.[ch] tests/*/*.cu)
 format: ## clang-format every C file in place
-	clang-format -i $(wildcard lib/*/*.[ch] kernels/*/*.[ch] kernels/*/*.cu stages/*.[ch] tests/*.[ch] tests/*/*.[ch])
+	clang-format -i $(c-files)
+format-check: ## say which C files `make format` would change
+	@if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $(c-files) && echo 'format: as it should be'; \
+	else echo 'SKIP format-check: no clang-format'; fi
