@@ -10,7 +10,7 @@ obj        = $(patsubst %,$(B)/obj/%.o,$(basename $1))
 lib_obj  := $(call obj,$(lib_src) $(cuda_src))
 programs := $(patsubst stages/%.c,$(BIN)/%,$(stage_src))
 tests    := $(patsubst tests/%.c,$(B)/test/%,$(test_src)) \
-            $(patsubst %,$(B)/test/test_%_emulated,backends lm_kernels sae_kernels step forward hooked rows splice)
+            $(patsubst %,$(B)/test/test_%_emulated,backends encode lm_kernels sae_kernels step forward hooked rows splice)
 benches  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(bench_src))
 fuzz_src  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 # The GPU's kernels as C, each thread of a launch run on the CPU: tests/cuda/emulate.h.

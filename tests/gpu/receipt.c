@@ -13,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/rng.h"
 #include "lib/sae/trainer.h"
+#include "tests/encode_cases.h"
 #include "tests/gpu/receipt.h"
 #include "tests/sae_kernel_cases.h"
 
@@ -503,6 +504,7 @@ int main(int argc, char **argv) {
     const struct shape rare = {33, 300, 57, 5, 0.1, SAE_JUMPRELU, 0, 4e-3};
     const struct shape real = {3584, 16384, 96, 64, 0.002, SAE_JUMPRELU, 0, 0},
                        wide = {4096, 32768, 33, 64, 0.002, SAE_JUMPRELU, 0, 0};
+    encode_cases(table("cuda-f32")), encode_cases(table("cuda-tf32")), encode_cases(table("cuda"));
     sae_kernel_cases(table("cuda-f32"), !quick);
     sae_kernel_cases(table("cuda"), !quick);
     for (int dense = 0; dense < 2; dense++) {
