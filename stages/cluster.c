@@ -17,7 +17,7 @@
 
 #define PROG "cluster"
 
-enum { RESTARTS = 10, SMALL = 2 }; /* clusters of at most SMALL features are said aloud */
+enum { RESTARTS = 10, SMALL = 2 }; /* clusters of at most SMALL features are printed too */
 static const double TOL = 1e-4;
 
 struct settings {
@@ -119,7 +119,7 @@ static json_t *report(const struct settings *s, const struct run *r) {
                          json_incref(r->masked), json_loads(r->record, 0, NULL));
 }
 
-/* The notes are said aloud, too: a cluster of two features must not hide in a file. */
+/* The notes are printed, too: a cluster of two features must not hide in a file. */
 static int output(const struct settings *s, const struct run *r, struct err *e) {
     json_t *o = report(s, r), *list = json_object_get(o, "notes"), *text;
     for (size_t i = 0; (text = json_array_get(list, i)); i++) stage_done(PROG, "note: %s", json_string_value(text));

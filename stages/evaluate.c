@@ -195,7 +195,8 @@ static int batch_add(struct run *r, size_t b0, size_t B, struct err *e) {
     if (group) memcpy(r->batch_group, group, B * sizeof *group);
     n->k->measure(B, n->sae.D, n->x, &n->active, n->sae.W_dec, n->sae.b_dec, r->mean, r->group_mean, r->batch_group,
                   r->y, r->e_mean, r->row);
-    if ((rc = n->k->finish(e))) return rc;
+    rc = n->k->finish(e);
+    if (rc) return rc;
     rc = metrics_add(r->metrics, B, r->row, r->e_mean, &n->active, group);
     return rc ? err_set(e, rc, "evaluate: no memory for the sums of %zu groups", r->n_groups) : 0;
 }
@@ -250,10 +251,12 @@ static int reconstruct(struct run *r, size_t M, const float *rows, float *to, st
     for (size_t b0 = 0, B; !rc && b0 < M; b0 += B) {
         B = M - b0 < LATENTS_BATCH ? M - b0 : LATENTS_BATCH;
         memcpy(n->x, rows + b0 * D, B * D * sizeof *rows);
-        if ((rc = encoder_run(&r->in.encoder, B, e))) return rc;
+        rc = encoder_run(&r->in.encoder, B, e);
+        if (rc) return rc;
         n->k->measure(B, D, n->x, &n->active, n->sae.W_dec, n->sae.b_dec, r->mean, r->group_mean, r->batch_group, r->y,
                       r->e_mean, r->row);
-        if (!(rc = n->k->finish(e))) memcpy(to + b0 * D, r->y, B * D * sizeof *to);
+        rc = n->k->finish(e);
+        if (!rc) memcpy(to + b0 * D, r->y, B * D * sizeof *to);
     }
     return rc;
 }

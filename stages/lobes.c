@@ -65,7 +65,8 @@ static int compute(const struct settings *s, struct run *r, struct err *e) {
     if (rc) return rc;
     r->group_ties = lobe_groups(r->histogram, r->k, r->G, r->chunks, r->lobe_group);
     r->without = lobe_own(r->histogram, r->lobe_group, r->k, r->G, r->own);
-    if ((rc = lobe_preferred(m, r->label, r->preferred, &r->preferred_ties, e))) return rc;
+    rc = lobe_preferred(m, r->label, r->preferred, &r->preferred_ties, e);
+    if (rc) return rc;
     const struct lobes_input in = {m,
                                    r->label,
                                    r->winner,

@@ -37,18 +37,18 @@ struct settings {
 
 struct run {
     struct sae sae;
-    struct parallel said;
+    struct parallel text;
     struct safetensors *file[2]; /* sentences, held-out rows */
     struct latents rows[2];
     int32_t *doc;           /* [rows of sentences] line of each row */
-    int32_t *token, *group; /* [held-out rows]; group as in said.language, -1 for another language */
+    int32_t *token, *group; /* [held-out rows]; group as in text.language, -1 for another language */
     struct llr llr;
     struct llr_sums sums;
-    float *z;               /* [held-out rows] activation of the feature asked for */
-    double *most, *mean;    /* [docs] of that feature */
-    uint32_t *heard, *last; /* [F,G] sentences on which a feature fires; [F] 1 + the last such line */
-    uint32_t *ranked;       /* [n_ranked] features with enough firings, ascending */
-    uint32_t *order, *rank; /* [G,n_ranked] best first; [G,F] place from 1, 0 for one without */
+    float *z;                  /* [held-out rows] activation of the feature asked for */
+    double *most, *mean;       /* [docs] of that feature */
+    uint32_t *fired_on, *last; /* [F,G] sentences on which a feature fires; [F] 1 + the last such line */
+    uint32_t *ranked;          /* [n_ranked] features with enough firings, ascending */
+    uint32_t *order, *rank;    /* [G,n_ranked] best first; [G,F] place from 1, 0 for one without */
     size_t n_ranked;
     char *record;
 };
@@ -79,12 +79,12 @@ static int match_groups(const struct settings *s, struct run *r, struct err *e) 
         if (rc) break;
         const char *name = json_string_value(json_array_get(list, (size_t)g));
         r->group[i] = -1;
-        for (size_t k = 0; name && k < r->said.G; k++)
-            if (!strcmp(name, r->said.language[k])) r->group[i] = (int32_t)k, seen[k]++;
+        for (size_t k = 0; name && k < r->text.G; k++)
+            if (!strcmp(name, r->text.language[k])) r->group[i] = (int32_t)k, seen[k]++;
     }
-    for (size_t k = 0; !rc && k < r->said.G; k++)
+    for (size_t k = 0; !rc && k < r->text.G; k++)
         if (!seen[k]) {
-            rc = err_set(e, ERR_FORMAT, "%s: no rows in '%s', a language of %s", s->data, r->said.language[k],
+            rc = err_set(e, ERR_FORMAT, "%s: no rows in '%s', a language of %s", s->data, r->text.language[k],
                          s->sentences);
             err_hint(
                 e, "held-out rows of every language of the sentences are needed; the folder of a text is its language");
@@ -103,8 +103,8 @@ static int match_docs(const struct settings *s, struct run *r, struct err *e) {
             rc = err_set(e, ERR_FORMAT, "%s: row_doc: row %zu: want document %d, got %d", s->activations, i, before,
                          r->doc[i]);
     }
-    if (!rc && (size_t)r->doc[N - 1] + 1 != r->said.docs)
-        rc = err_set(e, ERR_FORMAT, "%s: want the %zu documents of %s, got %d", s->activations, r->said.docs,
+    if (!rc && (size_t)r->doc[N - 1] + 1 != r->text.docs)
+        rc = err_set(e, ERR_FORMAT, "%s: want the %zu documents of %s, got %d", s->activations, r->text.docs,
                      s->sentences, r->doc[N - 1] + 1);
     if (rc == ERR_FORMAT) err_hint(e, "tokenize %s without a split or a budget, and collect that", s->sentences);
     return rc;
@@ -116,9 +116,9 @@ static int open_all(const struct settings *s, struct run *r, struct err *e) {
         err_set(e, ERR_USAGE, PROG ": want --feature or --without, got neither");
         return err_hint(e, "--without ar looks at the feature that every language but Arabic shares most");
     }
-    int rc = parallel_read(&r->said, s->sentences, e);
-    if (!rc && r->said.G > MOST_LANGUAGES)
-        rc = err_set(e, ERR_RANGE, "%s: want at most %d languages, got %zu", s->sentences, MOST_LANGUAGES, r->said.G);
+    int rc = parallel_read(&r->text, s->sentences, e);
+    if (!rc && r->text.G > MOST_LANGUAGES)
+        rc = err_set(e, ERR_RANGE, "%s: want at most %d languages, got %zu", s->sentences, MOST_LANGUAGES, r->text.G);
     if (!rc) rc = saefile_read(&r->sae, s->sae, e);
     if (!rc && s->feature >= (int64_t)r->sae.F)
         rc =
@@ -133,16 +133,16 @@ static int open_all(const struct settings *s, struct run *r, struct err *e) {
 }
 
 static int allocate(struct run *r, struct err *e) {
-    size_t F = r->sae.F, G = r->said.G;
+    size_t F = r->sae.F, G = r->text.G;
     r->z = mem_array(r->rows[1].N, sizeof *r->z, PROG ": activations", e);
-    r->most = mem_array(r->said.docs, sizeof *r->most, PROG ": sentences", e);
-    r->mean = mem_array(r->said.docs, sizeof *r->mean, PROG ": sentences", e);
-    r->heard = mem_array(F, G * sizeof *r->heard, PROG ": features", e);
+    r->most = mem_array(r->text.docs, sizeof *r->most, PROG ": sentences", e);
+    r->mean = mem_array(r->text.docs, sizeof *r->mean, PROG ": sentences", e);
+    r->fired_on = mem_array(F, G * sizeof *r->fired_on, PROG ": features", e);
     r->last = mem_array(F, sizeof *r->last, PROG ": features", e);
     r->ranked = mem_array(F, sizeof *r->ranked, PROG ": features", e);
     r->order = mem_array(F, G * sizeof *r->order, PROG ": features", e);
     r->rank = mem_array(F, G * sizeof *r->rank, PROG ": features", e);
-    if (!r->z || !r->most || !r->mean || !r->heard || !r->last || !r->ranked || !r->order || !r->rank)
+    if (!r->z || !r->most || !r->mean || !r->fired_on || !r->last || !r->ranked || !r->order || !r->rank)
         return ERR_MEMORY;
     int rc = llr_init(&r->llr, r->rows[1].N, r->token, r->group, G, e);
     return rc ? rc : llr_sums_init(&r->sums, F, G, e);
@@ -150,7 +150,7 @@ static int allocate(struct run *r, struct err *e) {
 
 /* --- the two passes --- */
 
-static int hold_out(const struct settings *s, struct run *r, struct err *e) {
+static int fire_on_heldout(const struct settings *s, struct run *r, struct err *e) {
     struct latents *l = &r->rows[1];
     struct progress p;
     int rc = 0;
@@ -169,9 +169,9 @@ static int hold_out(const struct settings *s, struct run *r, struct err *e) {
     return rc;
 }
 
-static int listen(const struct settings *s, struct run *r, const int32_t *language, struct err *e) {
+static int fire_on_sentences(const struct settings *s, struct run *r, const int32_t *language, struct err *e) {
     struct latents *l = &r->rows[0];
-    size_t *n = mem_array(r->said.docs, sizeof *n, PROG ": sentences", e);
+    size_t *n = mem_array(r->text.docs, sizeof *n, PROG ": sentences", e);
     int rc = n ? 0 : ERR_MEMORY;
     for (size_t b0 = 0; !rc && b0 < l->N; b0 += LATENTS_BATCH) {
         size_t B = l->N - b0 < LATENTS_BATCH ? l->N - b0 : LATENTS_BATCH;
@@ -181,7 +181,7 @@ static int listen(const struct settings *s, struct run *r, const int32_t *langua
             n[doc]++;
             for (size_t q = l->active->row[b]; q < l->active->row[b + 1]; q++) {
                 size_t f = l->active->feat[q];
-                if (r->last[f] != doc + 1) r->heard[f * r->said.G + (size_t)language[doc]]++;
+                if (r->last[f] != doc + 1) r->fired_on[f * r->text.G + (size_t)language[doc]]++;
                 r->last[f] = (uint32_t)doc + 1;
                 if ((int64_t)f != s->feature) continue;
                 r->most[doc] = fmax(r->most[doc], (double)l->active->pre[q]);
@@ -189,40 +189,40 @@ static int listen(const struct settings *s, struct run *r, const int32_t *langua
             }
         }
     }
-    for (size_t d = 0; !rc && d < r->said.docs; d++) r->mean[d] /= (double)n[d];
+    for (size_t d = 0; !rc && d < r->text.docs; d++) r->mean[d] /= (double)n[d];
     free(n);
     return rc;
 }
 
 /* Language of every line. */
 static int32_t *languages(const struct run *r, struct err *e) {
-    int32_t *g = mem_array(r->said.docs, sizeof *g, PROG ": sentences", e);
-    for (size_t i = 0; g && i < r->said.n * r->said.G; i++) g[r->said.doc[i]] = (int32_t)(i % r->said.G);
+    int32_t *g = mem_array(r->text.docs, sizeof *g, PROG ": sentences", e);
+    for (size_t i = 0; g && i < r->text.n * r->text.G; i++) g[r->text.doc[i]] = (int32_t)(i % r->text.G);
     return g;
 }
 
 /* The kind of feature that the authors looked at, one that all languages but one share: of all features, the one with the widest gap
  * between the sentences it fires on in the language left out and those in the next language; of equals the first. */
 static int choose_shared(struct settings *s, struct run *r, struct err *e) {
-    const size_t G = r->said.G;
+    const size_t G = r->text.G;
     int64_t widest = INT64_MIN;
     size_t without = 0;
-    while (without < G && strcmp(r->said.language[without], s->without)) without++;
+    while (without < G && strcmp(r->text.language[without], s->without)) without++;
     if (without == G) {
         err_set(e, ERR_USAGE, PROG ": --without %s: the sentences of %s are in no such language", s->without,
                 s->sentences);
         return err_hint(e, "name one of their languages, or give --feature");
     }
     int32_t *language = languages(r, e);
-    int rc = language ? listen(s, r, language, e) : ERR_MEMORY;
+    int rc = language ? fire_on_sentences(s, r, language, e) : ERR_MEMORY;
     for (size_t f = 0; !rc && f < r->sae.F; f++) {
         int64_t least = INT64_MAX;
         for (size_t g = 0; g < G; g++)
-            if (g != without && r->heard[f * G + g] < least) least = r->heard[f * G + g];
-        if (least - r->heard[f * G + without] > widest)
-            widest = least - r->heard[f * G + without], s->feature = (int64_t)f;
+            if (g != without && r->fired_on[f * G + g] < least) least = r->fired_on[f * G + g];
+        if (least - r->fired_on[f * G + without] > widest)
+            widest = least - r->fired_on[f * G + without], s->feature = (int64_t)f;
     }
-    memset(r->heard, 0, r->sae.F * G * sizeof *r->heard);
+    memset(r->fired_on, 0, r->sae.F * G * sizeof *r->fired_on);
     memset(r->last, 0, r->sae.F * sizeof *r->last);
     free(language);
     return rc;
@@ -237,7 +237,7 @@ static int rank_all(const struct settings *s, struct run *r, struct err *e) {
     for (size_t f = 0; f < F; f++)
         if (r->sums.fired[f] && r->sums.fired[f] >= (uint64_t)s->min_firings) r->ranked[n++] = (uint32_t)f;
     r->n_ranked = n;
-    for (size_t g = 0; g < r->said.G; g++) {
+    for (size_t g = 0; g < r->text.G; g++) {
         for (size_t i = 0; i < n; i++)
             all[i] = (struct ranks_item){llr_by_token(&r->sums, r->ranked[i], g), r->ranked[i]};
         ranks_sort(n, all);
@@ -261,7 +261,7 @@ static json_t *whole(uint64_t n) { return json_integer((json_int_t)n); }
 /* {"ar": value(ctx, f, 0), …} */
 static json_t *by_language(const struct run *r, json_t *(*value)(const struct run *, size_t, size_t), size_t at) {
     json_t *o = json_object();
-    for (size_t g = 0; g < r->said.G; g++) o = jsonfile_with(o, "%s=%p", r->said.language[g], value(r, at, g));
+    for (size_t g = 0; g < r->text.G; g++) o = jsonfile_with(o, "%s=%p", r->text.language[g], value(r, at, g));
     return o;
 }
 
@@ -272,36 +272,39 @@ static json_t *share_score(const struct run *r, size_t f, size_t g) {
     return r->sums.fired[f] ? number(llr_by_share(&r->sums, f, g)) : json_null();
 }
 static json_t *z_share(const struct run *r, size_t f, size_t g) {
-    return r->sums.fired[f] ? number(r->sums.z_group[f * r->said.G + g] / r->sums.z[f]) : json_null();
+    return r->sums.fired[f] ? number(r->sums.z_group[f * r->text.G + g] / r->sums.z[f]) : json_null();
 }
-static json_t *heard(const struct run *r, size_t f, size_t g) { return whole(r->heard[f * r->said.G + g]); }
+static json_t *sentences_fired(const struct run *r, size_t f, size_t g) {
+    return whole(r->fired_on[f * r->text.G + g]);
+}
 static json_t *place(const struct run *r, size_t f, size_t g) {
     uint32_t at = r->rank[g * r->sae.F + f];
     return at ? whole(at) : json_null();
 }
 static json_t *rows_of(const struct run *r, size_t at, size_t g) {
     (void)at;
-    return whole((uint64_t)llround((double)r->llr.n_rows / ((double)r->said.G * r->llr.row[g])));
+    return whole((uint64_t)llround((double)r->llr.n_rows / ((double)r->text.G * r->llr.row[g])));
 }
 
 static json_t *feature_json(const struct run *r, size_t f) {
-    json_t *o = jsonfile_object("feature=%zu firings=%zu llr_token=%p llr_share=%p activation_share=%p rank=%p "
-                                "sentences_fired=%p",
-                                f, r->sums.fired[f], by_language(r, token_score, f), by_language(r, share_score, f),
-                                by_language(r, z_share, f), by_language(r, place, f), by_language(r, heard, f));
+    json_t *o =
+        jsonfile_object("feature=%zu firings=%zu llr_token=%p llr_share=%p activation_share=%p rank=%p "
+                        "sentences_fired=%p",
+                        f, r->sums.fired[f], by_language(r, token_score, f), by_language(r, share_score, f),
+                        by_language(r, z_share, f), by_language(r, place, f), by_language(r, sentences_fired, f));
     return o;
 }
 
 static json_t *texts(const struct run *r, size_t s, size_t g) {
-    return json_stringn(r->said.text[s * r->said.G + g], r->said.n_bytes[s * r->said.G + g]);
+    return json_stringn(r->text.text[s * r->text.G + g], r->text.n_bytes[s * r->text.G + g]);
 }
-static json_t *most(const struct run *r, size_t s, size_t g) { return number(r->most[r->said.doc[s * r->said.G + g]]); }
-static json_t *mean(const struct run *r, size_t s, size_t g) { return number(r->mean[r->said.doc[s * r->said.G + g]]); }
+static json_t *most(const struct run *r, size_t s, size_t g) { return number(r->most[r->text.doc[s * r->text.G + g]]); }
+static json_t *mean(const struct run *r, size_t s, size_t g) { return number(r->mean[r->text.doc[s * r->text.G + g]]); }
 
 static json_t *sentences_json(const struct run *r) {
     json_t *list = json_array();
-    for (size_t s = 0; s < r->said.n; s++) {
-        json_t *o = jsonfile_object("id=%s max=%p mean=%p text=%p", r->said.id[s], by_language(r, most, s),
+    for (size_t s = 0; s < r->text.n; s++) {
+        json_t *o = jsonfile_object("id=%s max=%p mean=%p text=%p", r->text.id[s], by_language(r, most, s),
                                     by_language(r, mean, s), by_language(r, texts, s));
         list = jsonfile_with(list, "%p", o);
     }
@@ -311,16 +314,16 @@ static json_t *sentences_json(const struct run *r) {
 /* Of the asked feature's largest activations in the sentences: on how many it fires, and their mean, of the digits that are written. */
 static json_t *sentences_summary(const struct run *r, const json_t *sentences) {
     json_t *fired = json_object(), *mean_of = json_object();
-    for (size_t g = 0; g < r->said.G; g++) {
+    for (size_t g = 0; g < r->text.G; g++) {
         double sum = 0;
         size_t on = 0;
-        for (size_t s = 0; s < r->said.n; s++) {
+        for (size_t s = 0; s < r->text.n; s++) {
             const json_t *most_of = json_object_get(json_array_get(sentences, s), "max");
-            double z = json_number_value(json_object_get(most_of, r->said.language[g]));
+            double z = json_number_value(json_object_get(most_of, r->text.language[g]));
             sum += z, on += z > 0;
         }
-        fired = jsonfile_with(fired, "%s=%zu", r->said.language[g], on);
-        mean_of = jsonfile_with(mean_of, "%s=%.9g", r->said.language[g], sum / (double)r->said.n);
+        fired = jsonfile_with(fired, "%s=%zu", r->text.language[g], on);
+        mean_of = jsonfile_with(mean_of, "%s=%.9g", r->text.language[g], sum / (double)r->text.n);
     }
     return jsonfile_object("fired=%p mean_activation=%p", fired, mean_of);
 }
@@ -330,15 +333,15 @@ static json_t *top_json(const struct run *r, size_t at, size_t g) {
     json_t *list = json_array();
     char taken[PARALLEL_MOST] = {0};
     (void)at;
-    for (size_t k = 0; k < TOP_SENTENCES && k < r->said.n; k++) {
-        size_t best = r->said.n;
-        for (size_t s = 0; s < r->said.n; s++) {
-            double z = r->most[r->said.doc[s * r->said.G + g]];
-            if (!taken[s] && (best == r->said.n || z > r->most[r->said.doc[best * r->said.G + g]])) best = s;
+    for (size_t k = 0; k < TOP_SENTENCES && k < r->text.n; k++) {
+        size_t best = r->text.n;
+        for (size_t s = 0; s < r->text.n; s++) {
+            double z = r->most[r->text.doc[s * r->text.G + g]];
+            if (!taken[s] && (best == r->text.n || z > r->most[r->text.doc[best * r->text.G + g]])) best = s;
         }
         taken[best] = 1;
         json_t *o =
-            jsonfile_object("id=%s activation=%p text=%p", r->said.id[best], most(r, best, g), texts(r, best, g));
+            jsonfile_object("id=%s activation=%p text=%p", r->text.id[best], most(r, best, g), texts(r, best, g));
         list = jsonfile_with(list, "%p", o);
     }
     return list;
@@ -352,9 +355,9 @@ struct interval {
 
 static json_t *interval_json(const struct run *r, const struct interval *v, double lo, double hi) {
     json_t *o = json_object(), *rows = json_object(), *t = json_object(), *s = json_object();
-    for (size_t g = 0; g < r->said.G; g++) {
-        const char *name = r->said.language[g];
-        double share = v->m ? llr_share((double)v->m, v->u_by[g] / v->u, r->said.G) : NAN;
+    for (size_t g = 0; g < r->text.G; g++) {
+        const char *name = r->text.language[g];
+        double share = v->m ? llr_share((double)v->m, v->u_by[g] / v->u, r->text.G) : NAN;
         rows = jsonfile_with(rows, "%s=%zu", name, v->by[g]);
         t = jsonfile_with(t, "%s=%.17g", name, v->m ? v->token[g] / v->u : NAN);
         s = jsonfile_with(s, "%s=%.17g", name, share);
@@ -367,7 +370,7 @@ static json_t *interval_json(const struct run *r, const struct interval *v, doub
 /* Activation of the feature asked for in equal steps up to its largest; what fires in each, by language. */
 static json_t *intervals_json(const struct run *r) {
     struct interval v[INTERVALS] = {{0}};
-    size_t N = r->rows[1].N, G = r->said.G;
+    size_t N = r->rows[1].N, G = r->text.G;
     double top = 0;
     for (size_t i = 0; i < N; i++) top = fmax(top, (double)r->z[i]);
     for (size_t i = 0; i < N; i++) {
@@ -388,7 +391,7 @@ static json_t *intervals_json(const struct run *r) {
 /* All ranked features, by number: columns as long as "feature". */
 static json_t *ranking_json(const struct run *r) {
     static const char *const key[3] = {"llr_token", "llr_share", "sentences_fired"};
-    json_t *(*const value[3])(const struct run *, size_t, size_t) = {token_score, share_score, heard};
+    json_t *(*const value[3])(const struct run *, size_t, size_t) = {token_score, share_score, sentences_fired};
     json_t *o = json_object(), *id = json_array(), *n = json_array();
     for (size_t i = 0; i < r->n_ranked; i++) {
         id = jsonfile_with(id, "%u", r->ranked[i]);
@@ -397,10 +400,10 @@ static json_t *ranking_json(const struct run *r) {
     o = jsonfile_with(o, "feature=%p firings=%p", id, n);
     for (int k = 0; k < 3; k++) {
         json_t *c = json_object();
-        for (size_t g = 0; g < r->said.G; g++) {
+        for (size_t g = 0; g < r->text.G; g++) {
             json_t *a = json_array();
             for (size_t i = 0; i < r->n_ranked; i++) a = jsonfile_with(a, "%p", value[k](r, r->ranked[i], g));
-            c = jsonfile_with(c, "%s=%p", r->said.language[g], a);
+            c = jsonfile_with(c, "%s=%p", r->text.language[g], a);
         }
         o = jsonfile_with(o, "%s=%p", key[k], c);
     }
@@ -412,7 +415,7 @@ static json_t *specific(const struct run *r, size_t at, size_t g) {
     (void)at;
     for (size_t i = 0; i < r->n_ranked; i++) {
         size_t f = r->ranked[i];
-        n += r->sums.z_group[f * r->said.G + g] >= specific_share * r->sums.z[f];
+        n += r->sums.z_group[f * r->text.G + g] >= specific_share * r->sums.z[f];
     }
     return whole(n);
 }
@@ -421,14 +424,14 @@ static json_t *specific(const struct run *r, size_t at, size_t g) {
  * sentences. */
 static json_t *transfer_json(const struct run *r, size_t n) {
     json_t *o = json_object();
-    for (size_t from = 0; from < r->said.G; from++) {
+    for (size_t from = 0; from < r->text.G; from++) {
         json_t *row = json_object();
-        for (size_t g = 0; g < r->said.G; g++) {
+        for (size_t g = 0; g < r->text.G; g++) {
             double sum = 0;
-            for (size_t i = 0; i < n; i++) sum += r->heard[r->order[from * r->n_ranked + i] * r->said.G + g];
-            row = jsonfile_with(row, "%s=%.17g", r->said.language[g], sum / (double)(n * r->said.n));
+            for (size_t i = 0; i < n; i++) sum += r->fired_on[r->order[from * r->n_ranked + i] * r->text.G + g];
+            row = jsonfile_with(row, "%s=%.17g", r->text.language[g], sum / (double)(n * r->text.n));
         }
-        o = jsonfile_with(o, "%s=%p", r->said.language[from], row);
+        o = jsonfile_with(o, "%s=%p", r->text.language[from], row);
     }
     return o;
 }
@@ -439,15 +442,15 @@ static json_t *patterns_json(const struct run *r) {
     json_t *o = json_object();
     for (size_t i = 0; i < r->n_ranked; i++) {
         size_t set = 0;
-        for (size_t g = 0; g < r->said.G; g++) set |= (size_t)(r->heard[r->ranked[i] * r->said.G + g] > 0) << g;
+        for (size_t g = 0; g < r->text.G; g++) set |= (size_t)(r->fired_on[r->ranked[i] * r->text.G + g] > 0) << g;
         n[set]++;
     }
-    for (size_t set = 0; set < (size_t)1 << r->said.G; set++) {
+    for (size_t set = 0; set < (size_t)1 << r->text.G; set++) {
         char name[MOST_LANGUAGES * (PARALLEL_NAME + 1)] = "";
-        for (size_t g = 0; g < r->said.G; g++)
+        for (size_t g = 0; g < r->text.G; g++)
             if (set >> g & 1) {
                 if (*name) strcat(name, "+");
-                strcat(name, r->said.language[g]);
+                strcat(name, r->text.language[g]);
             }
         o = jsonfile_with(o, "%s=%zu", *name ? name : "none", n[set]);
     }
@@ -464,11 +467,11 @@ static json_t *best_json(const struct run *r, size_t n, size_t g) {
 static json_t *report(const struct settings *s, const struct run *r) {
     json_t *o = json_object(), *names = json_array();
     size_t best = (size_t)s->best < r->n_ranked ? (size_t)s->best : r->n_ranked;
-    for (size_t g = 0; g < r->said.G; g++) names = jsonfile_with(names, "%s", r->said.language[g]);
+    for (size_t g = 0; g < r->text.G; g++) names = jsonfile_with(names, "%s", r->text.language[g]);
     o = jsonfile_with(o,
                       "site=%s languages=%p n_sentences=%zu n_rows=%zu rows=%p proxies=%p width=%zu "
                       "min_firings=%lld n_ranked=%zu",
-                      s->site, names, r->said.n, r->rows[1].N, by_language(r, rows_of, 0),
+                      s->site, names, r->text.n, r->rows[1].N, by_language(r, rows_of, 0),
                       jsonfile_object("llr_token=%s llr_share=%s",
                                       "log of the token's frequency in the language over its mean frequency in all; "
                                       "mean over rows, weighted by activation",
@@ -491,17 +494,17 @@ static void run_free(struct run *r) {
     }
     llr_free(&r->llr);
     llr_sums_free(&r->sums);
-    parallel_free(&r->said);
+    parallel_free(&r->text);
     free(r->doc), free(r->token), free(r->group), free(r->z), free(r->most), free(r->mean);
-    free(r->heard), free(r->last), free(r->ranked), free(r->order), free(r->rank), free(r->record);
+    free(r->fired_on), free(r->last), free(r->ranked), free(r->order), free(r->rank), free(r->record);
     sae_free(&r->sae);
 }
 
 static int compute(const struct settings *s, struct run *r, struct err *e) {
     int32_t *language = languages(r, e);
-    int rc = language ? hold_out(s, r, e) : ERR_MEMORY;
+    int rc = language ? fire_on_heldout(s, r, e) : ERR_MEMORY;
     if (!rc) rc = rank_all(s, r, e);
-    if (!rc) rc = listen(s, r, language, e);
+    if (!rc) rc = fire_on_sentences(s, r, language, e);
     free(language);
     return rc;
 }
@@ -550,7 +553,7 @@ int main(int argc, char **argv) {
         stage_done(PROG,
                    "%s: %zu sentences in %zu languages; feature %lld fires on %llu of %zu rows; %zu of %zu features "
                    "ranked; %.2f s",
-                   s.out, r.said.n, r.said.G, (long long)s.feature, (unsigned long long)r.sums.fired[s.feature],
+                   s.out, r.text.n, r.text.G, (long long)s.feature, (unsigned long long)r.sums.fired[s.feature],
                    r.rows[1].N, r.n_ranked, r.sae.F, clock_s() - start_s);
     run_free(&r);
     return stage_end(&me, rc, &e);

@@ -235,12 +235,14 @@ int eigen_leading(const struct eigen_op *op, const struct eigen_want *want, doub
     CHECK(want->n_all >= 1 && want->n_lock < n && want->n_all <= n - want->n_lock && want->n_tight <= want->n_all);
     *report = (struct eigen_report){0};
     if (n <= EIGEN_DIRECT || n < 4 * (want->n_all + want->n_lock)) {
-        if ((rc = direct(op, want, value, vector, e)) || (rc = direct_residuals(op, want, value, vector, residual, e)))
-            return rc;
+        rc = direct(op, want, value, vector, e);
+        if (!rc) rc = direct_residuals(op, want, value, vector, residual, e);
+        if (rc) return rc;
         report->products = n;
         converged(want, value, residual, &report->residual);
     } else {
-        if ((rc = krylov_init(&k, n, want, report, e))) return rc;
+        rc = krylov_init(&k, n, want, report, e);
+        if (rc) return rc;
         rc = iterate(&k, op, residual, e);
         if (!rc) memcpy(value, k.theta, want->n_all * sizeof *value);
         if (!rc) memcpy(vector, k.V, want->n_all * n * sizeof *vector);

@@ -76,24 +76,22 @@ int firing_write(const struct firing *m, const char *path, const char *groups, c
     char n_chunks[32], n_tokens[32];
     size_t words = disk_words(m);
     const int64_t shape[2] = {(int64_t)m->F, (int64_t)words}, one[1] = {(int64_t)m->F}, per[1] = {(int64_t)m->chunks};
-    int rc = stwriter_open(&w, path, e), fired = -1, count = -1, group = -1;
-    if (rc) return rc;
     snprintf(n_chunks, sizeof n_chunks, "%zu", m->chunks);
     snprintf(n_tokens, sizeof n_tokens, "%zu", tokens);
-    if ((rc = stwriter_meta(w, "record", record, e)) || (rc = stwriter_meta(w, "groups", groups, e)) ||
-        (rc = stwriter_meta(w, "n_chunks", n_chunks, e)) || (rc = stwriter_meta(w, "chunk_tokens", n_tokens, e)))
-        goto fail;
-    if ((rc = fired = stwriter_declare(w, "fired", ST_U64, 2, shape, e)) < 0 ||
-        (rc = count = stwriter_declare(w, "count", ST_U32, 1, one, e)) < 0 ||
-        (rc = group = stwriter_declare(w, "chunk_group", ST_I32, 1, per, e)) < 0)
-        goto fail;
-    for (size_t f = 0; f < m->F; f++)
-        if ((rc = stwriter_write(w, fired, f * words * 8, m->bits + f * m->words, words * 8, e))) goto fail;
-    if ((rc = stwriter_write(w, count, 0, m->count, m->F * sizeof *m->count, e)) ||
-        (rc = stwriter_write(w, group, 0, m->group, m->chunks * sizeof *m->group, e)))
-        goto fail;
-    return stwriter_commit(w, e);
-fail:
+    int rc = stwriter_open(&w, path, e);
+    if (!rc) rc = stwriter_meta(w, "record", record, e);
+    if (!rc) rc = stwriter_meta(w, "groups", groups, e);
+    if (!rc) rc = stwriter_meta(w, "n_chunks", n_chunks, e);
+    if (!rc) rc = stwriter_meta(w, "chunk_tokens", n_tokens, e);
+    int fired = rc ? rc : stwriter_declare(w, "fired", ST_U64, 2, shape, e);
+    int count = fired < 0 ? fired : stwriter_declare(w, "count", ST_U32, 1, one, e);
+    int group = count < 0 ? count : stwriter_declare(w, "chunk_group", ST_I32, 1, per, e);
+    if (group < 0) rc = group;
+    for (size_t f = 0; !rc && f < m->F; f++)
+        rc = stwriter_write(w, fired, f * words * 8, m->bits + f * m->words, words * 8, e);
+    if (!rc) rc = stwriter_write(w, count, 0, m->count, m->F * sizeof *m->count, e);
+    if (!rc) rc = stwriter_write(w, group, 0, m->group, m->chunks * sizeof *m->group, e);
+    if (!rc) return stwriter_commit(w, e);
     stwriter_abort(w);
     return rc;
 }
@@ -139,16 +137,17 @@ static int load(struct firing *m, const struct safetensors *s, const char *path,
     const int64_t any2[2] = {ST_ANY, ST_ANY}, any1[1] = {ST_ANY};
     size_t n_groups = 0;
     int rc;
-    if ((rc = safetensors_get(s, "fired", ST_U64, 2, any2, &fired, e)) ||
-        (rc = safetensors_get(s, "count", ST_U32, 1, fired->shape, &count, e)) ||
-        (rc = safetensors_get(s, "chunk_group", ST_I32, 1, any1, &group, e)) ||
-        (rc = read_groups(s, path, &n_groups, groups, e)))
-        return rc;
+    rc = safetensors_get(s, "fired", ST_U64, 2, any2, &fired, e);
+    if (!rc) rc = safetensors_get(s, "count", ST_U32, 1, fired->shape, &count, e);
+    if (!rc) rc = safetensors_get(s, "chunk_group", ST_I32, 1, any1, &group, e);
+    if (!rc) rc = read_groups(s, path, &n_groups, groups, e);
+    if (rc) return rc;
     size_t F = (size_t)fired->shape[0], chunks = (size_t)group->shape[0], words = (size_t)fired->shape[1];
     if (words != (chunks + 63) / 64)
         return err_set(e, ERR_SHAPE, "%s: fired: bad shape: want [%zu,%zu] for %zu chunks, got [%zu,%zu]", path, F,
                        (chunks + 63) / 64, chunks, F, words);
-    if ((rc = firing_init(m, F, chunks, n_groups, e))) return rc;
+    rc = firing_init(m, F, chunks, n_groups, e);
+    if (rc) return rc;
     for (size_t f = 0; f < F; f++) memcpy(m->bits + f * m->words, (const char *)fired->data + f * words * 8, words * 8);
     memcpy(m->count, count->data, F * sizeof *m->count);
     memcpy(m->group, group->data, chunks * sizeof *m->group);

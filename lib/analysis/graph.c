@@ -198,10 +198,10 @@ static int factored_init(struct graph *g, const struct firing *m, enum affinity 
     g->rank1[0] = phi ? 1 : 0.5;
     g->rank1[1] = phi ? 0 : 0.5;
     for (size_t i = 0; i < n; i++) {
-        double c = (double)m->count[i], spread = c * (t - c);
-        g->gain[i] = !phi ? 1 : spread > 0 ? 1 / sqrt(spread) : 0;
+        double c = (double)m->count[i], variance = c * (t - c);
+        g->gain[i] = !phi ? 1 : variance > 0 ? 1 / sqrt(variance) : 0;
         g->q[i] = 1 - 2 * c / t;
-        g->diagonal[i] = !phi ? 1 : spread > 0 ? 2 : 1;
+        g->diagonal[i] = !phi ? 1 : variance > 0 ? 2 : 1;
     }
     return 0;
 }

@@ -143,7 +143,7 @@ static int search_init(struct search *s, struct err *e) {
     int rc = pairs_squares(s->x, s->n, s->D, s->square, e);
     if (rc) return rc;
     double c =
-        ((double)s->D + 16) * 0x1p-24; /* 8 for the product as said, 8 for the float32 sums of three terms here */
+        ((double)s->D + 16) * 0x1p-24; /* 8 for the product as above, 8 for the float32 sums of three terms here */
     s->slack = (float)(2 * c);
     for (size_t i = 0; i < s->n; i++) {
         s->low[i] = (float)((1 - c) * s->square[i]);

@@ -86,8 +86,8 @@ static double expected_mutual(const struct table *t) {
 }
 
 struct ami_frame {
-    double emi, spread; /* E[MI]; mean entropy less E[MI] */
-    int fixed;          /* the value is `constant` whatever the table */
+    double emi, above_chance; /* E[MI]; mean entropy less E[MI] */
+    int fixed;                /* the value is `constant` whatever the table */
     double constant;
 };
 
@@ -99,14 +99,14 @@ static void ami_prepare(const struct table *t, struct ami_frame *f) {
         return;
     }
     f->emi = expected_mutual(t);
-    f->spread = (entropy(t->na, t->ka, (double)t->n) + entropy(t->nb, t->kb, (double)t->n)) / 2 - f->emi;
-    f->spread = f->spread < 0 ? fmin(f->spread, -DBL_EPSILON) : fmax(f->spread, DBL_EPSILON);
+    f->above_chance = (entropy(t->na, t->ka, (double)t->n) + entropy(t->nb, t->kb, (double)t->n)) / 2 - f->emi;
+    f->above_chance = f->above_chance < 0 ? fmin(f->above_chance, -DBL_EPSILON) : fmax(f->above_chance, DBL_EPSILON);
 }
 
 static double ami_of(const struct table *t, const struct ami_frame *f, const uint64_t *n_ab) {
     double over = mutual(t, n_ab) - f->emi;
     if (f->fixed) return f->constant;
-    return (over < 0 ? fmin(over, -DBL_EPSILON) : fmax(over, DBL_EPSILON)) / f->spread;
+    return (over < 0 ? fmin(over, -DBL_EPSILON) : fmax(over, DBL_EPSILON)) / f->above_chance;
 }
 
 static double pairs2(uint64_t m) { return (double)m * ((double)m - 1) / 2; }

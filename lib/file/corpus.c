@@ -167,9 +167,10 @@ static int parse_line(struct corpus *c, const char *line, size_t n, struct corpu
     }
     *doc = (struct corpus_doc){
         .text = json_string_value(text), .n_bytes = json_string_length(text), .language = "", .line = c->line};
-    if ((rc = member(c, "id", &doc->id, e)) || (rc = member(c, "split", &doc->split, e))) return rc;
-    if (json_is_string(json_object_get(c->doc, "language")) && (rc = member(c, "language", &doc->language, e)))
-        return rc;
+    rc = member(c, "id", &doc->id, e);
+    if (!rc) rc = member(c, "split", &doc->split, e);
+    if (!rc && json_is_string(json_object_get(c->doc, "language"))) rc = member(c, "language", &doc->language, e);
+    if (rc) return rc;
     if (*doc->split && strcmp(doc->split, "train") && strcmp(doc->split, "heldout"))
         return err_set(e, ERR_FORMAT, "%s:%zu: key 'split': want train or heldout, got '%.32s'", c->path, c->line,
                        doc->split);

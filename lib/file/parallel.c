@@ -65,8 +65,10 @@ static int read_lines(struct entries *all, const char *path, struct err *e) {
     struct corpus_doc doc;
     int rc = corpus_open(&c, path, e);
     if (rc) return rc;
-    while ((rc = corpus_next(c, &doc, e)) > 0)
-        if ((rc = add(all, &doc, path, e))) break;
+    for (int more = 1; !rc && more;) {
+        more = corpus_next(c, &doc, e);
+        rc = more > 0 ? add(all, &doc, path, e) : more;
+    }
     corpus_close(c);
     if (!rc && !all->n) rc = err_set(e, ERR_FORMAT, "%s: want sentences, got none", path);
     return rc;

@@ -53,12 +53,11 @@ int stream_open(struct stream **out, const char *path, struct err *e) {
     struct stream *s = mem_array(1, sizeof *s, path, e);
     size_t n = strlen(path);
     if (!s) return ERR_MEMORY;
-    int rc = 0;
     s->packing = packing_of(path);
-    if (!(s->path = mem_array(n + 1, 1, path, e)))
-        rc = ERR_MEMORY;
-    else if (memcpy(s->path, path, n), !(rc = infile_stream(path, &s->f, e)))
-        rc = prepare(s, e);
+    s->path = mem_array(n + 1, 1, path, e);
+    int rc = s->path ? infile_stream(path, &s->f, e) : ERR_MEMORY;
+    if (s->path) memcpy(s->path, path, n);
+    if (!rc) rc = prepare(s, e);
     if (rc)
         stream_close(s);
     else

@@ -118,7 +118,8 @@ int stwriter_declare(struct stwriter *w, const char *name, enum safetensors_dtyp
             return err_set(e, ERR_RANGE, "%s: %s: shape: a size is negative or the product overflows", w->path, name);
     if (n_bytes > (uint64_t)INT64_MAX - w->data_bytes)
         return err_set(e, ERR_RANGE, "%s: %s: the file would pass 2^63 bytes", w->path, name);
-    if ((rc = grow(w, e))) return rc;
+    rc = grow(w, e);
+    if (rc) return rc;
     struct entry *t = w->entry + w->n;
     if (!(t->name = copy_name(name, w->path, e))) return ERR_MEMORY;
     t->dtype = dtype, t->n_dims = n_dims, t->n_bytes = n_bytes;
@@ -215,7 +216,8 @@ int stwriter_write(struct stwriter *w, int handle, uint64_t at, const void *data
     struct entry *t = piece(w, handle, at, n_bytes);
     int rc = header_once(w, e);
     if (rc) return rc;
-    if ((rc = outfile_write_at(&w->out, w->data_at + t->begin + at, data, n_bytes, e)))
+    rc = outfile_write_at(&w->out, w->data_at + t->begin + at, data, n_bytes, e);
+    if (rc)
         w->failed = true;
     else
         atomic_fetch_add(&t->written_bytes, n_bytes);

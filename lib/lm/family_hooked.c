@@ -39,17 +39,19 @@ static int refuse_others(const json_t *root, const char *path, struct err *e) {
     bool on;
     int rc;
     for (size_t i = 0; i < sizeof off / sizeof *off; i++) {
-        if ((rc = lm_keys_bool(root, path, off[i], false, &on, e))) return rc;
+        rc = lm_keys_bool(root, path, off[i], false, &on, e);
+        if (rc) return rc;
         if (on) return lm_keys_unsupported(path, off[i], "true", "false", e);
     }
-    if ((rc = lm_keys_bool(root, path, "use_attn_scale", true, &on, e))) return rc;
+    rc = lm_keys_bool(root, path, "use_attn_scale", true, &on, e);
+    if (rc) return rc;
     if (!on) return lm_keys_unsupported(path, "use_attn_scale", "false", "true", e);
     if (!lm_keys_absent(root, "num_experts")) return lm_keys_unsupported(path, "num_experts", "a value", "null", e);
-    if ((rc = only_text(root, path, "positional_embedding_type", "standard", e)) ||
-        (rc = only_text(root, path, "attention_dir", "causal", e)) ||
-        (rc = only_number(root, path, "attn_scores_soft_cap", 0, e)) ||
-        (rc = only_number(root, path, "output_logits_soft_cap", 0, e)))
-        return rc;
+    rc = only_text(root, path, "positional_embedding_type", "standard", e);
+    if (!rc) rc = only_text(root, path, "attention_dir", "causal", e);
+    if (!rc) rc = only_number(root, path, "attn_scores_soft_cap", 0, e);
+    if (!rc) rc = only_number(root, path, "output_logits_soft_cap", 0, e);
+    if (rc) return rc;
     return 0;
 }
 
@@ -76,19 +78,20 @@ static int read_norm(const json_t *root, const char *path, enum lm_norm *norm, s
 static int read_hooked(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
     double eps;
     int rc = refuse_others(root, path, e);
-    if (rc || (rc = read_activation(root, path, e)) || (rc = read_norm(root, path, &c->final_norm, e)) ||
-        (rc = lm_keys_size(root, path, "n_layers", 0, 1024, &c->L, e)) ||
-        (rc = lm_keys_size(root, path, "d_model", 0, 1 << 17, &c->D, e)) ||
-        (rc = lm_keys_size(root, path, "n_heads", 0, 1024, &c->H, e)) ||
-        (rc = lm_keys_size(root, path, "d_head", 0, 1024, &c->Dh, e)) ||
-        (rc = lm_keys_size(root, path, "d_mlp", 0, 1 << 20, &c->mlp, e)) ||
-        (rc = lm_keys_size(root, path, "d_vocab", 0, 1 << 24, &c->vocab, e)) ||
-        (rc = lm_keys_size(root, path, "n_ctx", 0, 1 << 27, &c->max_T, e)) ||
-        (rc = lm_keys_positive(root, path, "eps", 1e-5, 1, &eps, e)) ||
-        (rc = only_number(root, path, "n_key_value_heads", (double)c->H, e)) ||
-        (rc = only_number(root, path, "d_vocab_out", (double)c->vocab, e)) ||
-        (rc = only_number(root, path, "attn_scale", sqrt((double)c->Dh), e)))
-        return rc;
+    if (!rc) rc = read_activation(root, path, e);
+    if (!rc) rc = read_norm(root, path, &c->final_norm, e);
+    if (!rc) rc = lm_keys_size(root, path, "n_layers", 0, 1024, &c->L, e);
+    if (!rc) rc = lm_keys_size(root, path, "d_model", 0, 1 << 17, &c->D, e);
+    if (!rc) rc = lm_keys_size(root, path, "n_heads", 0, 1024, &c->H, e);
+    if (!rc) rc = lm_keys_size(root, path, "d_head", 0, 1024, &c->Dh, e);
+    if (!rc) rc = lm_keys_size(root, path, "d_mlp", 0, 1 << 20, &c->mlp, e);
+    if (!rc) rc = lm_keys_size(root, path, "d_vocab", 0, 1 << 24, &c->vocab, e);
+    if (!rc) rc = lm_keys_size(root, path, "n_ctx", 0, 1 << 27, &c->max_T, e);
+    if (!rc) rc = lm_keys_positive(root, path, "eps", 1e-5, 1, &eps, e);
+    if (!rc) rc = only_number(root, path, "n_key_value_heads", (double)c->H, e);
+    if (!rc) rc = only_number(root, path, "d_vocab_out", (double)c->vocab, e);
+    if (!rc) rc = only_number(root, path, "attn_scale", sqrt((double)c->Dh), e);
+    if (rc) return rc;
     c->G = c->H;
     c->final_eps = (float)eps;
     c->learned_positions = c->unembed_bias = true;

@@ -16,8 +16,9 @@ static int rope_scaling(const json_t *o, const char *path, const char *key, stru
     int rc;
     if (!json_is_object(o)) return err_set(e, ERR_FORMAT, "%s: key '%s': want an object or null", path, key);
     snprintf(where, sizeof where, "%s: %s", path, key);
-    if ((rc = lm_keys_text(o, where, "rope_type", &kind, e)) || (rc = lm_keys_text(o, where, "type", &older, e)))
-        return rc;
+    rc = lm_keys_text(o, where, "rope_type", &kind, e);
+    if (!rc) rc = lm_keys_text(o, where, "type", &older, e);
+    if (rc) return rc;
     if (!kind) kind = older;
     if (!kind) return err_set(e, ERR_FORMAT, "%s: key 'rope_type': is missing", where);
     if (!strcmp(kind, "default")) return 0;
@@ -26,11 +27,11 @@ static int rope_scaling(const json_t *o, const char *path, const char *key, stru
         return err_hint(e, "other RoPE scalings change every activation");
     }
     r->kind = LM_ROPE_LLAMA3;
-    if ((rc = lm_keys_positive(o, where, "factor", 0, 1e6, &r->factor, e)) ||
-        (rc = lm_keys_positive(o, where, "low_freq_factor", 0, 1e6, &r->low, e)) ||
-        (rc = lm_keys_positive(o, where, "high_freq_factor", 0, 1e6, &r->high, e)) ||
-        (rc = lm_keys_positive(o, where, "original_max_position_embeddings", 0, 1e9, &r->original_tok, e)))
-        return rc;
+    rc = lm_keys_positive(o, where, "factor", 0, 1e6, &r->factor, e);
+    if (!rc) rc = lm_keys_positive(o, where, "low_freq_factor", 0, 1e6, &r->low, e);
+    if (!rc) rc = lm_keys_positive(o, where, "high_freq_factor", 0, 1e6, &r->high, e);
+    if (!rc) rc = lm_keys_positive(o, where, "original_max_position_embeddings", 0, 1e9, &r->original_tok, e);
+    if (rc) return rc;
     if (!(r->high > r->low))
         return err_set(e, ERR_RANGE, "%s: key 'high_freq_factor': want more than low_freq_factor %g, got %g", where,
                        r->low, r->high);
@@ -44,14 +45,17 @@ static int read_rope(const json_t *root, const char *path, struct lm_rope *r, st
     int rc;
     *r = (struct lm_rope){.kind = LM_ROPE_DEFAULT, .share = 1};
     if (!lm_keys_absent(root, key)) {
-        if ((rc = rope_scaling(o, path, key, r, e))) return rc;
+        rc = rope_scaling(o, path, key, r, e);
+        if (rc) return rc;
         if (!lm_keys_absent(o, "rope_theta")) theta = o;
     }
-    if ((rc = lm_keys_positive(theta, path, "rope_theta", 10000, 1e12, &r->theta, e))) return rc;
+    rc = lm_keys_positive(theta, path, "rope_theta", 10000, 1e12, &r->theta, e);
+    if (rc) return rc;
     for (int i = 0; i < 2; i++) { /* at top level, or beside the scaling */
         const json_t *place = i ? o : root;
         if (!json_is_object(place) || lm_keys_absent(place, "partial_rotary_factor")) continue;
-        if ((rc = jsonfile_real(place, path, "partial_rotary_factor", &partial, e))) return rc;
+        rc = jsonfile_real(place, path, "partial_rotary_factor", &partial, e);
+        if (rc) return rc;
         if (!(partial >= 1 && partial <= 1))
             return lm_keys_unsupported(path, "partial_rotary_factor", "another value", "1", e);
     }
@@ -65,7 +69,8 @@ static int refuse_others(const json_t *root, const char *path, struct err *e) {
     size_t i;
     json_t *v;
     int rc = lm_keys_text(root, path, "hidden_act", &act, e);
-    if (rc || (rc = lm_keys_bool(root, path, "use_sliding_window", false, &sliding, e))) return rc;
+    if (!rc) rc = lm_keys_bool(root, path, "use_sliding_window", false, &sliding, e);
+    if (rc) return rc;
     if (act && strcmp(act, "silu") && strcmp(act, "swish"))
         return lm_keys_unsupported(path, "hidden_act", act, "silu", e);
     if (sliding) return lm_keys_unsupported(path, "use_sliding_window", "true", "false", e);
@@ -84,7 +89,8 @@ static int refuse_others(const json_t *root, const char *path, struct err *e) {
 
 static int read_heads(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
     int rc = lm_keys_size(root, path, "num_attention_heads", 0, 1024, &c->H, e);
-    if (rc || (rc = lm_keys_size(root, path, "num_key_value_heads", c->H, 1024, &c->G, e))) return rc;
+    if (!rc) rc = lm_keys_size(root, path, "num_key_value_heads", c->H, 1024, &c->G, e);
+    if (rc) return rc;
     if (c->H % c->G)
         return err_set(e, ERR_RANGE,
                        "%s: key 'num_key_value_heads': want a divisor of num_attention_heads %zu, got %zu", path, c->H,
@@ -93,7 +99,8 @@ static int read_heads(const json_t *root, const char *path, struct lm_config *c,
         return err_set(e, ERR_RANGE, "%s: key 'hidden_size': want a multiple of num_attention_heads %zu, got %zu", path,
                        c->H, c->D);
     size_t even = c->D / c->H ? c->D / c->H : 1;
-    if ((rc = lm_keys_size(root, path, "head_dim", even, 1024, &c->Dh, e))) return rc;
+    rc = lm_keys_size(root, path, "head_dim", even, 1024, &c->Dh, e);
+    if (rc) return rc;
     if (c->Dh % 2)
         return err_set(e, ERR_RANGE, "%s: key 'head_dim': want an even number (RoPE pairs), got %zu", path, c->Dh);
     return 0;
@@ -102,16 +109,17 @@ static int read_heads(const json_t *root, const char *path, struct lm_config *c,
 static int read_both(const json_t *root, const char *path, struct lm_config *c, struct lm_block *b, struct err *e) {
     double eps;
     int rc;
-    if ((rc = refuse_others(root, path, e)) ||
-        (rc = lm_keys_size(root, path, "num_hidden_layers", 0, 1024, &c->L, e)) ||
-        (rc = lm_keys_size(root, path, "hidden_size", 0, 1 << 17, &c->D, e)) || (rc = read_heads(root, path, c, e)) ||
-        (rc = lm_keys_size(root, path, "intermediate_size", 0, 1 << 20, &c->mlp, e)) ||
-        (rc = lm_keys_size(root, path, "vocab_size", 0, 1 << 24, &c->vocab, e)) ||
-        (rc = lm_keys_size(root, path, "max_position_embeddings", 0, 1 << 27, &c->max_T, e)) ||
-        (rc = lm_keys_positive(root, path, "rms_norm_eps", 1e-6, 1, &eps, e)) ||
-        (rc = lm_keys_bool(root, path, "tie_word_embeddings", false, &c->tied, e)) ||
-        (rc = read_rope(root, path, &b->rope, e)))
-        return rc;
+    rc = refuse_others(root, path, e);
+    if (!rc) rc = lm_keys_size(root, path, "num_hidden_layers", 0, 1024, &c->L, e);
+    if (!rc) rc = lm_keys_size(root, path, "hidden_size", 0, 1 << 17, &c->D, e);
+    if (!rc) rc = read_heads(root, path, c, e);
+    if (!rc) rc = lm_keys_size(root, path, "intermediate_size", 0, 1 << 20, &c->mlp, e);
+    if (!rc) rc = lm_keys_size(root, path, "vocab_size", 0, 1 << 24, &c->vocab, e);
+    if (!rc) rc = lm_keys_size(root, path, "max_position_embeddings", 0, 1 << 27, &c->max_T, e);
+    if (!rc) rc = lm_keys_positive(root, path, "rms_norm_eps", 1e-6, 1, &eps, e);
+    if (!rc) rc = lm_keys_bool(root, path, "tie_word_embeddings", false, &c->tied, e);
+    if (!rc) rc = read_rope(root, path, &b->rope, e);
+    if (rc) return rc;
     c->final_norm = b->attn_norm = b->mlp_norm = LM_NORM_RMS;
     c->final_eps = b->norm_eps = (float)eps;
     b->scale = (float)(1 / sqrt((double)c->Dh));
@@ -128,7 +136,8 @@ static int read_qwen2(const json_t *root, const char *path, struct lm_config *c,
 static int read_llama(const json_t *root, const char *path, struct lm_config *c, struct err *e) {
     struct lm_block b = {0};
     int rc = lm_keys_bool(root, path, "attention_bias", false, &b.qkv_bias, e);
-    if (rc || (rc = lm_keys_bool(root, path, "mlp_bias", false, &b.mlp_bias, e))) return rc;
+    if (!rc) rc = lm_keys_bool(root, path, "mlp_bias", false, &b.mlp_bias, e);
+    if (rc) return rc;
     b.o_bias = b.qkv_bias;
     return read_both(root, path, c, &b, e);
 }

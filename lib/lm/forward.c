@@ -154,23 +154,28 @@ static int layers(const struct pass *p, size_t l, int from, size_t depth, enum l
         int last = l + 1 < depth ? LM_SITE_R : (int)end;
         if (from < LM_SITE_Z) {
             attend(p, l, s);
-            if ((rc = offer(p, l, LM_SITE_Z, s->att)) || last == LM_SITE_Z) continue;
+            rc = offer(p, l, LM_SITE_Z, s->att);
+            if (rc || last == LM_SITE_Z) continue;
         }
         if (from < LM_SITE_A) {
             attention_out(p, l, s);
-            if ((rc = offer(p, l, LM_SITE_A, s->delta)) || last == LM_SITE_A) continue;
+            rc = offer(p, l, LM_SITE_A, s->delta);
+            if (rc || last == LM_SITE_A) continue;
         }
         if (from <= LM_SITE_A) p->k->add(n, s->x, s->delta);
         if (from < LM_SITE_TC) {
             lm_norm_rows(p->k, b->mlp_norm, b->norm_eps, p->M, p->m->c.D, s->x, w->at[LM_MLP_NORM],
                          w->at[LM_MLP_NORM_BIAS], s->h);
-            if ((rc = offer(p, l, LM_SITE_TC, s->h)) || last == LM_SITE_TC) continue;
+            rc = offer(p, l, LM_SITE_TC, s->h);
+            if (rc || last == LM_SITE_TC) continue;
         }
         if (from < LM_SITE_M) {
             bool in = from<LM_SITE_POST, out = last> LM_SITE_POST;
             feed_forward(p, l, s, in, out);
-            if ((rc = offer(p, l, LM_SITE_POST, s->post)) || last == LM_SITE_POST) continue;
-            if ((rc = offer(p, l, LM_SITE_M, s->delta)) || last == LM_SITE_M) continue;
+            rc = offer(p, l, LM_SITE_POST, s->post);
+            if (rc || last == LM_SITE_POST) continue;
+            rc = offer(p, l, LM_SITE_M, s->delta);
+            if (rc || last == LM_SITE_M) continue;
         }
         if (from < LM_SITE_R) p->k->add(n, s->x, s->delta);
         rc = offer(p, l, LM_SITE_R, s->x);

@@ -98,7 +98,8 @@ int loss_compare(const struct lm_model *m, const struct lm_kernels *k, size_t M,
     for (size_t i = 0; i < n * s->rows; i++) s->top[i] = -INFINITY, s->sum[i] = 0, s->kl[i] = kl_empty();
     for (size_t r = 0; r < M; r += s->tile) tile(m, k, r, M - r < s->tile ? M - r : s->tile, n, s);
     k->sent(0);
-    if ((rc = k->await(0, e))) return rc;
+    rc = k->await(0, e);
+    if (rc) return rc;
     for (size_t i = 0; i < n; i++)
         for (size_t r = 0; r < M; r++) {
             size_t at = i * s->rows + r, to = i * stride + r;

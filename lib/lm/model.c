@@ -22,8 +22,10 @@ static int open_all(struct lm_model *m, const char *dir, struct err *e) {
     if (rc) return rc;
     rc = lm_config_read(root, path, &m->c, e);
     json_decref(root);
-    if (rc || (rc = safetensors_open(&m->st, dir, e))) return rc;
-    if ((rc = weights_check(m, e))) return rc;
+    if (!rc) rc = safetensors_open(&m->st, dir, e);
+    if (rc) return rc;
+    rc = weights_check(m, e);
+    if (rc) return rc;
     m->embed = weights_find(m, LM_EMBED);
     return 0;
 }
@@ -98,7 +100,8 @@ static int load_positions(struct lm_model *m, size_t T, float *rope, struct err 
     if (c->learned_positions) {
         const struct safetensors_tensor *t = weights_find(m, LM_POSITIONS);
         int rc = safetensors_check_finite(t, e);
-        if (rc || (rc = safetensors_to_f32(t, 0, T * c->D, m->outside.at[LM_POSITIONS], e))) return rc;
+        if (!rc) rc = safetensors_to_f32(t, 0, T * c->D, m->outside.at[LM_POSITIONS], e);
+        if (rc) return rc;
     }
     if (!rope) return 0;
     double *frequency = mem_array(c->Dh / 2, sizeof *frequency, "RoPE frequencies", e);
@@ -124,12 +127,13 @@ int lm_load(struct lm_model *m, const struct lm_kernels *k, size_t n_layers, siz
     size_t need = 0;
     CHECK(n_layers >= 1 && n_layers <= m->c.L && T >= 1 && T <= m->c.max_T && !m->layer);
     int rc = safetensors_check_finite(m->embed, e);
-    if (rc || (rc = arena_init_in(&m->mem, k->memory, lm_load_bytes(m, k, n_layers, T), "model: weights", e)))
-        return rc;
+    if (!rc) rc = arena_init_in(&m->mem, k->memory, lm_load_bytes(m, k, n_layers, T), "model: weights", e);
+    if (rc) return rc;
     if (!(m->layer = mem_array(n_layers, sizeof *m->layer, "model: layers", e))) return ERR_MEMORY;
     m->n_layers = n_layers;
     take_outside(m, k, T, &m->mem, &need);
-    if ((rc = load_positions(m, T, m->rope, e))) return rc;
+    rc = load_positions(m, T, m->rope, e);
+    if (rc) return rc;
     const struct weights_loader d = {m, k, panels(widest_row(&m->c), e), widest_row(&m->c), e};
     if (!d.rows) return ERR_MEMORY;
     rc = load_all(m, &d);

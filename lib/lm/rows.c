@@ -90,7 +90,8 @@ static int worker_init(struct worker *k, const struct rows_job *j, struct stwrit
     size_t rows = j->plan->most_rows;
     *k = (struct worker){.j = j, .w = w, .handle = handle};
     int rc = lm_scratch_init(&k->s, j->k, &j->m->c, j->sites, j->n_sites, rows, j->plan->T, e);
-    if (rc || (rc = arena_init_in(&k->mem, j->k->host, worker_bytes(j), "collect: output buffer", e))) return rc;
+    if (!rc) rc = arena_init_in(&k->mem, j->k->host, worker_bytes(j), "collect: output buffer", e);
+    if (rc) return rc;
     for (int i = 0; i < j->k->slots; i++) {
         struct shipment *t = &k->shipment[i];
         t->start = arena_take(&k->mem, rows + 1, sizeof *t->start);
@@ -167,7 +168,8 @@ static int unload(struct worker *k, int turn, struct err *e) {
     for (size_t i = 0; !rc && i < j->n_sites; i++) {
         size_t row = bytes_before(j, i + 1) - bytes_before(j, i);
         const char *out = t.out + bytes_before(j, i) * t.b->kept;
-        if ((rc = check_rows(k, &t, i, out, e))) break;
+        rc = check_rows(k, &t, i, out, e);
+        if (rc) break;
 #pragma omp critical(rows_write)
         rc = stwriter_write(k->w, k->handle[i], (uint64_t)t.b->out * row, out, t.b->kept * row, e);
     }
@@ -270,8 +272,7 @@ int rows_collect(const struct rows_job *j, struct stwriter *w, struct err *e) {
     if (!k) rc = ERR_MEMORY;
     if (!rc) rc = declare(j, w, label, site, e);
     if (!rc) rc = write_labels(j, w, label, e);
-    for (; !rc && ready < n; ready++)
-        if ((rc = worker_init(&k[ready], j, w, site, e))) worker_free(&k[ready]);
+    for (; !rc && ready < n; ready++) rc = worker_init(&k[ready], j, w, site, e);
     if (!rc) rc = run_all(j, k, e);
     for (size_t i = 0; k && i < ready; i++) worker_free(&k[i]);
     free(k);

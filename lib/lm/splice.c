@@ -21,8 +21,9 @@ int splice_work_init(struct splice_work *w, const struct splice *s, size_t rows,
     const size_t part[] = {matrix_need(rows, c->D, sizeof *w->x), arena_need(rows, sizeof *w->target)};
     *w = (struct splice_work){.rows = rows};
     int rc = arena_init(&w->mem, sum_of(part, 2), "splice: working memory", e);
-    if (rc || (rc = lm_scratch_init(&w->lm, s->k, c, &s->site, 1, rows, s->T, e)) ||
-        (rc = loss_scratch_init(&w->loss, s->k, c, rows, most, e))) {
+    if (!rc) rc = lm_scratch_init(&w->lm, s->k, c, &s->site, 1, rows, s->T, e);
+    if (!rc) rc = loss_scratch_init(&w->loss, s->k, c, rows, most, e);
+    if (rc) {
         splice_work_free(w);
         return rc;
     }

@@ -86,22 +86,24 @@ static int check_file(struct tokens *t, const char *path, struct err *e) {
     const int64_t any = ST_ANY;
     size_t n_groups;
     int rc = safetensors_get(t->st, "ids", ST_I32, 1, &any, &t->ids, e);
-    if (rc || (rc = safetensors_get(t->st, "doc_start", ST_I64, 1, &any, &t->doc_start, e)) ||
-        (rc = safetensors_get(t->st, "doc_group", ST_I32, 1, &any, &t->doc_group, e)))
-        return rc;
+    if (!rc) rc = safetensors_get(t->st, "doc_start", ST_I64, 1, &any, &t->doc_start, e);
+    if (!rc) rc = safetensors_get(t->st, "doc_group", ST_I32, 1, &any, &t->doc_group, e);
+    if (rc) return rc;
     t->N = t->ids->n_elems;
     t->n_docs = t->doc_group->n_elems;
     if (t->doc_start->n_elems != t->n_docs + 1 || t->n_docs >= INT32_MAX)
         return err_set(e, ERR_SHAPE, "%s: doc_start: bad shape: want [%zu], got [%zu]", path, t->n_docs + 1,
                        t->doc_start->n_elems);
-    if ((rc = read_meta(t, path, &n_groups, e))) return rc;
+    rc = read_meta(t, path, &n_groups, e);
+    if (rc) return rc;
     return check_docs(t, path, n_groups, e);
 }
 
 int tokens_open(struct tokens *t, const char *path, struct err *e) {
     *t = (struct tokens){0};
     int rc = safetensors_open(&t->st, path, e);
-    if (!rc && (rc = check_file(t, path, e))) tokens_close(t);
+    if (!rc) rc = check_file(t, path, e);
+    if (rc) tokens_close(t);
     if (rc && e && !e->hint[0]) err_hint(e, "want a whole file that the stage tokenize wrote");
     return rc;
 }

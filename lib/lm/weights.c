@@ -73,12 +73,13 @@ static bool has_place(const struct lm_config *c, const char *name) {
 
 int weights_check(const struct lm_model *m, struct err *e) {
     const struct lm_tensor *const table = m->c.family->tensor;
-    int rc;
-    for (const struct lm_tensor *t = table; t->name; t++)
-        if (t->part >= LM_LAYER_PARTS && (rc = check_tensor(m, 0, t, e))) return rc;
+    int rc = 0;
+    for (const struct lm_tensor *t = table; !rc && t->name; t++)
+        if (t->part >= LM_LAYER_PARTS) rc = check_tensor(m, 0, t, e);
     for (size_t l = 0; l < m->c.L; l++)
-        for (const struct lm_tensor *t = table; t->name; t++)
-            if (t->part < LM_LAYER_PARTS && (rc = check_tensor(m, l, t, e))) return rc;
+        for (const struct lm_tensor *t = table; !rc && t->name; t++)
+            if (t->part < LM_LAYER_PARTS) rc = check_tensor(m, l, t, e);
+    if (rc) return rc;
     for (size_t i = 0; i < safetensors_count(m->st); i++) {
         const struct safetensors_tensor *t = safetensors_at(m->st, i);
         if (has_place(&m->c, t->name)) continue;

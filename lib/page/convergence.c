@@ -167,15 +167,15 @@ static int add_numbers(const struct claim_clause *c, size_t n, bool seed_begins,
     return failed ? err_set(e, ERR_MEMORY, "%s: no memory for its values", where) : 0;
 }
 
-static int add_claim(const char *condition, const char *where, const char *said, size_t seed, size_t share,
+static int add_claim(const char *condition, const char *where, const char *figure_claim, size_t seed, size_t share,
                      const json_t *plot, json_t *claim, struct err *e) {
     struct claim_clause *c;
     struct claim_verdict verdict;
     size_t n;
     json_t *values = json_object_get(claim, "values");
     int rc = claim_clauses(condition, where, plot, &c, &n, e);
-    if (!rc && !seed && !share) rc = add_values(c, n, said, values, e);
-    if (!rc) rc = add_numbers(c, n, !share, said, values, e);
+    if (!rc && !seed && !share) rc = add_values(c, n, figure_claim, values, e);
+    if (!rc) rc = add_numbers(c, n, !share, figure_claim, values, e);
     claim_clauses_free(c, n);
     if (rc || seed) return rc;
     rc = claim_judge(condition, where, plot, &verdict, e);
@@ -192,13 +192,13 @@ int convergence_add(const struct converge_of *of, size_t i, const char *path, co
     for (size_t k = 0; !rc && k < of->claims.n_rows; k++) {
         const struct tsv_row *row = &of->claims.row[k];
         size_t figure = figure_index(of, row->field[CLAIM_FIGURE]);
-        char where[PATH_MAX + 32], said[PATH_MAX + 64];
+        char where[PATH_MAX + 32], figure_claim[PATH_MAX + 64];
         if (figure == G) continue;
         json_t *claim = json_array_get(json_object_get(doc, "claims"), at++);
         if (figure != i % G) continue;
         snprintf(where, sizeof where, "%s:%zu", of->claims_path, row->line);
-        snprintf(said, sizeof said, "%s: claim '%.40s'", path, row->field[CLAIM_ID]);
-        rc = add_claim(row->field[CLAIM_CONDITION], where, said, i / (G * H), i / G % H, plot, claim, e);
+        snprintf(figure_claim, sizeof figure_claim, "%s: claim '%.40s'", path, row->field[CLAIM_ID]);
+        rc = add_claim(row->field[CLAIM_CONDITION], where, figure_claim, i / (G * H), i / G % H, plot, claim, e);
     }
     return rc;
 }

@@ -189,12 +189,14 @@ static int cfg_parse(const json_t *o, const char *path, struct cfg *c, struct er
         return err_hint(e, "SAELens saves a trained topk or batchtopk SAE as jumprelu where it can: convert it there");
     }
     c->arch = (enum sae_arch)found;
-    if ((rc = jsonfile_int(o, path, "d_in", &c->D, e)) || (rc = jsonfile_int(o, path, "d_sae", &c->F, e)) ||
-        (rc = bool_or(o, path, "apply_b_dec_to_input", true, &c->subtract_b_dec, e)) ||
-        (rc = only(o, path, "normalize_activations", "none", e)) ||
-        (rc = only(o, path, "reshape_activations", "none", e)) || (rc = only(o, path, "activation_fn", "relu", e)) ||
-        (rc = only(o, path, "activation_fn_str", "relu", e)))
-        return rc;
+    rc = jsonfile_int(o, path, "d_in", &c->D, e);
+    if (!rc) rc = jsonfile_int(o, path, "d_sae", &c->F, e);
+    if (!rc) rc = bool_or(o, path, "apply_b_dec_to_input", true, &c->subtract_b_dec, e);
+    if (!rc) rc = only(o, path, "normalize_activations", "none", e);
+    if (!rc) rc = only(o, path, "reshape_activations", "none", e);
+    if (!rc) rc = only(o, path, "activation_fn", "relu", e);
+    if (!rc) rc = only(o, path, "activation_fn_str", "relu", e);
+    if (rc) return rc;
     if (c->D < 1 || c->F < 1 || c->D > MAX_WIDTH || c->F > MAX_WIDTH)
         return err_set(e, ERR_RANGE, "%s: d_in and d_sae: want 1 to %d, got %lld and %lld", path, MAX_WIDTH,
                        (long long)c->D, (long long)c->F);
@@ -283,7 +285,8 @@ int saefile_read(struct sae *s, const char *folder, struct err *e) {
     if (!rc) rc = safetensors_open(&st, path, e);
     if (!rc) rc = tensors_find(st, &c, path, t, e);
     if (!rc) rc = sae_init(s, c.arch, (size_t)c.D, (size_t)c.F, e);
-    if (!rc && (rc = tensors_load(t, &c, s, e))) sae_free(s);
+    if (!rc) rc = tensors_load(t, &c, s, e);
+    if (rc) sae_free(s);
     safetensors_close(st);
     return rc;
 }

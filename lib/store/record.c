@@ -93,11 +93,8 @@ static int check_sum(char *text, const char *path, struct err *e) {
 int record_read(const char *path, struct record *r, struct err *e) {
     *r = (struct record){0};
     int rc = slurp(path, &r->text, e), line = 0;
+    if (!rc) rc = check_sum(r->text, path, e);
     if (rc) {
-        record_free(r);
-        return rc;
-    }
-    if ((rc = check_sum(r->text, path, e))) {
         record_free(r);
         return rc;
     }
