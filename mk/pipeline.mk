@@ -17,7 +17,7 @@ use.specificity := site feature without min-firings best backend
 use.ablate      := site rows noise shown seed backend
 use.walk        := site walks walk-steps step-size directions seed backend
 use.effect      := site context max-tokens
-use.plot      := kind labels title left-out target-l0 target-ev
+use.plot      := kind labels title left-out target-l0 target-ev format
 use.converge  :=
 use.page      := title
 
@@ -90,14 +90,21 @@ CAPTIONS      = paper/$(PAPER)/captions.tsv
 REPORTED      = $(wildcard paper/$(PAPER)/reported.tsv)
 
 # $(call figure,NAME, key=value …, option=run/instance+run/instance …): drawn by plot, copied to figures/.
-# extra-figure: the same, but not among those that `make figures` draws.
+# extra-figure: the same, but not among those that `make figures` draws. FORMAT=pdf or svg draws them once more, as vectors.
+FORMAT := png
+$(call one-of,FORMAT,png pdf svg)
+$(if $(filter format,$(given)),$(error saemill: no parameter 'format': did you mean 'FORMAT'?))
+vector := $(filter-out png,$(FORMAT))
+drawn-as := plot $(addprefix plot.,$(vector))
+format :=
+plot.$(vector).format := $(vector)
 figure       = $(call any-figure,$(strip $1),$2,$3,$4)$(eval figs += $(strip $1))
 extra-figure = $(call any-figure,$(strip $1),$2,$3,$4)$(eval extra-figs += $(strip $1))
-any-figure   = $(eval in.$1.plot := $(strip $3))$(call run,$1,$2,plot,$4)$(call figure-copy,$1)
+any-figure   = $(foreach i,$(drawn-as),$(eval in.$1.$i := $(strip $3)))$(call run,$1,$2,$(drawn-as),$4)$(call figure-copy,$1)
 extra-figs  :=
-figure-copy = $(foreach x,png json,$(eval $(call copy-rule,$1,$x)))
+figure-copy = $(foreach x,png json,$(eval $(call copy-rule,$1,$x,plot)))$(foreach x,$(vector),$(eval $(call copy-rule,$1,$x,plot.$x)))
 define copy-rule
-$(drawings)/$1.$2: $(call target,$1,plot) $(if $(filter $(drawings)/$1.$2,$(edited)),edited)
+$(drawings)/$1.$2: $(call target,$1,$3) $(if $(filter $(drawings)/$1.$2,$(edited)),edited)
 	@sh mk/copy.sh $$</plot.$2 $$@
 endef
 

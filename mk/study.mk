@@ -2,6 +2,7 @@
 
 MODE :=
 drawn := $(foreach f,$(figs),$(drawings)/$f.png $(drawings)/$f.json)
+vectors = $(foreach f,$1,$(addprefix $(drawings)/$f.,$(vector)))
 index := $(drawings)/index.html
 front := $(FIGURES)/$(SCALE)/index.html
 
@@ -26,18 +27,18 @@ ifneq ($(each),)
 figures: | $(first) ## the main job: every figure of every paper (or of PAPER=) at SCALE, and figures/<scale>/index.html
 	@set -e; $(foreach p,$(each),$(MAKE) PAPER=$p figures;)
 else
-figures: $(drawn) $(index) $(front) $(BIN)/audit
+figures: $(drawn) $(call vectors,$(figs)) $(index) $(front) $(BIN)/audit
 	@sh mk/sweep.sh $(FIGURES)/$(SCALE)
 	@$(BIN)/audit --store $(store) --targets $(call target,index,page) $(artifacts.DRAWN)
 	@echo 'look at $(front)'
 endif
-drawn: $(drawn) $(index) $(front)
+drawn: $(drawn) $(call vectors,$(figs)) $(index) $(front)
 
 # The way in: the papers that have a page, with their figures small.
 $(front): $(index) mk/front.sh
 	@sh mk/front.sh $(SCALE) $(@D) $@
 
-extra := $(foreach f,$(extra-figs),$(drawings)/$f.png $(drawings)/$f.json)
+extra := $(foreach f,$(extra-figs),$(drawings)/$f.png $(drawings)/$f.json) $(call vectors,$(extra-figs))
 sweep: $(extra) $(BIN)/audit ## figures that need more runs than the paper's own (the choice of lambda); much longer than `make figures`
 	@$(if $(extra),$(BIN)/audit --store $(store) --targets $(foreach f,$(extra-figs),$(call target,$f,plot)),echo 'sweep: no extra runs are declared at SCALE=$(SCALE)')
 	@$(if $(extra),printf 'look at %s\n' $(filter %.png,$(extra)))
@@ -71,4 +72,4 @@ contract: ; @$(foreach t,$(targets),$(info $t : $(contract/$t)))true
 
 # make fig3: one figure
 .PHONY: $(figs) $(extra-figs)
-$(foreach f,$(figs) $(extra-figs),$(eval $f: $(drawings)/$f.png $(drawings)/$f.json))
+$(foreach f,$(figs) $(extra-figs),$(eval $f: $(drawings)/$f.png $(drawings)/$f.json $(call vectors,$f)))

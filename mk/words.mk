@@ -17,7 +17,7 @@ same = $(and $(findstring x$1x,x$2x),$(findstring x$2x,x$1x))
 shell-word = '$(subst ','\'',$1)'
 
 # The settings, by what their values may be. The parameters of stages are not here: pipeline.mk declares them.
-choices  := SCALE PAPER HALF
+choices  := SCALE PAPER HALF FORMAT
 paths    := MODEL CORPUS SENTENCES RESULTS FIGURES PARAMS STAGE_BIN RECEIPT B
 numbers  := THREADS SLOTS SEEDS N FUZZ_SECONDS TEST_SECONDS SEED
 switches := T DEEP WIP V

@@ -1,4 +1,4 @@
-/* plot.c - artifacts of one chart kind in; a PNG with its lineage, and the plotted numbers as JSON, out.
+/* plot.c - artifacts of one chart kind in; a picture with its lineage, and the plotted numbers as JSON, out.
  *
  * Reads JSON artifacts (and the curve.json and train.json of train folders). Computes nothing that is not in the
  * picture. */
@@ -10,6 +10,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/infile.h"
 #include "lib/base/outdir.h"
+#include "lib/base/outfile.h"
 #include "lib/base/stage.h"
 #include "lib/chart/chart.h"
 #include "lib/chart/kind.h"
@@ -18,16 +19,16 @@
 
 #define PROG "plot"
 
-static const char *const written[] = {"plot.png", "plot.json", NULL};
+static const char *const written[] = {"?plot.png", "?plot.pdf", "?plot.svg", "plot.json", NULL};
 
 struct args {
     struct kind_args kind;
-    const char *lineage, *out;
+    const char *format, *lineage, *out;
     int64_t width_px;
     char *kinds, *reads; /* "curves|effect|…" and "curves: train folders; effect: effect JSON; …" */
 };
 
-enum { N_OPTIONS = 14 };
+enum { N_OPTIONS = 15 };
 
 /* What the kinds are called and what they read; neighbours that read the same are told together. */
 static int list_kinds(struct args *a, struct err *e) {
@@ -109,12 +110,22 @@ static void table(struct args *a, struct opt t[N_OPTIONS]) {
          .hi = 10000,
          .unit = "px",
          .help = "width of the figure, 7 inches in print"},
+        {.name = "format",
+         .type = OPT_TEXT,
+         .dst = &a->format,
+         .preset = "png",
+         .choices = "png|pdf|svg",
+         .help = "of the picture: pixels, or vectors for print; the numbers are the same",
+         .unrecorded = true},
         {.name = "lineage",
          .type = OPT_INPUT,
          .dst = &a->lineage,
          .preset = "",
          .help = "text: the commands that made the inputs, put into the PNG and the JSON"},
-        {.name = "out", .type = OPT_OUTPUT, .dst = &a->out, .help = "folder for plot.png and plot.json"},
+        {.name = "out",
+         .type = OPT_OUTPUT,
+         .dst = &a->out,
+         .help = "folder for plot.png (or .pdf, .svg) and plot.json"},
     };
     memcpy(t, o, sizeof o);
 }
@@ -196,10 +207,25 @@ static int write_json(const struct args *a, const struct run *r, const char *fol
     return rc;
 }
 
-static int write_png(const struct run *r, const char *folder, struct err *e) {
+static int write_vectors(const struct args *a, const struct run *r, const char *path, struct err *e) {
+    const char *bytes;
+    char *command = NULL;
+    size_t n, n_command;
+    FILE *f = open_memstream(&command, &n_command);
+    if (!f) return err_set(e, ERR_MEMORY, "plot: no memory for the command");
+    fprintf(f, "%s --format %s", r->command, a->format);
+    int rc = fclose(f) ? err_set(e, ERR_MEMORY, "plot: no memory for the command") : 0;
+    if (!rc) rc = canvas_file(r->canvas, r->chart.title, command, r->lineage_text, &bytes, &n, e);
+    if (!rc) rc = outfile_text(path, bytes, n, e);
+    free(command);
+    return rc;
+}
+
+static int write_picture(const struct args *a, const struct run *r, const char *folder, struct err *e) {
     char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/plot.png", folder) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s/plot.%s", folder, a->format) >= (int)sizeof path)
         return err_set(e, ERR_IO, "%s: path too long", folder);
+    if (canvas_is_vector(r->canvas)) return write_vectors(a, r, path, e);
     const struct pngfile_text texts[] = {{"Software", "saemill plot"},
                                          {"saemill:command", r->command},
                                          {"saemill:record", r->record_text},
@@ -214,7 +240,7 @@ static int write_all(const struct args *a, const struct run *r, struct err *e) {
     struct outdir o;
     int rc = outdir_open(&o, a->out, PROG, written, e);
     if (rc) return rc;
-    rc = write_png(r, o.part, e);
+    rc = write_picture(a, r, o.part, e);
     if (!rc) rc = write_json(a, r, o.part, e);
     if (rc) outdir_abort(&o);
     return rc ? rc : outdir_commit(&o, e);
@@ -258,7 +284,10 @@ int main(int argc, char **argv) {
     if (!rc) rc = kind_build(&a.kind, &r.chart, &r.inputs, &e);
     if (!rc) rc = provenance(&a, &me, &r, &e);
 
-    if (!rc) rc = chart_draw(&r.chart, (int)a.width_px, &r.canvas, &e);
+    const enum canvas_form form = rc || !strcmp(a.format, "png") ? CANVAS_PIXELS
+                                  : !strcmp(a.format, "pdf")     ? CANVAS_PDF
+                                                                 : CANVAS_SVG;
+    if (!rc) rc = chart_draw(&r.chart, form, (int)a.width_px, &r.canvas, &e);
     if (!rc) canvas_size(r.canvas, &r.w, &r.h);
 
     if (!rc) rc = write_all(&a, &r, &e);

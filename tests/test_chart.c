@@ -124,7 +124,7 @@ static struct chart_series *add(struct chart *c, enum chart_mark mark, uint32_t 
 static struct canvas *draw(const struct chart *c, int width) {
     struct err e = {0};
     struct canvas *out = NULL;
-    int rc = chart_draw(c, width, &out, &e);
+    int rc = chart_draw(c, CANVAS_PIXELS, width, &out, &e);
     if (rc) fail_msg("%s", e.text);
     return out;
 }
@@ -147,7 +147,7 @@ static void points_lie_where_their_data_says(void **state) {
     c.panel[0].x.hi = c.panel[0].y.hi = 10;
     c.panel[0].x.bare = c.panel[0].y.bare = true;
     struct canvas *p = draw(&c, 800);
-    assert_int_equal(canvas_open(&scratch, 1, 1, 800 / (7.0 * 72), &e), 0);
+    assert_int_equal(canvas_open(&scratch, CANVAS_PIXELS, 1, 1, 800 / (7.0 * 72), &e), 0);
     assert_int_equal(layout_make(&l, &c, scratch, 800, &e), 0);
     for (int i = 0; i < 4; i++) {
         double x = layout_px(&l.panel[0].ax, at[i][0]), y = layout_px(&l.panel[0].ay, at[i][1]);
@@ -221,8 +221,57 @@ static void text_that_is_not_utf8_is_refused(void **state) {
     struct canvas *out;
     assert_int_equal(chart_init(&c, 1, 1, &e), 0);
     snprintf(c.title, sizeof c.title, "\xff\xfe");
-    assert_true(chart_draw(&c, 500, &out, &e) < 0);
+    assert_true(chart_draw(&c, CANVAS_PIXELS, 500, &out, &e) < 0);
     assert_null(out);
+    chart_free(&c);
+}
+
+/* ---- vectors ---- */
+
+static bool holds(const char *bytes, size_t n, const char *text) {
+    size_t m = strlen(text), i = 0;
+    while (i + m <= n && memcmp(bytes + i, text, m) != 0) i++;
+    return i + m <= n;
+}
+
+static void vectors_twice(const struct chart *c, enum canvas_form form, const char *begin, const char *const *want,
+                          const char *const *never) {
+    struct canvas *p[2];
+    const char *bytes[2];
+    size_t n[2];
+    struct err e = {0};
+    for (int i = 0; i < 2; i++) {
+        if (chart_draw(c, form, 1000, &p[i], &e)) fail_msg("%s", e.text);
+        assert_true(canvas_is_vector(p[i]));
+        if (canvas_file(p[i], "a title", "a command", NULL, &bytes[i], &n[i], &e)) fail_msg("%s", e.text);
+    }
+    if (form == CANVAS_PDF) assert_int_equal(n[0], n[1]); /* cairo counts an SVG's parts on from the one before */
+    if (form == CANVAS_PDF) assert_memory_equal(bytes[0], bytes[1], n[0]);
+    assert_memory_equal(bytes[0], begin, strlen(begin));
+    for (; *want; want++)
+        if (!holds(bytes[0], n[0], *want)) fail_msg("no %s", *want);
+    for (; *never; never++)
+        if (holds(bytes[0], n[0], *never)) fail_msg("%s", *never);
+    canvas_close(p[0]), canvas_close(p[1]);
+}
+
+/* Every mark: a PDF has its letters as fonts and nothing as pixels, and no date: twice gives the same bytes. */
+static void vectors_hold_lines_and_letters(void **state) {
+    (void)state;
+    static const char *const pdf[] = {"FontFile2", "(a title)", "(a command)", NULL};
+    static const char *const no_pdf[] = {"/Image", "CreationDate", NULL}, *const svg[] = {"<path", "</svg>", NULL};
+    static const char *const no_svg[] = {"<image", NULL};
+    struct chart c;
+    struct err e = {0};
+    assert_int_equal(chart_init(&c, 1, 1, &e), 0);
+    for (int mark = CHART_LINE; mark <= CHART_RULE; mark++) {
+        struct chart_series *s = add(&c, (enum chart_mark)mark, 0x0072B2, 2);
+        s->x[1] = s->y[1] = 1, s->alpha = 0.5;
+    }
+    assert_int_equal(chart_categories(&c.panel[0].x, 2, &e), 0);
+    snprintf(c.title, sizeof c.title, "‖x − x̂‖²");
+    vectors_twice(&c, CANVAS_PDF, "%PDF-", pdf, no_pdf);
+    vectors_twice(&c, CANVAS_SVG, "<?xml", svg, no_svg);
     chart_free(&c);
 }
 
@@ -558,6 +607,7 @@ int main(void) {
         cmocka_unit_test(no_series_lies_on_top),
         cmocka_unit_test(empty_and_broken_series_are_drawn),
         cmocka_unit_test(text_that_is_not_utf8_is_refused),
+        cmocka_unit_test(vectors_hold_lines_and_letters),
         cmocka_unit_test(png_holds_pixels_and_texts),
         cmocka_unit_test(kinds_are_found),
         cmocka_unit_test(curves_tell_the_three_layers),

@@ -280,7 +280,7 @@ static void build(const char *path, struct chart *c) {
     struct canvas *drawn = NULL;
     *c = (struct chart){0};
     if (kind_build(&a, c, &inputs, &e)) fail_msg("%s", e.text);
-    if (chart_draw(c, 1000, &drawn, &e)) fail_msg("%s", e.text);
+    if (chart_draw(c, CANVAS_PIXELS, 1000, &drawn, &e)) fail_msg("%s", e.text);
     canvas_close(drawn);
     json_decref(inputs);
 }

@@ -1,8 +1,10 @@
 /* canvas.c - see canvas.h. */
 #include "lib/chart/canvas.h"
 
-#include <cairo.h>
+#include <cairo-pdf.h>
+#include <cairo-svg.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static const double digit_height = 0.729; /* of the font size; DejaVu Sans, cap height 1493/2048 */
@@ -10,20 +12,43 @@ static const double digit_height = 0.729; /* of the font size; DejaVu Sans, cap 
 struct canvas {
     cairo_surface_t *surface;
     cairo_t *cr;
+    enum canvas_form form;
+    FILE *file; /* of a vector form: into bytes */
+    char *bytes;
+    size_t n_bytes;
     double px_per_pt;
     int w, h;
     int clip_x0, clip_y0, clip_x1, clip_y1;
 };
 
-int canvas_open(struct canvas **out, int w, int h, double px_per_pt, struct err *e) {
+static cairo_status_t on_bytes(void *file, const unsigned char *data, unsigned n) {
+    return fwrite(data, 1, n, file) == n ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_NO_MEMORY;
+}
+
+/* Vectors are measured in points: one pixel is 1 / px_per_pt of them. */
+static cairo_surface_t *surface(struct canvas *c) {
+    double w = c->w / c->px_per_pt, h = c->h / c->px_per_pt;
+    if (c->form == CANVAS_PIXELS) return cairo_image_surface_create(CAIRO_FORMAT_RGB24, c->w, c->h);
+    c->file = open_memstream(&c->bytes, &c->n_bytes);
+    if (!c->file) return NULL;
+    return c->form == CANVAS_PDF ? cairo_pdf_surface_create_for_stream(on_bytes, c->file, w, h)
+                                 : cairo_svg_surface_create_for_stream(on_bytes, c->file, w, h);
+}
+
+int canvas_open(struct canvas **out, enum canvas_form form, int w, int h, double px_per_pt, struct err *e) {
     *out = NULL;
     if (w < 1 || h < 1 || w > 32767 || h > 32767)
         return err_set(e, ERR_RANGE, "picture of %d x %d pixels: must be within 1 and 32767", w, h);
     struct canvas *c = calloc(1, sizeof *c);
     if (!c) return err_set(e, ERR_MEMORY, "no memory for the canvas");
-    c->w = w, c->h = h, c->px_per_pt = px_per_pt;
-    c->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, w, h);
+    c->form = form, c->w = w, c->h = h, c->px_per_pt = px_per_pt;
+    c->surface = surface(c);
+    if (!c->surface) {
+        free(c);
+        return err_set(e, ERR_MEMORY, "no memory for the canvas");
+    }
     c->cr = cairo_create(c->surface);
+    if (form != CANVAS_PIXELS) cairo_scale(c->cr, 1 / px_per_pt, 1 / px_per_pt);
     *out = c;
     int rc = canvas_status(c, e);
     if (rc) {
@@ -48,10 +73,33 @@ void canvas_close(struct canvas *c) {
     if (!c) return;
     cairo_destroy(c->cr);
     cairo_surface_destroy(c->surface);
+    if (c->file) fclose(c->file);
+    free(c->bytes);
     free(c);
 }
 
+bool canvas_is_vector(const struct canvas *c) { return c->form != CANVAS_PIXELS; }
+
+int canvas_file(struct canvas *c, const char *title, const char *subject, const char *keywords, const char **bytes,
+                size_t *n, struct err *e) {
+    CHECK(canvas_is_vector(c));
+    if (c->form == CANVAS_PDF) {
+        cairo_pdf_surface_set_metadata(c->surface, CAIRO_PDF_METADATA_CREATE_DATE, ""); /* else the time of day */
+        cairo_pdf_surface_set_metadata(c->surface, CAIRO_PDF_METADATA_CREATOR, "saemill plot");
+        if (title) cairo_pdf_surface_set_metadata(c->surface, CAIRO_PDF_METADATA_TITLE, title);
+        if (subject) cairo_pdf_surface_set_metadata(c->surface, CAIRO_PDF_METADATA_SUBJECT, subject);
+        if (keywords) cairo_pdf_surface_set_metadata(c->surface, CAIRO_PDF_METADATA_KEYWORDS, keywords);
+    }
+    int rc = canvas_status(c, e);
+    cairo_surface_finish(c->surface);
+    if (!rc) rc = canvas_status(c, e);
+    if (!rc && fflush(c->file)) rc = err_set(e, ERR_MEMORY, "no memory for a picture");
+    *bytes = c->bytes, *n = c->n_bytes;
+    return rc;
+}
+
 const uint32_t *canvas_pixels(struct canvas *c, size_t *stride_px) {
+    CHECK(!canvas_is_vector(c));
     cairo_surface_flush(c->surface);
     *stride_px = (size_t)cairo_image_surface_get_stride(c->surface) / sizeof(uint32_t);
     return (const uint32_t *)(const void *)cairo_image_surface_get_data(c->surface);
@@ -149,10 +197,18 @@ static uint32_t blend(uint32_t under, uint32_t over, uint32_t a) { /* a in [0,25
     return rb | g;
 }
 
+static void disc_path(struct canvas *c, double x, double y, double r_px, uint32_t colour, double alpha) {
+    ink(c, colour, alpha);
+    cairo_new_path(c->cr);
+    cairo_arc(c->cr, x, y, r_px, 0, 6.283185307179586);
+    cairo_fill(c->cr);
+}
+
 /* Coverage of a pixel is taken as r + 1/2 - distance of its centre, cut to [0,1]: exact to 2 % of a pixel for r >= 1.
  */
 void canvas_disc(struct canvas *c, double x, double y, double r_px, uint32_t colour, double alpha) {
     if (!isfinite(x) || !isfinite(y) || !(r_px > 0) || fabs(x) > 1e6 || fabs(y) > 1e6) return;
+    if (canvas_is_vector(c)) return disc_path(c, x, y, r_px, colour, alpha);
     cairo_surface_flush(c->surface);
     uint32_t *pixel = (uint32_t *)(void *)cairo_image_surface_get_data(c->surface);
     int stride = cairo_image_surface_get_stride(c->surface) / (int)sizeof *pixel;

@@ -1,5 +1,6 @@
-/* canvas.h - a white picture to draw on: lines, shapes, discs and text, anti-aliased (cairo). Pixel coordinates, origin
- * at the top left, y down; text and line widths in points of print, of which the canvas knows the pixels.
+/* canvas.h - a white picture to draw on: lines, shapes, discs and text (cairo); anti-aliased pixels, or PDF or SVG, whose lines and
+ * letters stay such. Pixel coordinates, origin at the top left, y down; text and line widths in points of print, of which the canvas
+ * knows the pixels.
  *
  * Hinting and sub-pixel order are switched off, so that the same font file gives the same pixels on every desktop. The
  * only file that sees cairo is canvas.c. Not for several threads at once. Tests: tests/test_chart.c */
@@ -16,12 +17,21 @@ enum { CANVAS_INK = 0x222222, CANVAS_FRAME = 0x555555, CANVAS_GRID = 0xe4e4e4, C
 
 struct canvas;
 
-/* A white canvas of w x h pixels (each in [1, 32767]) with px_per_pt pixels to a point. ERR_RANGE, ERR_MEMORY. */
-int canvas_open(struct canvas **out, int w, int h, double px_per_pt, struct err *e);
+enum canvas_form { CANVAS_PIXELS, CANVAS_PDF, CANVAS_SVG };
+
+/* A white canvas of w x h pixels (each in [1, 32767]) with px_per_pt pixels to a point; PDF and SVG are w / px_per_pt points wide.
+ * ERR_RANGE, ERR_MEMORY. */
+int canvas_open(struct canvas **out, enum canvas_form form, int w, int h, double px_per_pt, struct err *e);
 void canvas_close(struct canvas *c); /* NULL is fine */
 
-/* Pixels as 0x00RRGGBB (top byte undefined), rows of *stride_px words; valid until the next drawing call. */
+/* Of CANVAS_PIXELS: as 0x00RRGGBB (top byte undefined), rows of *stride_px words; valid until the next drawing call. */
 const uint32_t *canvas_pixels(struct canvas *c, size_t *stride_px);
+/* Of the others: end the drawing and give the bytes of the file, valid until canvas_close. They hold no date, so that the same
+ * drawing gives the same bytes with one version of cairo and fonts (an SVG's parts are numbered through all that a process draws). In a PDF the texts stand as its title, subject and keywords (each
+ * may be NULL); an SVG has no place for them. Errors as canvas_status. */
+int canvas_file(struct canvas *c, const char *title, const char *subject, const char *keywords, const char **bytes,
+                size_t *n, struct err *e);
+bool canvas_is_vector(const struct canvas *c);
 /* ERR_MEMORY or ERR_IO if any drawing call failed inside cairo; those are silent till asked. */
 int canvas_status(struct canvas *c, struct err *e);
 void canvas_size(const struct canvas *c, size_t *w, size_t *h);
@@ -41,8 +51,7 @@ void canvas_segment(struct canvas *c, double x0, double y0, double x1, double y1
 void canvas_path(struct canvas *c, const double *xy, size_t n, double width_pt, uint32_t colour, double alpha,
                  bool dashed);
 void canvas_area(struct canvas *c, const double *xy, size_t n, double base_y, uint32_t colour, double alpha);
-/* A disc of radius r_px; written straight into the pixels, so that 10^5 of them cost milliseconds. Obeys canvas_clip.
- */
+/* A disc of radius r_px; pixels are written straight, so that 10^5 of them cost milliseconds. Obeys canvas_clip. */
 void canvas_disc(struct canvas *c, double x, double y, double r_px, uint32_t colour, double alpha);
 
 /* Text in DejaVu Sans, UTF-8, one line.

@@ -100,7 +100,8 @@ void chart_note(struct chart *c, const char *fmt, ...) __attribute__((format(pri
 json_t *chart_json(const struct chart *c);
 
 /* Lay out and draw at width_px pixels (7 inches in print); the height follows. The caller canvas_close()s *out.
- * The same chart gives the same pixels. Errors: ERR_RANGE, ERR_MEMORY; ERR_IO if a text is not UTF-8. */
-int chart_draw(const struct chart *c, int width_px, struct canvas **out, struct err *e);
+ * The same chart gives the same pixels, and PDF and SVG the same picture. Errors: ERR_RANGE, ERR_MEMORY; ERR_IO if a text is not
+ * UTF-8. */
+int chart_draw(const struct chart *c, enum canvas_form form, int width_px, struct canvas **out, struct err *e);
 
 #endif

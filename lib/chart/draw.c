@@ -96,14 +96,14 @@ static int draw_all(struct canvas *c, const struct chart *k, const struct layout
     return rc ? rc : canvas_status(c, e);
 }
 
-int chart_draw(const struct chart *c, int width_px, struct canvas **out, struct err *e) {
+int chart_draw(const struct chart *c, enum canvas_form form, int width_px, struct canvas **out, struct err *e) {
     struct canvas *scratch = NULL;
     struct layout l = {0};
     *out = NULL;
-    int rc = canvas_open(&scratch, 1, 1, width_px / print_width_pt, e);
+    int rc = canvas_open(&scratch, CANVAS_PIXELS, 1, 1, width_px / print_width_pt, e);
     if (!rc) rc = layout_make(&l, c, scratch, width_px, e);
     if (!rc) rc = canvas_status(scratch, e);
-    if (!rc) rc = canvas_open(out, l.w, l.h, l.pt, e);
+    if (!rc) rc = canvas_open(out, form, l.w, l.h, l.pt, e);
     if (!rc) rc = draw_all(*out, c, &l, e);
     if (rc) {
         canvas_close(*out);

@@ -132,10 +132,12 @@ static void draw_heat(struct canvas *c, const struct chart_panel *p, const struc
                       const struct layout_panel *q) {
     size_t cols = p->x.n_categories, rows = p->y.n_categories;
     double top = heat_top(s), w = q->w / (double)cols, h = q->h / (double)rows;
+    double over =
+        canvas_is_vector(c) ? 0.3 * canvas_pt(c) : 0; /* under the next cells: else viewers show seams between them */
     for (size_t i = 0; i < s->n && i < rows * cols; i++) {
         double x = q->x + w * (double)(i % cols), y = q->y + h * (double)(i / cols), t = top > 0 ? s->y[i] / top : 0;
         if (!isfinite(t)) continue;
-        canvas_fill(c, x, y, w, h, heat_colour(t), 1);
+        canvas_fill(c, x, y, w + over, h + over, heat_colour(t), 1);
         char text[32];
         snprintf(text, sizeof text, "%.4g", s->y[i]);
         if (canvas_text_width(c, text, text_pt, false) < 0.9 * w && h > (text_pt + 2) * canvas_pt(c))

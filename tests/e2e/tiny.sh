@@ -41,6 +41,8 @@ back() { build && executed '' && cmp $F/aiaa5047/fig3.json $T/fig3.json; }
 ok 'put back: nothing executes, the same bytes' back
 threads() { mk recheck N=999 THREADS=3 >$T/log 2>&1 || { cat $T/log; return 1; } && [ "$(grep -c '^SAME' $T/log)" = "$(find $T/results/tiny -name '*.rec' | wc -l)" ]; }
 ok 'every stage again with 3 threads: the same bytes' threads
+vectors() { build FORMAT=pdf && executed 'plot ' && [ "$(head -c 5 $F/aiaa5047/fig3.pdf)" = %PDF- ] && cmp $F/aiaa5047/fig3.json $T/fig3.json && build && executed '' && mk audit; }
+ok 'as PDF too: the plots, and nothing else changes' vectors
 kill_train() { # SIGKILL to every process of a build in the middle of training
     setsid sh -c 'echo $$ >'$T'/group; exec make --no-print-directory PAPER=aiaa5047 SCALE=tiny RESULTS='$T'/results FIGURES='$T'/figures drawn steps=200000' >$T/log 2>&1 &
     for i in $(seq 100); do grep -q '^RUN  *train' $T/log 2>/dev/null && break; sleep 0.1; done
