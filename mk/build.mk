@@ -73,6 +73,10 @@ $(B)/obj/lib/chart/kind.o: $(B)/kinds.inc
 $(B)/kinds.inc: $(kind_src) $(B)/members
 	$(call whole,sed -n 's/^const struct kind \(kind_[a-z0-9_]*\) = .*/KIND(\1)/p' $(kind_src) >$(part))
 
+# Where pango's headers are is asked when they are read: before `make deps`, nothing can tell.
+pango_flags := $$(pkg-config --cflags pangocairo | sed 's/-I/-isystem /g')
+$(B)/obj/lib/chart/letters.o: private CPPFLAGS += $(pango_flags)
+
 linker    = $(CC) $(OPT) $(MORE_CFLAGS) $(LDFLAGS)
 execstack = -Wl,-z,execstack
 $(BIN)/%: $(B)/obj/stages/%.o $(archive) $(B)/link

@@ -27,7 +27,7 @@ CFLAGS = $(STD) $(OPT) $(LEVEL) $(WARN) $(MORE_CFLAGS)
 LDFLAGS = -Wl,--build-id=none -Wl,--as-needed $(MORE_LDFLAGS)
 # CUDA's runtime goes in whole; cuBLAS is loaded by a run that asks for the GPU (kernels/base/gemm_cuda.cu).
 CUDA_LIBS := $(if $(NVCC),-L$(patsubst %/,%,$(dir $(NVCC)))/../lib64 -lcudart_static -lstdc++ -ldl -lrt)
-LIBS  := -llapacke -lopenblas -larpack -lfftw3f -lcairo -lpng -ljansson -lzstd -lz -lpcre2-8 -lutf8proc -lxxhash $(CUDA_LIBS) -lpthread -lm
+LIBS  := -llapacke -lopenblas -larpack -lfftw3f -lpangocairo-1.0 -lpango-1.0 -lgobject-2.0 -lcairo -lpng -ljansson -lzstd -lz -lpcre2-8 -lutf8proc -lxxhash $(CUDA_LIBS) -lpthread -lm
 # Code for the A100 and the H100/H200, and PTX for what comes after. CUDA_ARCH=89 for one other card.
 CUDA_CODE := $(if $(CUDA_ARCH),-gencode arch=compute_$(CUDA_ARCH)$(comma)code=sm_$(CUDA_ARCH),\
              $(foreach a,80 90,-gencode arch=compute_$a$(comma)code=sm_$a) -gencode arch=compute_90$(comma)code=compute_90)

@@ -226,6 +226,55 @@ static void text_that_is_not_utf8_is_refused(void **state) {
     chart_free(&c);
 }
 
+/* ---- scripts ---- */
+
+static double width_of(struct canvas *c, const char *text) { return canvas_text_width(c, text, 10, false); }
+
+/* Chinese letters are as wide as the font is high; Arabic ones are drawn joined, which is narrower than one by one; what Latin, Greek
+ * and mathematics need is set as ever. */
+static void scripts_are_shaped(void **state) {
+    (void)state;
+    struct canvas *c;
+    struct err e = {0};
+    assert_int_equal(canvas_open(&c, CANVAS_PIXELS, 200, 40, 2, &e), 0);
+    assert_true(fabs(width_of(c, "特征") - 40) < 4); /* two of 10 pt, at 2 pixels a point */
+    double joined = width_of(c, "العربية"), single = 0;
+    static const char *const letter[] = {"ا", "ل", "ع", "ر", "ب", "ي", "ة"};
+    for (int i = 0; i < 7; i++) single += width_of(c, letter[i]);
+    assert_true(joined > 20 && joined < 0.9 * single);
+    double plain = width_of(c, "mean ‖x − x̂‖² "), mixed = width_of(c, "mean ‖x − x̂‖² 特");
+    assert_true(fabs(mixed - plain - 20) < 3);
+    canvas_text(c, 10, 30, "特征", (struct canvas_style){.size_pt = 10, .colour = 0});
+    size_t stride, dark = 0;
+    const uint32_t *pixel = canvas_pixels(c, &stride);
+    for (size_t y = 10; y < 34; y++)
+        for (size_t x = 10; x < 50; x++) dark += (pixel[y * stride + x] & 0xff) < 128;
+    assert_true(dark > 60 && dark < 600); /* strokes, no empty box and no full one */
+    assert_int_equal(canvas_status(c, &e), 0);
+    width_of(c, "no font has \xf4\x8f\xbf\xbd"); /* U+10FFFD, for private use */
+    assert_int_equal(canvas_status(c, &e), ERR_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "the letter U+10FFFD"));
+    canvas_close(c);
+}
+
+/* A text that is cut ends with a whole letter. */
+static void cut_texts_are_whole(void **state) {
+    (void)state;
+    struct chart c;
+    struct err e = {0};
+    assert_int_equal(chart_init(&c, 1, 1, &e), 0);
+    memset(c.title, 'a', CHART_TEXT - 3);
+    memcpy(c.title + CHART_TEXT - 3, "\xe7\x89", 2); /* two of the three bytes of a Chinese letter */
+    snprintf(c.panel[0].title, CHART_TEXT, "%s", "é");
+    chart_note(&c, "λ%c", '\xce');
+    chart_whole_letters(&c);
+    assert_int_equal(strlen(c.title), CHART_TEXT - 3);
+    assert_string_equal(c.panel[0].title, "é");
+    assert_string_equal(c.note[0], "λ");
+    canvas_close(draw(&c, 500));
+    chart_free(&c);
+}
+
 /* ---- vectors ---- */
 
 static bool holds(const char *bytes, size_t n, const char *text) {
@@ -607,6 +656,8 @@ int main(void) {
         cmocka_unit_test(no_series_lies_on_top),
         cmocka_unit_test(empty_and_broken_series_are_drawn),
         cmocka_unit_test(text_that_is_not_utf8_is_refused),
+        cmocka_unit_test(scripts_are_shaped),
+        cmocka_unit_test(cut_texts_are_whole),
         cmocka_unit_test(vectors_hold_lines_and_letters),
         cmocka_unit_test(png_holds_pixels_and_texts),
         cmocka_unit_test(kinds_are_found),

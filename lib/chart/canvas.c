@@ -1,6 +1,8 @@
 /* canvas.c - see canvas.h. */
 #include "lib/chart/canvas.h"
 
+#include "lib/chart/letters.h"
+
 #include <cairo-pdf.h>
 #include <cairo-svg.h>
 #include <math.h>
@@ -17,6 +19,7 @@ struct canvas {
     char *bytes;
     size_t n_bytes;
     double px_per_pt;
+    uint32_t missing; /* a letter that no font has; 0 when all have been drawn */
     int w, h;
     int clip_x0, clip_y0, clip_x1, clip_y1;
 };
@@ -107,6 +110,11 @@ const uint32_t *canvas_pixels(struct canvas *c, size_t *stride_px) {
 
 int canvas_status(struct canvas *c, struct err *e) {
     cairo_status_t s = cairo_status(c->cr);
+    if (c->missing) {
+        err_set(e, ERR_UNSUPPORTED, "no font here has the letter U+%04X", (unsigned)c->missing);
+        return err_hint(
+            e, "make deps installs fonts for Chinese and Arabic; Debian's fonts-noto-core has most other scripts");
+    }
     if (!s) s = cairo_surface_status(c->surface);
     if (!s) return 0;
     return err_set(e, s == CAIRO_STATUS_NO_MEMORY ? ERR_MEMORY : ERR_IO, "drawing a picture of %d x %d pixels: %s",
@@ -230,11 +238,18 @@ static void font(struct canvas *c, double size_pt, bool bold) {
     cairo_set_font_size(c->cr, size_pt * c->px_per_pt);
 }
 
-double canvas_text_width(struct canvas *c, const char *text, double size_pt, bool bold) {
+/* Width of a text; drawn from the current point when `draw`. */
+static double put_text(struct canvas *c, const char *text, double size_pt, bool bold, bool draw) {
     cairo_text_extents_t x;
     font(c, size_pt, bold);
+    if (letters_shaped(c->cr, text)) return letters_write(c->cr, text, size_pt * c->px_per_pt, bold, draw, &c->missing);
     cairo_text_extents(c->cr, text, &x);
+    if (draw) cairo_show_text(c->cr, text);
     return x.x_advance;
+}
+
+double canvas_text_width(struct canvas *c, const char *text, double size_pt, bool bold) {
+    return put_text(c, text, size_pt, bold, false);
 }
 
 void canvas_text(struct canvas *c, double x, double y, const char *text, struct canvas_style s) {
@@ -244,6 +259,6 @@ void canvas_text(struct canvas *c, double x, double y, const char *text, struct 
     if (s.turned) cairo_rotate(c->cr, -1.5707963267948966);
     cairo_move_to(c->cr, -s.ax * width, s.ay * height);
     ink(c, s.colour, 1);
-    cairo_show_text(c->cr, text);
+    put_text(c, text, s.size_pt, s.bold, true);
     cairo_restore(c->cr);
 }

@@ -3,7 +3,7 @@
  * knows the pixels.
  *
  * Hinting and sub-pixel order are switched off, so that the same font file gives the same pixels on every desktop. The
- * only file that sees cairo is canvas.c. Not for several threads at once. Tests: tests/test_chart.c */
+ * only files that see cairo are canvas.c and letters.c. Not for several threads at once. Tests: tests/test_chart.c */
 #ifndef SAEMILL_CANVAS_H
 #define SAEMILL_CANVAS_H
 
@@ -54,7 +54,8 @@ void canvas_area(struct canvas *c, const double *xy, size_t n, double base_y, ui
 /* A disc of radius r_px; pixels are written straight, so that 10^5 of them cost milliseconds. Obeys canvas_clip. */
 void canvas_disc(struct canvas *c, double x, double y, double r_px, uint32_t colour, double alpha);
 
-/* Text in DejaVu Sans, UTF-8, one line.
+/* Text in DejaVu Sans, UTF-8, one line; in other fonts, joined and from right to left, where its script wants that (letters.h). A
+ * letter that no font here has makes canvas_status ERR_UNSUPPORTED, naming it.
  *   x, y     the anchor
  *   ax       0 anchor at the left end, 0.5 middle, 1 right end
  *   ay       0 anchor at the baseline, 0.5 half the height of a digit above it, 1 the height of a digit above it

@@ -91,6 +91,34 @@ void chart_note(struct chart *c, const char *fmt, ...) {
     va_end(ap);
 }
 
+static void whole(char *s) {
+    size_t n = strlen(s), k = n;
+    while (k && ((unsigned char)s[k - 1] & 0xc0) == 0x80) k--;
+    if (!k--) return;
+    unsigned char lead = (unsigned char)s[k];
+    size_t want = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    if (n - k < want) s[k] = 0;
+}
+
+static void whole_axis(struct chart_axis *a) {
+    whole(a->label);
+    for (size_t i = 0; i < a->n_categories; i++) whole(a->category[i]);
+}
+
+void chart_whole_letters(struct chart *c) {
+    whole(c->title);
+    for (size_t i = 0; i < c->n_notes; i++) whole(c->note[i]);
+    for (size_t i = 0; i < c->n_panels; i++) {
+        struct chart_panel *p = &c->panel[i];
+        whole(p->title), whole_axis(&p->x), whole_axis(&p->y);
+        for (size_t k = 0; k < p->n_notes; k++) whole(p->note[k]);
+        for (size_t k = 0; k < p->n_series; k++) {
+            whole(p->series[k].name);
+            for (size_t j = 0; p->series[k].text && j < p->series[k].n; j++) whole(p->series[k].text[j]);
+        }
+    }
+}
+
 static json_t *axis_json(const struct chart_axis *a) {
     json_t *o = json_object();
     json_object_set_new(o, "label", json_string(a->label));

@@ -96,6 +96,9 @@ int chart_categories(struct chart_axis *a, size_t n, struct err *e);
 void chart_panel_note(struct chart_panel *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void chart_note(struct chart *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Texts that were too long for their place lose what the cut left of a letter at their end. */
+void chart_whole_letters(struct chart *c);
+
 /* All numbers of the chart: {"panels":[…],"notes":[…]}. NULL without memory. */
 json_t *chart_json(const struct chart *c);
 

@@ -3,6 +3,7 @@
 
 #include "lib/chart/chart.h"
 #include "lib/chart/layout.h"
+#include "lib/chart/letters.h"
 #include "lib/chart/mark.h"
 
 static const double print_width_pt = 7 * 72; /* a figure as wide as the text of a page */
@@ -100,6 +101,10 @@ int chart_draw(const struct chart *c, enum canvas_form form, int width_px, struc
     struct canvas *scratch = NULL;
     struct layout l = {0};
     *out = NULL;
+    if (!letters_dejavu()) {
+        err_set(e, ERR_UNSUPPORTED, "the font DejaVu Sans is not here, in which figures are set");
+        return err_hint(e, "make deps installs it (Debian's fonts-dejavu-core)");
+    }
     int rc = canvas_open(&scratch, CANVAS_PIXELS, 1, 1, width_px / print_width_pt, e);
     if (!rc) rc = layout_make(&l, c, scratch, width_px, e);
     if (!rc) rc = canvas_status(scratch, e);

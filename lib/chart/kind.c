@@ -121,6 +121,7 @@ int kind_build(const struct kind_args *args, struct chart *c, json_t **inputs, s
     if ((*k)->reads && !args->in.n) return err_set(e, ERR_USAGE, "plot: kind %s: --in FILE... is needed", args->kind);
     int rc = (*k)->build(args, c, *inputs, e);
     if (!rc && args->title) snprintf(c->title, sizeof c->title, "%s", args->title);
+    if (!rc) chart_whole_letters(c);
     c->seed = (uint64_t)args->seed;
     return rc;
 }

@@ -1,7 +1,7 @@
 /* kind_specificity.c - a feature on parallel sentences (sentences), where it is most active and how specific it is (prompts), and every
  * feature by its log-likelihood ratio for each language (ranking).
  *
- * Texts are shown in English: the fonts at hand need not have the others' letters. The JSON has them all. */
+ * Texts are shown in English, so that one reader can read them all. The stage's JSON has the others. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
