@@ -144,13 +144,20 @@ static int language_open(const struct settings *s, struct run *r, struct err *e)
     if (!rc) rc = lm_kernels_get(s->backend, &l->k, e);
     if (!rc) rc = context_of(s, r, &context, e);
     if (rc) return rc;
-    if (n != 1) return err_set(e, ERR_USAGE, "--site: want one, got %zu", n);
-    if (lm_site_width(&l->m.c, l->site) != r->sae.D)
-        return err_set(e, ERR_SHAPE, "%s: the SAE is %zu wide, %s of this model %zu", s->sae, r->sae.D, s->site,
-                       lm_site_width(&l->m.c, l->site));
-    if ((uint64_t)context > l->m.c.max_T)
-        return err_set(e, ERR_RANGE, "--context: %lld is more than the model's %s %zu", (long long)context,
-                       l->m.c.max_T_key, l->m.c.max_T);
+    if (n != 1) {
+        err_set(e, ERR_USAGE, "--site: want one, got %zu", n);
+        return err_hint(e, "an SAE belongs to one site");
+    }
+    if (lm_site_width(&l->m.c, l->site) != r->sae.D) {
+        err_set(e, ERR_SHAPE, "%s: the SAE is %zu wide, %s of this model %zu", s->sae, r->sae.D, s->site,
+                lm_site_width(&l->m.c, l->site));
+        return err_hint(e, "want the model whose activations the SAE was trained on");
+    }
+    if ((uint64_t)context > l->m.c.max_T) {
+        err_set(e, ERR_RANGE, "--context: %lld is more than the model's %s %zu", (long long)context, l->m.c.max_T_key,
+                l->m.c.max_T);
+        return err_hint(e, "without --context it is that of --data");
+    }
     rc = tokens_sample(&l->t, (size_t)context, s->max_tokens ? (size_t)s->max_tokens : SIZE_MAX, &l->window,
                        &l->n_windows, e);
     for (size_t i = 0; !rc && i < l->n_windows; i++)

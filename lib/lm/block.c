@@ -4,52 +4,33 @@
 #include <math.h>
 
 struct lm_shape lm_part_shape(const struct lm_config *c, const struct lm_block *b, enum lm_part part) {
-    const struct lm_shape none = {0, 0}, width = {c->D, 0};
-    size_t q = c->H * c->Dh, qkv = q + 2 * c->G * c->Dh;
-    switch (part) {
-    case LM_ATTN_NORM:
-        return b->attn_norm == LM_NORM_PLAIN ? none : width;
-    case LM_ATTN_NORM_BIAS:
-        return b->attn_norm == LM_NORM_LAYER ? width : none;
-    case LM_QKV:
-        return (struct lm_shape){qkv, c->D};
-    case LM_QKV_BIAS:
-        return b->qkv_bias ? (struct lm_shape){qkv, 0} : none;
-    case LM_O:
-        return (struct lm_shape){c->D, q};
-    case LM_O_BIAS:
-        return b->o_bias ? width : none;
-    case LM_MLP_NORM:
-        return b->mlp_norm == LM_NORM_PLAIN ? none : width;
-    case LM_MLP_NORM_BIAS:
-        return b->mlp_norm == LM_NORM_LAYER ? width : none;
-    case LM_GATE:
-        return b->gated ? (struct lm_shape){c->mlp, c->D} : none;
-    case LM_GATE_BIAS:
-        return b->gated && b->mlp_bias ? (struct lm_shape){c->mlp, 0} : none;
-    case LM_UP:
-        return (struct lm_shape){c->mlp, c->D};
-    case LM_UP_BIAS:
-        return b->mlp_bias ? (struct lm_shape){c->mlp, 0} : none;
-    case LM_DOWN:
-        return (struct lm_shape){c->D, c->mlp};
-    case LM_DOWN_BIAS:
-        return b->mlp_bias ? width : none;
-    case LM_EMBED:
-    case LM_UNEMBED:
-        return (struct lm_shape){c->vocab, c->D};
-    case LM_POSITIONS:
-        return c->learned_positions ? (struct lm_shape){c->max_T, c->D} : none;
-    case LM_FINAL_NORM:
-        return c->final_norm == LM_NORM_PLAIN ? none : width;
-    case LM_FINAL_NORM_BIAS:
-        return c->final_norm == LM_NORM_LAYER ? width : none;
-    case LM_UNEMBED_BIAS:
-        return c->unembed_bias ? (struct lm_shape){c->vocab, 0} : none;
-    case LM_PARTS:
-        break;
-    }
-    return none;
+    const size_t D = c->D, q = c->H * c->Dh, qkv = q + 2 * c->G * c->Dh;
+    const struct {
+        bool there;
+        struct lm_shape shape;
+    } of[LM_PARTS] = {
+        [LM_ATTN_NORM] = {b->attn_norm != LM_NORM_PLAIN, {D, 0}},
+        [LM_ATTN_NORM_BIAS] = {b->attn_norm == LM_NORM_LAYER, {D, 0}},
+        [LM_QKV] = {true, {qkv, D}},
+        [LM_QKV_BIAS] = {b->qkv_bias, {qkv, 0}},
+        [LM_O] = {true, {D, q}},
+        [LM_O_BIAS] = {b->o_bias, {D, 0}},
+        [LM_MLP_NORM] = {b->mlp_norm != LM_NORM_PLAIN, {D, 0}},
+        [LM_MLP_NORM_BIAS] = {b->mlp_norm == LM_NORM_LAYER, {D, 0}},
+        [LM_GATE] = {b->gated, {c->mlp, D}},
+        [LM_GATE_BIAS] = {b->gated && b->mlp_bias, {c->mlp, 0}},
+        [LM_UP] = {true, {c->mlp, D}},
+        [LM_UP_BIAS] = {b->mlp_bias, {c->mlp, 0}},
+        [LM_DOWN] = {true, {D, c->mlp}},
+        [LM_DOWN_BIAS] = {b->mlp_bias, {D, 0}},
+        [LM_EMBED] = {true, {c->vocab, D}},
+        [LM_POSITIONS] = {c->learned_positions, {c->max_T, D}},
+        [LM_FINAL_NORM] = {c->final_norm != LM_NORM_PLAIN, {D, 0}},
+        [LM_FINAL_NORM_BIAS] = {c->final_norm == LM_NORM_LAYER, {D, 0}},
+        [LM_UNEMBED] = {true, {c->vocab, D}},
+        [LM_UNEMBED_BIAS] = {c->unembed_bias, {c->vocab, 0}},
+    };
+    return of[part].there ? of[part].shape : (struct lm_shape){0, 0};
 }
 
 static bool has_kernel(enum lm_norm n) { return n == LM_NORM_RMS || n == LM_NORM_LAYER || n == LM_NORM_PLAIN; }

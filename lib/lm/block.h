@@ -91,7 +91,7 @@ struct lm_shape {
     size_t outputs, inputs; /* outputs 0: the model has no such part; inputs 0: a vector */
 };
 
-/* The shape of a part.   b  the layer's block; not looked at for parts outside the layers */
+/* The shape of a part.   b  the layer's block; any for parts outside the layers */
 struct lm_shape lm_part_shape(const struct lm_config *c, const struct lm_block *b, enum lm_part part);
 
 /* Is there a kernel for everything in c? ERR_UNSUPPORTED that names the path, the layer and what is missing. */

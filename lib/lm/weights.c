@@ -62,12 +62,12 @@ static bool has_place(const struct lm_config *c, const char *name) {
     int end = 0;
     if (strncmp(name, f->prefix, strlen(f->prefix))) return true;
     bool in_layer = !strncmp(name, f->layers, skip) && sscanf(name + skip, "%zu.%n", &l, &end) == 1 && end && l < c->L;
+    const struct lm_block *b = &c->block[in_layer ? l : 0];
     if (in_layer) name += skip + (size_t)end;
     for (int i = 0; in_layer && f->ignored[i]; i++)
         if (!strcmp(name, f->ignored[i])) return true;
     for (const struct lm_tensor *t = f->tensor; t->name; t++)
-        if (in_layer == (t->part < LM_LAYER_PARTS) && !strcmp(name, t->name) && place_of(c, &c->block[l], t).n_dims)
-            return true;
+        if (in_layer == (t->part < LM_LAYER_PARTS) && !strcmp(name, t->name) && place_of(c, b, t).n_dims) return true;
     return false;
 }
 
