@@ -1,4 +1,5 @@
 /* progid.c - see progid.h. */
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "lib/store/progid.h"
 
 #include <elf.h>
