@@ -255,7 +255,7 @@ static void scatter(const struct job *j, int runs, struct result *r) {
                 s->x[p] = (double)x[(k * per + p) * j->m], s->y[p] = (double)x[(k * per + p) * j->m + 1];
         }
         snprintf(path, sizeof path, "%s/scatter.png", folder);
-        if (chart_draw(&c, 2200, &canvas, &e)) stop(&e);
+        if (chart_draw(&c, CANVAS_PIXELS, 2200, &canvas, &e)) stop(&e);
         const uint32_t *pixels = canvas_pixels(canvas, &stride);
         if (pngfile_write(path, pixels, stride, 2200, 1600, NULL, 0, &e)) stop(&e);
         r->s[i] = clock_s() - t;
