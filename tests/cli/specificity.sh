@@ -26,6 +26,22 @@ drawn() {
     for k in plane space agreement; do $B/plot --kind $k --in $T/n1.json --out $T/p_$k && [ -s $T/p_$k/plot.png ] || return 1; done
 }
 ok 'and figures of them' drawn
+on_sentences() { # counted again from the sentences
+    awk '
+        {key = $1; gsub(/[":,]/, "", key); value = $2 + 0}
+        /^  "/ {top = key}
+        /^ *"[a-z_]*": {$/ {of = key}
+        top == "sentences" && of == "max" && key ~ /^(ar|en|zh)$/ {sum[key] += value; fired[key] += value > 0; n[key]++}
+        top == "on_sentences" && key ~ /^(ar|en|zh)$/ {got[of, key] = value; m++}
+        END {
+            for (l in n) {
+                d = got["mean_activation", l] - sum[l] / n[l]
+                if (got["fired", l] != fired[l] || d > 1e-7 || d < -1e-7) {print l, fired[l], sum[l] / n[l], got["fired", l]; bad = 1}
+            }
+            exit bad || m != 6 || n["en"] < 2
+        }' $T/s1.json
+}
+ok 'what is said of the sentences is of them' on_sentences
 ok 'a feature out of range' fails 1 'has features 0 to 255' specificity --sentences $S --feature 256 --out $T/none
 ok 'a feature out of range, for neighbours' fails 1 'has features 0 to 255' neighbours --feature 256 --out $T/none
 ok 'no feature' fails 2 'either --feature or --feature-of' neighbours --out $T/none
