@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += -rR -L --no-print-directory
-# One locale for all that runs: numbers with a point, messages that plan can read, and fonts that do not depend on the language.
+# One locale for all that runs: numbers with a point, order by bytes, and fonts that do not depend on the language.
 export LC_ALL := C
 # Our own threads call OpenBLAS; those it would start by itself have nothing to do, and ask for 128 MB each.
 export OPENBLAS_NUM_THREADS := 1

@@ -46,10 +46,9 @@ special  = $(strip $(word 2,$1) $(foreach c,| & ; < > ( ) * ? [ ] { } ~ !,$(find
 quoted   = $(if $(call special,$1),'$1',$1)
 checked  = $(if $(call odd,$3),$(error $1: the value of '$2' holds one of ' " $$ # ` \: $3),$3)
 
-# $1 parameter, $2 run, $3 instance. The text form is what memo records; the shell form is what the recipe says.
+# $1 parameter, $2 run, $3 instance: its value; its option for the shell.
 value-of = $(call checked,$2,$1,$(strip $($(or $(name-of),$(error $2: no value for '$1' (stage $3))))))
-text-of  = $(if $(value-of),--$1 $(value-of))
-shell-of = $(if $(value-of),--$1 $(call quoted,$(value-of)))
+words-of = $(if $(value-of),--$1 $(call quoted,$(value-of)))
 
 # $1 run, $2 instance, $3 one source: its paths.
 raw-value = $(strip $($(or $(call name-of,$3,$1,$2),$3)))
@@ -58,7 +57,7 @@ is-raw    = $(filter $3,$(raws))
 other-run = $(call made-by,$(firstword $(subst /, ,$1)),$(word 2,$(subst /, ,$1)))
 made-by   = $(call target,$1,$(or $(instead.$1.$2),$2))
 source-of = $(if $(is-raw),$(raw-of),$(if $(findstring /,$3),$(call other-run,$3),$(call made-by,$1,$3)))
-mark-of   = $(if $(named.$1),:,.)
+mark-of   = @$(if $(named.$1),named,in)=
 
 # $1 a raw input, $2 its value
 paths-of  = $(if $(call known,paths.$1),$(call paths.$1,$2),$(foreach f,$2,$(call there,$1,$f)))
@@ -70,10 +69,10 @@ raw-state = $(if $(artifacts.$1),,$(call state-of,$1,$2,state.$1.$(subst $(space
 state-of  = $(if $(call known,$3),,$(eval $3 := $(call seen,$(call watch-of,$1,$2))))$($3)
 seen      = $(if $1,$(shell LC_ALL=C stat -L --printf '%n %s %i %.9Y %.9Z\n' $(foreach f,$1,'$f') 2>/dev/null | cksum | tr ' ' -))
 
-# Collects paths in `ins`, what make has to watch in `needs`, artifacts among them in `from`, what is to be seen of raw sources in
-# `states`; answers "--option @1. @2. …".
+# Collects what make has to watch in `needs`, artifacts among it in `from`, what is to be seen of raw sources in `states`; answers
+# "--option @in=PATH …".
 inputs-of = $(firstword $(foreach v,in.$1.$2 in.$(twin-of.$1).$2 in.$2 in.$(call program,$2),$(call known,$v)))
-one-source = $(foreach f,$(source-of),$(eval ins += $f)@$(words $(ins))$(call mark-of,$3))\
+one-source = $(addprefix $(call mark-of,$3),$(source-of))\
              $(eval needs += $(if $(is-raw),$(call watch-of,$3,$(raw-value)),$(source-of)))\
              $(eval from += $(if $(is-raw),$(artifacts.$3),$(source-of)))\
              $(eval states := $(strip $(states) $(if $(is-raw),$(call raw-state,$3,$(raw-value)))))
@@ -85,25 +84,23 @@ input-words = $(foreach o,$($(inputs-of)),$(call one-option,$1,$2,$o))
 # target only when the new result is complete; until then the old link stays, and its .cmd tells make that it is out of date.
 define stage-rule
 targets += $1
-changed += $(if $(call same,$(file <$1.cmd),$(ins) -- $4 $5),,$1)
+from/$1 := $(from)
+contract/$1 := $2 $3 : $(use.$(call program,$3)) : $(from)
+changed += $(if $(call same,$(file <$1.cmd),$5),,$1)
 job/$1 := --store $(store) --label '$(strip $(call program,$3) $2 $(call variant,$3))' --slots $(SLOTS) \
           $$(if $$(LAUNCH.$(call program,$3)),--launch $$(call shell-word,$$(LAUNCH.$(call program,$3)))) $(if $(states),--state '$(states)') \
-          --target $1 --in $(ins) \
-          -- $4 $6 $(if $7,-- $7)
-contract/$1 := $2 $3 : $(use.$(call program,$3)) : $(from)
-$1: $(needs) $4 $(if $(call same,$(file <$1.cmd),$(ins) -- $4 $5),,params-changed) \
+          --target $1 -- $4 $(if $6,-- $6)
+$1: $(needs) $(STAGE_BIN)/$(call program,$3) $(if $(call same,$(file <$1.cmd),$5),,params-changed) \
     $(if $(call same,$(file <$1.raw),$(states)),,inputs-changed) $(if $(wildcard $1.rec),,receipt-missing) | $(memo)
 	@$$(memo) $$(MODE) $$(job/$1)
 .PRECIOUS: $1
 endef
 .PHONY: params-changed inputs-changed receipt-missing
 
-# $1 run, $2 instance; then $3 program, $4 words of its inputs
-instance   = $(eval ins :=)$(eval needs :=)$(eval from :=)$(eval states :=)\
-             $(call instance-1,$1,$2,$(call program,$2),$(call input-words,$1,$2))
-words-of   = $(strip $4 $(foreach p,$(use.$3),$(call $5,$p,$1,$2)) $(fixed.$3) --out @O)
-instance-1 = $(eval $(call stage-rule,$(call target,$1,$2),$1,$2,$(STAGE_BIN)/$3,$\
-             $(call words-of,$1,$2,$3,$4,text-of),$(call words-of,$1,$2,$3,$4,shell-of),$(strip $(aside.$3))))
+# $1 run, $2 instance; then $3 its command. What memo records of a command is what the shell reads in it: the same without quotes.
+instance   = $(eval needs :=)$(eval from :=)$(eval states :=)$(call instance-1,$1,$2,$(call command,$1,$2,$(call program,$2)))
+command    = $(strip $(STAGE_BIN)/$3 $(input-words) $(foreach p,$(use.$3),$(call words-of,$p,$1,$2)) $(fixed.$3) --out @O)
+instance-1 = $(eval $(call stage-rule,$(call target,$1,$2),$1,$2,$3,$(subst ',,$3),$(strip $(aside.$(call program,$2)))))
 
 # Keys of a run: <p> of some instance's program or a raw input of it, or <instance>.<p>. $1 run, $2 instances
 keys-of   = $(sort $(foreach i,$2,$(call reads,$1,$i) $(addprefix $i.,$(call reads,$1,$i))))

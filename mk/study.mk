@@ -22,7 +22,7 @@ $(index): $(call target,index,page) $(if $(filter $(index),$(edited)),edited)
 # Of the targets that were made at all: whose command changed since.
 recorded  = $(filter $(wildcard $(targets)),$(changed))
 
-.PHONY: figures drawn sweep plan audit heal why adopt gc recheck contract
+.PHONY: figures drawn sweep plan planned audit heal why adopt gc recheck contract
 ifneq ($(each),)
 figures: | $(first) ## the main job: every figure of every paper (or of PAPER=) at SCALE, and figures/<scale>/index.html
 	@set -e; $(foreach p,$(each),$(MAKE) PAPER=$p figures;)
@@ -44,7 +44,17 @@ sweep: $(extra) $(BIN)/audit ## figures that need more runs than the paper's own
 	@$(if $(extra),printf 'look at %s\n' $(filter %.png,$(extra)))
 
 plan: $(programs) ## what `make figures` would execute and what it would restore, with recorded times; executes nothing
-	@{ $(MAKE) -s contract && $(MAKE) -k -s MODE='--mode plan' drawn; printf 'status\t%d\n' $$?; } 2>&1 | awk -v root='$(call target,index,page)' -v store=$(store) -f mk/plan.awk
+	@w=$$(mktemp -d) && { PENDING=$$w $(MAKE) -s planned || echo FAILED; } | awk -f mk/plan.awk; s=$$?; rm -rf "$$w"; exit $$s
+
+# memo's plan of every target of the page, inputs first. A figure that is restored is copied at once: the page reads the copies.
+in-order = $(eval ordered :=)$(call visit,$1)$(ordered)
+visit    = $(foreach t,$1,$(if $(visited/$t),,$(eval visited/$t := 1)$(call visit,$(from/$t))$(eval ordered += $t)))
+copies   = $(if $(filter $1,$(artifacts.DRAWN)),$(foreach x,png json,sh mk/copy.sh $1/plot.$x $(drawings)/$(1:$(here)/%/plot=%).$x &&) :)
+define plan-of
+@s=$$($(memo) --mode plan --pending "$$PENDING" $(job/$1)) && case $$s in HIT*) $(copies) ;; esac && printf '%s\n' "$$s"
+
+endef
+planned: ; $(foreach t,$(call in-order,$(call target,index,page)),$(call plan-of,$t))
 
 audit: $(BIN)/audit ## prove that no result is stale, foreign, damaged or missing; DEEP=1 hashes every stored artifact again
 	@$(BIN)/audit --store $(store) --results $(here)$(if $(DEEP), --deep)$(if $(recorded), --changed $(recorded))$(if $(edited), --edited $(edited))

@@ -175,11 +175,12 @@ static int check_receipt(const char *path, const struct record *r, void *ctx, st
     }
     const char *id = program_now(a, r->program, record_backend(r));
     if (id && strcmp(id, r->program_id)) bad(a, "STALE", target, "the program changed since: ", r->program);
-    for (size_t i = 0; i < r->n_in; i++) {
-        if (store_hash_input(&a->store, r->in[i].path, now, NULL, &why))
+    for (const struct record_word *w = r->word; w < r->word + r->n_words; w++) {
+        if (!*w->hash) continue;
+        if (store_hash_input(&a->store, w->text, now, NULL, &why))
             bad(a, "MISSING", target, "input gone: ", why.text);
-        else if (strcmp(now, r->in[i].hash))
-            bad(a, "STALE", target, "made from another version of ", r->in[i].path);
+        else if (strcmp(now, w->hash))
+            bad(a, "STALE", target, "made from another version of ", w->text);
     }
     return rc;
 }
@@ -208,9 +209,9 @@ static int follow(struct audit *a, const char *target, struct err *e) {
         return 0;
     }
     rc = check_receipt(rec, record_read(rec, &r, NULL) ? NULL : &r, a, e);
-    for (size_t i = 0; !rc && i < r.n_in; i++)
-        if (snprintf(rec, sizeof rec, "%s.rec", r.in[i].path) < (int)sizeof rec && !stat(rec, &s))
-            rc = follow(a, r.in[i].path, e);
+    for (size_t i = 0; !rc && i < r.n_words; i++)
+        if (*r.word[i].hash && snprintf(rec, sizeof rec, "%s.rec", r.word[i].text) < (int)sizeof rec && !stat(rec, &s))
+            rc = follow(a, r.word[i].text, e);
     record_free(&r);
     return rc;
 }

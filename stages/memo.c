@@ -1,12 +1,12 @@
 /* memo.c - run a stage, or restore what the same run made before.
  *
- *   memo --store DIR --target PATH --in A B … -- PROGRAM WORD… [-- WORD…]
+ *   memo --store DIR --target PATH … -- PROGRAM WORD… [-- WORD…]
  *
- * The key of a run is the hash of: the content of the inputs in order, what the program's code is (progid.h), and its
- * words, in which @1. @2. … stand for the inputs, @O for the output, @W for the working folder and @L for the lineage
- * text. Paths, the launcher and the words after the second -- (threads, checkpoints) are outside it: they cannot change
- * the result. A key seen before executes nothing: the target becomes a link to the stored artifact. See base/store.h
- * for the folders and base/receipt.h for what is written beside the target. */
+ * A word @in=PATH is an input, a file or folder; in @named=PATH the last two parts of the path count too. @O stands for the output,
+ * @W for the working folder and @L for the lineage text. The key of a run is the hash of: what the program's code is (progid.h), and
+ * its words, the inputs by their content. Paths, the launcher and the words after the second -- (threads, checkpoints) are outside
+ * it: they cannot change the result. A key seen before executes nothing: the target becomes a link to the stored artifact. See
+ * lib/store/store.h for the folders and lib/store/record.h for what is written beside the target. */
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -33,11 +33,8 @@ static const char prog[] = "memo";
 static const char purpose[] =
     "run a stage or restore its result: memo --store DIR --target PATH … -- PROGRAM WORD… [-- WORD…]";
 
-enum { MUST_RUN = 3 }; /* exit status of --mode plan when the result is not in the store */
-
 struct args {
-    const char *store, *target, *label, *mode, *launch, *state;
-    struct opt_list in;
+    const char *store, *target, *label, *mode, *launch, *state, *pending;
     int64_t slots;
 };
 
@@ -60,18 +57,18 @@ static void table(struct args *a, struct opt t[N_OPTIONS]) {
          .dst = &a->mode,
          .preset = "run",
          .choices = "run|plan|why|check|adopt",
-         .help = "run; plan: restore or say that it must run (exit 3); why: what changed; check: run again and "
+         .help = "run; plan: restore, or say that it must run or wait; why: what changed; check: run again and "
                  "compare; adopt: accept what an earlier program made"},
         {.name = "launch",
          .type = OPT_TEXT,
          .dst = &a->launch,
          .preset = "",
          .help = "words put before the program, split at blanks: srun --gpus=1"},
-        {.name = "in",
-         .type = OPT_INPUTS,
-         .dst = &a->in,
+        {.name = "pending",
+         .type = OPT_TEXT,
+         .dst = &a->pending,
          .preset = "",
-         .help = "input files and folders: @1. @2. …, or @1: when the last two parts of its path count too"},
+         .help = "of --mode plan: a folder in which the plans of one make note what is not there yet"},
         {.name = "state",
          .type = OPT_TEXT,
          .dst = &a->state,
@@ -100,37 +97,28 @@ struct job {
     long long last_ms; /* of the last run for this target or stage, -1 if unknown */
 };
 
+static const char IN[] = "@in=", NAMED[] = "@named=";
+
 /* ---- the key ---- */
 
-/* The number k of an input placeholder "@k." or "@k:", 0 for any other word. */
-static size_t input_of(const char *word, size_t n_in) {
-    char *end;
-    if (word[0] != '@' || word[1] < '1' || word[1] > '9') return 0;
-    unsigned long k = strtoul(word + 1, &end, 10);
-    return (*end == '.' || *end == ':') && !end[1] && k <= n_in ? k : 0;
-}
-
 static int uses(const struct job *j, const char *placeholder) {
-    for (size_t i = 0; i < j->now.n_arg; i++)
-        if (!strcmp(j->now.arg[i], placeholder)) return 1;
+    for (size_t i = 0; i < j->now.n_words; i++)
+        if (!strcmp(j->now.word[i].text, placeholder)) return 1;
     for (size_t i = 0; i < j->n_aside; i++)
         if (!strcmp(j->aside[i], placeholder)) return 1;
     return 0;
 }
 
+static bool is_input(const struct job *j, size_t i) { return *j->now.word[i].hash; }
+
 static int hash_inputs(struct job *j, struct err *e) {
     struct record *r = &j->now;
-    r->n_in = j->a.in.n;
-    r->in = calloc(r->n_in + 1, sizeof *r->in);
-    j->state = calloc(r->n_in + 1, sizeof *j->state);
-    if (!r->in || !j->state) return err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
-    for (size_t i = 0; i < r->n_in; i++) {
-        r->in[i].path = j->a.in.item[i];
-        if (!record_word_ok(r->in[i].path)) return err_set(e, ERR_USAGE, "%s: a path with a newline in it", j->a.label);
-        int rc = store_hash_input(&j->store, r->in[i].path, r->in[i].hash, j->state[i], e);
-        if (rc) return rc;
-    }
-    return 0;
+    j->state = calloc(r->n_words + 1, sizeof *j->state);
+    if (!j->state) return err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
+    int rc = 0;
+    for (size_t i = 0; !rc && i < r->n_words; i++)
+        if (is_input(j, i)) rc = store_hash_input(&j->store, r->word[i].text, r->word[i].hash, j->state[i], e);
+    return rc;
 }
 
 static int make_key(struct job *j, struct err *e) {
@@ -139,12 +127,12 @@ static int make_key(struct job *j, struct err *e) {
     size_t n = 0;
     FILE *f = open_memstream(&text, &n);
     if (!f) return err_set(e, ERR_MEMORY, "%s: no memory", j->a.label);
-    fprintf(f, "memo 1\nprogram %s %s\n", r->stage, r->program_id);
-    for (size_t i = 0; i < r->n_in; i++) fprintf(f, "in %s\n", r->in[i].hash);
-    for (size_t i = 0; i < r->n_arg; i++) {
-        size_t k = input_of(r->arg[i], r->n_in);
-        fprintf(f, "arg %s\n", r->arg[i]);
-        if (k && strchr(r->arg[i], ':')) fprintf(f, "name %s\n", record_short_name(r->in[k - 1].path));
+    fprintf(f, "memo 3\nprogram %s %s\n", r->stage, r->program_id);
+    for (const struct record_word *w = r->word; w < r->word + r->n_words; w++) {
+        if (w->named)
+            fprintf(f, "named %s %s\n", w->hash, record_short_name(w->text));
+        else
+            fprintf(f, *w->hash ? "in %s\n" : "arg %s\n", *w->hash ? w->hash : w->text);
     }
     if (j->lineage) {
         hash_bytes(j->lineage, strlen(j->lineage), hex);
@@ -224,16 +212,18 @@ static void say(const struct job *j, const char *word, const char *note) {
 
 /* ---- publishing ---- */
 
-/* The text that make compares with the command it would run now: inputs, then the program and its words. No newline at
+/* What make compares with the command it would run now: the program and its words as they were said, a blank between. No newline at
  * the end: GNU Make 4.3 strips it from $(file <…) only when its buffer happens not to end there. */
 static char *command_text(const struct job *j) {
     char *text = NULL;
     size_t n;
     FILE *f = open_memstream(&text, &n);
     if (!f) return NULL;
-    for (size_t i = 0; i < j->now.n_in; i++) fprintf(f, "%s ", j->now.in[i].path);
-    fprintf(f, "-- %s", j->now.program);
-    for (size_t i = 0; i < j->now.n_arg; i++) fprintf(f, " %s", j->now.arg[i]);
+    fputs(j->now.program, f);
+    for (size_t i = 0; i < j->now.n_words; i++) {
+        const struct record_word *w = &j->now.word[i];
+        fprintf(f, " %s%s", !is_input(j, i) ? "" : w->named ? NAMED : IN, w->text);
+    }
     if (fclose(f)) {
         free(text);
         return NULL;
@@ -297,8 +287,6 @@ static void forward(int sig) {
 
 /* A word with its placeholder replaced; points into `room` when it was. */
 static const char *fill_in(const struct job *j, const char *word, char room[PATH_MAX]) {
-    size_t k = input_of(word, j->now.n_in);
-    if (k) return j->now.in[k - 1].path;
     if (!strcmp(word, "@O")) return j->out;
     if (!strcmp(word, "@L")) {
         snprintf(room, PATH_MAX, "%.*s/lineage.txt", PATH_MAX - 16, j->wip);
@@ -317,14 +305,14 @@ static char **child_words(const struct job *j, char **launch_copy) {
     *launch_copy = strdup(j->a.launch);
     if (!*launch_copy) return NULL;
     for (const char *p = j->a.launch; *p; p++) n_launch += *p != ' ' && (p == j->a.launch || p[-1] == ' ');
-    size_t total = n_launch + 1 + j->now.n_arg + j->n_aside;
+    size_t total = n_launch + 1 + j->now.n_words + j->n_aside;
     char **word = calloc(1, (total + 1) * sizeof *word + total * PATH_MAX);
     if (!word) return NULL;
     char *room = (char *)(word + total + 1), *save = NULL;
     for (char *p = strtok_r(*launch_copy, " ", &save); p; p = strtok_r(NULL, " ", &save)) word[n++] = p;
     word[n++] = (char *)(size_t)j->now.program;
-    for (size_t i = 0; i < j->now.n_arg; i++, room += PATH_MAX)
-        word[n++] = (char *)(size_t)fill_in(j, j->now.arg[i], room);
+    for (size_t i = 0; i < j->now.n_words; i++, room += PATH_MAX)
+        word[n++] = (char *)(size_t)(is_input(j, i) ? j->now.word[i].text : fill_in(j, j->now.word[i].text, room));
     for (size_t i = 0; i < j->n_aside; i++, room += PATH_MAX) word[n++] = (char *)(size_t)fill_in(j, j->aside[i], room);
     return word;
 }
@@ -366,13 +354,13 @@ static int run_child(const struct job *j, int *status, struct err *e) {
 }
 
 static int inputs_unchanged(const struct job *j, struct err *e) {
-    for (size_t i = 0; i < j->now.n_in; i++) {
+    for (size_t i = 0; i < j->now.n_words; i++) {
         char now[HASH_HEX];
-        int rc = store_state(j->now.in[i].path, now, e);
+        const char *path = j->now.word[i].text;
+        int rc = is_input(j, i) ? store_state(path, now, e) : 0;
         if (rc) return rc;
-        if (strcmp(now, j->state[i])) {
-            err_set(e, ERR_IO, "%s: %s changed while the stage ran: its result is not kept", j->a.label,
-                    j->now.in[i].path);
+        if (is_input(j, i) && strcmp(now, j->state[i])) {
+            err_set(e, ERR_IO, "%s: %s changed while the stage ran: its result is not kept", j->a.label, path);
             return err_hint(e, "run make again");
         }
     }
@@ -428,8 +416,8 @@ static int open_wip(const struct job *j, struct err *e) {
 static void blame_inputs(const struct job *j) {
     char hex[HASH_HEX];
     struct err why;
-    for (size_t i = 0; i < j->now.n_in; i++)
-        if (store_linked(j->now.in[i].path, hex) && store_has(&j->store, hex) &&
+    for (size_t i = 0; i < j->now.n_words; i++)
+        if (is_input(j, i) && store_linked(j->now.word[i].text, hex) && store_has(&j->store, hex) &&
             store_verify(&j->store, hex, true, &why) == ERR_FORMAT)
             put_aside(j, hex, &why);
 }
@@ -492,15 +480,51 @@ static int run(struct job *j, struct err *e) {
     return STAGE_OK;
 }
 
-/* One line for make's plan: word, label, ms, target, key, with tabs between. */
-static int plan(struct job *j, struct err *e) {
-    if (!stored(j)) {
-        printf("MUST\t%s\t%lld\t%s\t%s\n", j->a.label, j->last_ms, j->a.target, j->now.key);
-        return MUST_RUN;
+/* ---- plan ---- */
+
+/* The note that a path is not there yet. */
+static void note_of(const struct job *j, const char *path, char note[PATH_MAX]) {
+    char hex[HASH_HEX];
+    hash_bytes(path, strlen(path), hex);
+    snprintf(note, PATH_MAX, "%.*s/%s", PATH_MAX - HASH_HEX - 1, j->a.pending, hex);
+}
+
+static bool waits(const struct job *j) {
+    char note[PATH_MAX];
+    for (size_t i = 0; *j->a.pending && i < j->now.n_words; i++) {
+        if (!is_input(j, i)) continue;
+        note_of(j, j->now.word[i].text, note);
+        if (!access(note, F_OK)) return true;
     }
-    int rc = publish(j, e);
-    if (rc) return stage_fail(prog, e);
-    printf("HIT\t%s\t%lld\t%s\t%s\n", j->a.label, j->now.ms, j->a.target, j->now.key);
+    return false;
+}
+
+/* Does the target name the result of this key already? */
+static bool in_place(const struct job *j) {
+    char path[PATH_MAX], linked[HASH_HEX];
+    struct record old;
+    snprintf(path, sizeof path, "%.*s.rec", PATH_MAX - 8, j->a.target);
+    if (record_read(path, &old, NULL)) return false;
+    bool is = !strcmp(old.key, j->now.key) && store_linked(j->a.target, linked) && !strcmp(linked, old.out) &&
+              store_has(&j->store, linked);
+    record_free(&old);
+    return is;
+}
+
+/* Nothing when all is in place, else one line: HIT (restored), MUST (it has to run) or WAIT (for such), label, ms, key, tabs between.
+ * Plans are made inputs first, so what an input waits for is noted before it is asked. */
+static int plan(struct job *j, bool wait, struct err *e) {
+    char note[PATH_MAX];
+    if (!wait && in_place(j)) return STAGE_OK;
+    bool hit = !wait && stored(j);
+    if (hit && publish(j, e)) return stage_fail(prog, e);
+    note_of(j, j->a.target, note);
+    if (!hit && *j->a.pending) store_note(note, "", 0);
+    printf("%s\t%s\t%lld\t%s\n",
+           wait  ? "WAIT"
+           : hit ? "HIT"
+                 : "MUST",
+           j->a.label, hit ? j->now.ms : j->last_ms, j->now.key);
     return STAGE_OK;
 }
 
@@ -561,37 +585,33 @@ static int adopt(struct job *j, struct err *e) {
 
 /* ---- why ---- */
 
-/* The words of an option: from arg[i], "--name", up to the next one. */
+/* The words of an option: from word[i], "--name", up to the next one. */
 static size_t group_end(const struct record *r, size_t i) {
-    for (i++; i < r->n_arg && strncmp(r->arg[i], "--", 2); i++) continue;
+    for (i++; i < r->n_words && strncmp(r->word[i].text, "--", 2); i++) continue;
     return i;
 }
 
 static void put_group(const char *sign, const struct record *r, size_t i) {
     printf("  %s", sign);
-    for (size_t end = group_end(r, i); i < end; i++) {
-        size_t k = input_of(r->arg[i], r->n_in);
-        printf(" %s", k ? r->in[k - 1].path : r->arg[i]);
-    }
+    for (size_t end = group_end(r, i); i < end; i++) printf(" %s", r->word[i].text);
     putchar('\n');
 }
 
 static int same_group(const struct record *a, size_t i, const struct record *b, size_t k) {
     size_t n = group_end(a, i) - i;
     if (n != group_end(b, k) - k) return 0;
-    for (size_t w = 0; w < n; w++) {
-        size_t p = input_of(a->arg[i + w], a->n_in), q = input_of(b->arg[k + w], b->n_in);
-        if (!p != !q || strcmp(p ? a->in[p - 1].path : a->arg[i + w], q ? b->in[q - 1].path : b->arg[k + w])) return 0;
-    }
+    for (size_t w = 0; w < n; w++)
+        if (!*a->word[i + w].hash != !*b->word[k + w].hash || strcmp(a->word[i + w].text, b->word[k + w].text))
+            return 0;
     return 1;
 }
 
 /* Options of a that b does not have in just these words. */
 static int put_missing(const char *sign, const struct record *a, const struct record *b) {
     int n = 0;
-    for (size_t i = 0; i < a->n_arg; i = group_end(a, i)) {
+    for (size_t i = 0; i < a->n_words; i = group_end(a, i)) {
         int found = 0;
-        for (size_t k = 0; !found && k < b->n_arg; k = group_end(b, k)) found = same_group(a, i, b, k);
+        for (size_t k = 0; !found && k < b->n_words; k = group_end(b, k)) found = same_group(a, i, b, k);
         if (!found) put_group(sign, a, i), n++;
     }
     return n;
@@ -599,10 +619,10 @@ static int put_missing(const char *sign, const struct record *a, const struct re
 
 static int put_inputs(const struct record *old, const struct record *now) {
     int n = 0;
-    for (size_t i = 0; i < now->n_in; i++)
-        for (size_t k = 0; k < old->n_in; k++)
-            if (!strcmp(now->in[i].path, old->in[k].path) && strcmp(now->in[i].hash, old->in[k].hash)) {
-                printf("  input %s: was %.12s, is %.12s\n", now->in[i].path, old->in[k].hash, now->in[i].hash);
+    for (const struct record_word *w = now->word; w < now->word + now->n_words; w++)
+        for (const struct record_word *v = old->word; *w->hash && v < old->word + old->n_words; v++)
+            if (*v->hash && !strcmp(w->text, v->text) && strcmp(w->hash, v->hash)) {
+                printf("  input %s: was %.12s, is %.12s\n", w->text, v->hash, w->hash);
                 n++;
                 break;
             }
@@ -658,12 +678,18 @@ static int take_command(struct job *j, int argc, char **argv, int *own, struct e
     r->program = argv[first + 1];
     const char *slash = strrchr(r->program, '/');
     r->stage = slash ? slash + 1 : r->program;
-    r->n_arg = (size_t)(second - first - 2);
-    r->arg = calloc(r->n_arg + 1, sizeof *r->arg);
-    if (!r->arg) return err_set(e, ERR_MEMORY, "%s: no memory", prog);
-    for (size_t i = 0; i < r->n_arg; i++) {
-        r->arg[i] = argv[first + 2 + (int)i];
-        if (!record_word_ok(r->arg[i])) return err_set(e, ERR_USAGE, "%s: a word with a newline in it", prog);
+    r->n_words = (size_t)(second - first - 2);
+    r->word = calloc(r->n_words + 1, sizeof *r->word);
+    if (!r->word) return err_set(e, ERR_MEMORY, "%s: no memory", prog);
+    for (size_t i = 0; i < r->n_words; i++) {
+        struct record_word *w = &r->word[i];
+        w->text = argv[first + 2 + (int)i];
+        w->named = !strncmp(w->text, NAMED, strlen(NAMED));
+        if (w->named || !strncmp(w->text, IN, strlen(IN))) {
+            w->text = strchr(w->text, '=') + 1;
+            strcpy(w->hash, "?"); /* hash_inputs says it */
+        }
+        if (!record_word_ok(w->text)) return err_set(e, ERR_USAGE, "%s: a word with a newline in it", prog);
     }
     j->aside = argv + second + 1;
     j->n_aside = second + 1 < argc ? (size_t)(argc - second - 1) : 0;
@@ -682,13 +708,11 @@ static int lineage(struct job *j, struct err *e) {
 }
 
 static int prepare(struct job *j, struct err *e) {
-    int rc = store_open(&j->store, j->a.store, STORE_RUN, e);
-    if (!rc) rc = progid(j->now.program, record_backend(&j->now), j->now.program_id, e);
+    int rc = progid(j->now.program, record_backend(&j->now), j->now.program_id, e);
     if (!rc) rc = hash_inputs(j, e);
     if (!rc && uses(j, "@L")) rc = lineage(j, e);
     if (!rc) rc = make_key(j, e);
     if (rc) return rc;
-    j->last_ms = read_ms(j);
     store_path(&j->store, "wip", j->now.key, j->wip);
     return 0;
 }
@@ -698,16 +722,19 @@ int main(int argc, char **argv) {
     struct opt t[N_OPTIONS];
     struct err e = {0};
     int own;
-    j.a.label = j.a.launch = j.a.state = "";
+    j.a.label = j.a.launch = j.a.state = j.a.pending = "";
     table(&j.a, t);
     int rc = take_command(&j, argc, argv, &own, &e);
     if (!rc) rc = opt_parse(prog, purpose, t, N_OPTIONS, own, argv, &e);
     if (rc == 1) return STAGE_OK;
     if (!rc && !*j.a.label) j.a.label = j.a.target;
-    if (!rc) rc = prepare(&j, &e);
+    if (!rc) rc = store_open(&j.store, j.a.store, STORE_RUN, &e);
+    if (!rc) j.last_ms = read_ms(&j);
+    bool wait = !rc && !strcmp(j.a.mode, "plan") && waits(&j);
+    if (!rc && !wait) rc = prepare(&j, &e);
     int status = rc                           ? stage_fail(prog, &e)
                  : !strcmp(j.a.mode, "run")   ? run(&j, &e)
-                 : !strcmp(j.a.mode, "plan")  ? plan(&j, &e)
+                 : !strcmp(j.a.mode, "plan")  ? plan(&j, wait, &e)
                  : !strcmp(j.a.mode, "why")   ? why(&j)
                  : !strcmp(j.a.mode, "adopt") ? adopt(&j, &e)
                                               : check(&j, &e);

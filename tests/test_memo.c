@@ -187,10 +187,10 @@ static void write_receipt(const char *target, const char *stage, const char *out
     char rec[PATH_MAX], text[2 * PATH_MAX], sum[HASH_HEX];
     size_t n;
     snprintf(rec, sizeof rec, "%s.rec", target);
-    snprintf(text, sizeof text,
-             "memo 2\nstage %s\nprogram build/bin/%s %s\nkey %s\nout %s\nms 1234\nin %s %s\narg --in\narg @1.\narg "
-             "--out\narg @O\n",
-             stage, stage, P, K, out, in_hash, in);
+    snprintf(
+        text, sizeof text,
+        "memo 3\nstage %s\nprogram build/bin/%s %s\nkey %s\nout %s\nms 1234\narg --in\nin %s %s\narg --out\narg @O\n",
+        stage, stage, P, K, out, in_hash, in);
     hash_bytes(text, n = strlen(text), sum);
     snprintf(text + n, sizeof text - n, "sum %s\n", sum);
     put_text(rec, text);
@@ -208,10 +208,11 @@ static void receipt_there_and_back(void **state) {
     assert_string_equal(r.stage, "train");
     assert_string_equal(r.out, O);
     assert_int_equal(r.ms, 1234);
-    assert_int_equal(r.n_in, 1);
-    assert_string_equal(r.in[0].path, "inputs/with blank.txt");
-    assert_int_equal(r.n_arg, 4);
-    assert_string_equal(r.arg[1], "@1.");
+    assert_int_equal(r.n_words, 4);
+    assert_string_equal(r.word[0].text, "--in");
+    assert_string_equal(r.word[0].hash, "");
+    assert_string_equal(r.word[1].text, "inputs/with blank.txt");
+    assert_string_equal(r.word[1].hash, K);
     char *text = record_text(&r), *same = get(rec, &n);
     assert_string_equal(text, same);
     free(text);
@@ -236,14 +237,15 @@ static void unreadable(const char *path) {
 
 static void receipt_that_is_damaged(void **state) {
     (void)state;
-    static const char *const bad[] = {"memo 1\n",
-                                      "memo 2\nstage train\n",
-                                      "memo 2\nstage train\nprogram p 12\n",
-                                      "memo 2\nnonsense x\n",
-                                      "memo 2\nin 00 x\n",
-                                      "memo 2\nin 00000000000000000000000000000001\n",
-                                      "memo 2\nstage\n",
-                                      "memo 2\nout 0000000000000000000000000000000G\n"};
+    static const char *const bad[] = {"memo 2\n",
+                                      "memo 3\nstage train\n",
+                                      "memo 3\nstage train\nprogram p 12\n",
+                                      "memo 3\nnonsense x\n",
+                                      "memo 3\nin 00 x\n",
+                                      "memo 3\nin 00000000000000000000000000000001\n",
+                                      "memo 3\nnamed 00000000000000000000000000000001 \n",
+                                      "memo 3\nstage\n",
+                                      "memo 3\nout 0000000000000000000000000000000G\n"};
     char path[PATH_MAX], target[PATH_MAX];
     in_dir("bad.rec", path);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -296,8 +298,8 @@ static void lineage_tells_inputs_first_and_each_once(void **state) {
     write_receipt(in_dir("la", a), "tokenize", HA, "/far/away/zh/faq.txt", K);
     write_receipt(in_dir("lb", b), "collect", HB, a, HA);
     write_receipt(in_dir("lc", c), "normalise", HC, a, HA);
-    struct receipt_in in[] = {{.path = b}, {.path = c}, {.path = "raw/x.txt"}};
-    struct record r = {.stage = "plot", .in = in, .n_in = 3};
+    struct record_word in[] = {{.text = b, .hash = "b"}, {.text = c, .hash = "c"}, {.text = "raw/x.txt", .hash = "x"}};
+    struct record r = {.stage = "plot", .word = in, .n_words = 3};
     struct err e;
     assert_int_equal(record_lineage(&r, &text, bad, &e), 0);
     assert_string_equal(text, "aaaaaaaaaaaaaaaa = tokenize --in zh/faq.txt:0000000000000000\n"
@@ -314,8 +316,8 @@ static void lineage_of_a_circle_ends(void **state) {
     char a[PATH_MAX], b[PATH_MAX], bad[PATH_MAX], *text = NULL;
     write_receipt(in_dir("ca", a), "x", O, in_dir("cb", b), K);
     write_receipt(b, "y", K, a, O);
-    struct receipt_in in[] = {{.path = a}};
-    struct record r = {.stage = "plot", .in = in, .n_in = 1};
+    struct record_word in[] = {{.text = a, .hash = "a"}};
+    struct record r = {.stage = "plot", .word = in, .n_words = 1};
     struct err e;
     assert_int_equal(record_lineage(&r, &text, bad, &e), 0); /* each artifact is told once, so the circle is cut */
     free(text);

@@ -64,7 +64,8 @@ static void taint(struct made_list *l, const char *hex) {
         more = false;
         for (size_t i = 0; i < l->n; i++) {
             struct made *m = &l->item[i];
-            for (size_t k = 0; !m->tainted && k < m->r.n_in; k++) more |= m->tainted = gone(l, hex, m->r.in[k].hash);
+            for (size_t k = 0; !m->tainted && k < m->r.n_words; k++)
+                more |= m->tainted = gone(l, hex, m->r.word[k].hash);
         }
     }
 }

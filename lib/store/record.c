@@ -15,8 +15,7 @@
 int record_word_ok(const char *word) { return !strchr(word, '\n'); }
 
 void record_free(struct record *r) {
-    free(r->in);
-    free(r->arg);
+    free(r->word);
     free(r->text);
     *r = (struct record){0};
 }
@@ -50,27 +49,29 @@ static int take_hash(char hex[HASH_HEX], const char *from) {
     return 0;
 }
 
+/* An input, "<hash> path". */
+static int take_input(struct record_word *w, const char *rest, bool named) {
+    if (strlen(rest) <= HASH_HEX || rest[HASH_HEX - 1] != ' ' || take_hash(w->hash, rest)) return -1;
+    w->text = rest + HASH_HEX;
+    w->named = named;
+    return 0;
+}
+
 /* One line "word rest" into r; -1 when it is not what a receipt holds. */
 static int take_line(struct record *r, const char *word, char *rest) {
-    if (!strcmp(word, "memo")) return strcmp(rest, "2") ? -1 : 0;
+    if (!strcmp(word, "memo")) return strcmp(rest, "3") ? -1 : 0;
     if (!strcmp(word, "stage")) return r->stage = rest, 0;
     if (!strcmp(word, "key")) return take_hash(r->key, rest);
     if (!strcmp(word, "out")) return take_hash(r->out, rest);
     if (!strcmp(word, "adopted")) return take_hash(r->adopted, rest);
     if (!strcmp(word, "ms")) return sscanf(rest, "%lld", &r->ms) == 1 ? 0 : -1;
-    if (!strcmp(word, "arg")) return r->arg[r->n_arg++] = rest, 0;
+    if (!strcmp(word, "arg")) return r->word[r->n_words++].text = rest, 0;
+    if (!strcmp(word, "in") || !strcmp(word, "named")) return take_input(&r->word[r->n_words++], rest, *word == 'n');
     if (!strcmp(word, "program")) {
         char *gap = strrchr(rest, ' ');
         if (!gap || take_hash(r->program_id, gap + 1)) return -1;
         *gap = 0;
         r->program = rest;
-        return 0;
-    }
-    if (!strcmp(word, "in")) {
-        struct receipt_in *in = &r->in[r->n_in];
-        if (strlen(rest) <= HASH_HEX || rest[HASH_HEX - 1] != ' ' || take_hash(in->hash, rest)) return -1;
-        in->path = rest + HASH_HEX;
-        r->n_in++;
         return 0;
     }
     return -1;
@@ -103,9 +104,8 @@ int record_read(const char *path, struct record *r, struct err *e) {
     }
     size_t lines = 1;
     for (const char *p = r->text; (p = strchr(p, '\n')); p++) lines++;
-    r->in = calloc(lines, sizeof *r->in);
-    r->arg = calloc(lines, sizeof *r->arg);
-    if (!r->in || !r->arg) rc = err_set(e, ERR_MEMORY, "%s: no memory", path);
+    r->word = calloc(lines, sizeof *r->word);
+    if (!r->word) rc = err_set(e, ERR_MEMORY, "%s: no memory", path);
     for (char *p = r->text; !rc && *p;) {
         char *end = strchr(p, '\n'), *gap = strchr(p, ' ');
         line++;
@@ -129,11 +129,15 @@ char *record_text(const struct record *r) {
     size_t n;
     FILE *f = open_memstream(&text, &n);
     if (!f) return NULL;
-    fprintf(f, "memo 2\nstage %s\nprogram %s %s\n", r->stage, r->program, r->program_id);
+    fprintf(f, "memo 3\nstage %s\nprogram %s %s\n", r->stage, r->program, r->program_id);
     if (*r->adopted) fprintf(f, "adopted %s\n", r->adopted);
     fprintf(f, "key %s\nout %s\nms %lld\n", r->key, r->out, r->ms);
-    for (size_t i = 0; i < r->n_in; i++) fprintf(f, "in %s %s\n", r->in[i].hash, r->in[i].path);
-    for (size_t i = 0; i < r->n_arg; i++) fprintf(f, "arg %s\n", r->arg[i]);
+    for (const struct record_word *w = r->word; w < r->word + r->n_words; w++) {
+        if (*w->hash)
+            fprintf(f, "%s %s %s\n", w->named ? "named" : "in", w->hash, w->text);
+        else
+            fprintf(f, "arg %s\n", w->text);
+    }
     char sum[HASH_HEX];
     if (!fflush(f)) {
         hash_bytes(text, n, sum);
@@ -147,17 +151,19 @@ char *record_text(const struct record *r) {
 }
 
 bool record_same_work(const struct record *a, const struct record *b) {
-    if (strcmp(a->stage, b->stage) || a->n_in != b->n_in || a->n_arg != b->n_arg) return false;
-    for (size_t i = 0; i < a->n_in; i++)
-        if (strcmp(a->in[i].hash, b->in[i].hash)) return false;
-    for (size_t i = 0; i < a->n_arg; i++)
-        if (strcmp(a->arg[i], b->arg[i])) return false;
+    if (strcmp(a->stage, b->stage) || a->n_words != b->n_words) return false;
+    for (size_t i = 0; i < a->n_words; i++) {
+        const struct record_word *v = &a->word[i], *w = &b->word[i];
+        if (strcmp(v->hash, w->hash) || v->named != w->named) return false;
+        if (!*v->hash && strcmp(v->text, w->text)) return false;
+        if (v->named && strcmp(record_short_name(v->text), record_short_name(w->text))) return false;
+    }
     return true;
 }
 
 const char *record_backend(const struct record *r) {
-    for (size_t i = 0; i + 1 < r->n_arg; i++)
-        if (!strcmp(r->arg[i], "--backend")) return r->arg[i + 1];
+    for (size_t i = 0; i + 1 < r->n_words; i++)
+        if (!strcmp(r->word[i].text, "--backend")) return r->word[i + 1].text;
     return "";
 }
 
@@ -222,9 +228,9 @@ static int first_seen(struct lineage *l, const char *hash) {
     return 1;
 }
 
-static void put_input(FILE *f, const struct receipt_in *in, int raw) {
+static void put_input(FILE *f, const struct record_word *in, int raw) {
     if (raw)
-        fprintf(f, " %s:%.*s", record_short_name(in->path), SHORT, in->hash);
+        fprintf(f, " %s:%.*s", record_short_name(in->text), SHORT, in->hash);
     else
         fprintf(f, " %.*s", SHORT, in->hash);
 }
@@ -248,17 +254,15 @@ static int tell(struct lineage *l, const char *rec, int depth, struct err *e) {
     if (!rc && fresh) rc = tell_inputs(l, &r, depth, e);
     if (!rc && fresh) {
         fprintf(l->out, "%.*s = %s", SHORT, r.out, r.stage);
-        for (size_t i = 0; i < r.n_arg; i++) {
-            if (i + 1 < r.n_arg && !strcmp(r.arg[i + 1], "@O")) { /* --out says nothing about the result */
-                i++;
-                continue;
-            }
-            char *end, unused[PATH_MAX];
-            unsigned long k = r.arg[i][0] == '@' ? strtoul(r.arg[i] + 1, &end, 10) : 0;
-            if (k && k <= r.n_in && (*end == '.' || *end == ':') && !end[1])
-                put_input(l->out, &r.in[k - 1], !has_receipt(r.in[k - 1].path, unused));
+        for (size_t i = 0; i < r.n_words; i++) {
+            char unused[PATH_MAX];
+            const struct record_word *w = &r.word[i];
+            if (i + 1 < r.n_words && !strcmp(w[1].text, "@O") && !*w[1].hash)
+                i++; /* --out says nothing about the result */
+            else if (*w->hash)
+                put_input(l->out, w, !has_receipt(w->text, unused));
             else
-                fprintf(l->out, " %s", r.arg[i]);
+                fprintf(l->out, " %s", w->text);
         }
         if (*r.adopted) fprintf(l->out, " (adopted: made by program %.*s)", SHORT, r.adopted);
         fputc('\n', l->out);
@@ -269,9 +273,9 @@ static int tell(struct lineage *l, const char *rec, int depth, struct err *e) {
 
 static int tell_inputs(struct lineage *l, const struct record *r, int depth, struct err *e) {
     int rc = depth > DEPTH_MAX ? err_set(e, ERR_FORMAT, "%s: receipts go round in a circle", r->stage) : 0;
-    for (size_t i = 0; !rc && i < r->n_in; i++) {
+    for (size_t i = 0; !rc && i < r->n_words; i++) {
         char rec[PATH_MAX];
-        if (has_receipt(r->in[i].path, rec)) rc = tell(l, rec, depth + 1, e);
+        if (*r->word[i].hash && has_receipt(r->word[i].text, rec)) rc = tell(l, rec, depth + 1, e);
     }
     return rc;
 }

@@ -1,20 +1,20 @@
 /* record.h - what made an artifact: the text file <target>.rec, and the same under its key in the store.
  *
- *   memo 2
+ *   memo 3
  *   stage train
  *   program build/bin/train <32 digits>
  *   adopted <32 digits>                                                              only of an adopted result
  *   key <32 digits>
  *   out <32 digits>
  *   ms 74123
- *   in <32 digits> results/demo/aiaa5047/L6R-16x-JumpReLU/normalise.safetensors      one line an input, in order
  *   arg --in                                                                         one line a word of the command
- *   arg @1.
+ *   in <32 digits> results/demo/aiaa5047/L6R-16x-JumpReLU/normalise.safetensors      an input in its place among them
+ *   named <32 digits> inputs/corpus/zh/faq.jsonl.zst                                 one whose name counts too
  *   sum <32 digits>                                                                  hash of all lines above
  *
- * In the words, @1. @2. stand for inputs (@1: for one whose name counts), @O for the output, @W for the working folder
- * that outlives a kill, @L for the lineage text: a command without paths, the same wherever it runs. ms is the time of
- * the run that made the bytes, also when they are restored later. */
+ * In the words, @O stands for the output, @W for the working folder that outlives a kill, @L for the lineage text: but for inputs a
+ * command has no paths, and is the same wherever it runs. ms is the time of the run that made the bytes, also when they are restored
+ * later. */
 #ifndef SAEMILL_RECORD_H
 #define SAEMILL_RECORD_H
 
@@ -25,9 +25,10 @@
 #include "lib/base/err.h"
 #include "lib/base/hash.h"
 
-struct receipt_in {
-    char hash[HASH_HEX];
-    const char *path;
+struct record_word {
+    const char *text;    /* of an input, its path */
+    char hash[HASH_HEX]; /* of an input, its content; else empty */
+    bool named;          /* an input of whose path the last two parts count */
 };
 
 struct record {
@@ -35,10 +36,8 @@ struct record {
     char program_id[HASH_HEX], key[HASH_HEX], out[HASH_HEX];
     char adopted[HASH_HEX]; /* the program that made it, when it was accepted as that of program_id; else empty */
     long long ms;
-    struct receipt_in *in;
-    size_t n_in;
-    const char **arg; /* the words after the program */
-    size_t n_arg;
+    struct record_word *word; /* behind the program */
+    size_t n_words;
     char *text; /* what the pointers point into, when it was read from a file; else NULL */
 };
 

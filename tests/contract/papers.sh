@@ -47,7 +47,7 @@ ok "and has no other's instances" variants
 base=inputs/models/qwen2-8l-zh-en other=inputs/models/qwen2-8l-zh-en-instruct
 words() { mk -n -B PAPER=aiaa5047 drawn "$@" | grep -- '--target' >$T/lines; }
 line() { grep -- "--target $T/results/tiny/aiaa5047/$1 " $T/lines; }
-reads() { line $1 | grep -q "[ =]$2 " || { line $1; return 1; }; }
+reads() { line $1 | grep -q -- "--model @in=$2 " || { line $1; return 1; }; }
 one_instance() { words collect.heldout.MODEL=$other && reads L6R-tiny/collect.train.safetensors $base && reads L6R-tiny/collect.heldout.safetensors $other && reads L0R-tiny/collect.heldout.safetensors $other; }
 ok 'the model of an instance' one_instance
 one_run() { words L6R-tiny.MODEL=$other && reads L6R-tiny/collect.train.safetensors $other && reads L6R-tiny/tokenize.train.safetensors $other && reads L0R-tiny/collect.train.safetensors $base && reads L6R-tiny-half/collect.heldout.safetensors $other; }

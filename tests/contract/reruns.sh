@@ -146,7 +146,7 @@ ok 'a stage that writes nothing is an error' silent
 moving() { # an input that changes while the stage runs: the result is not kept
     echo one >$T/moving
     printf '#!/bin/sh\necho two >>%s\necho done >"$2"\n' $T/moving >$T/bin/mover && chmod +x $T/bin/mover
-    says 'changed while the stage ran' main_memo --target $T/m.txt --in $T/moving -- $T/bin/mover --out @O && [ ! -L $T/m.txt ]
+    says 'changed while the stage ran' main_memo --target $T/m.txt -- $T/bin/mover --out @O --in @in=$T/moving && [ ! -L $T/m.txt ]
 }
 ok 'an input that changes during the run: result refused' moving
 full() { # no byte more can be written: no target, no receipt

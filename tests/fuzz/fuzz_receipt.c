@@ -31,16 +31,18 @@ static void try(const void *bytes, size_t n) {
     int rc = record_read(path, &r, &e);
     CHECK(rc <= 0);
     if (rc) {
-        CHECK(e.code == rc && *e.text && !r.stage && !r.n_in && !r.n_arg);
+        CHECK(e.code == rc && *e.text && !r.stage && !r.n_words);
         record_free(&r);
         return;
     }
     CHECK(r.stage && r.program && strlen(r.key) == HASH_HEX - 1 && strlen(r.out) == HASH_HEX - 1);
-    for (size_t i = 0; i < r.n_in; i++) CHECK(strlen(r.in[i].hash) == HASH_HEX - 1 && r.in[i].path);
-    for (size_t i = 0; i < r.n_arg; i++) CHECK(record_word_ok(r.arg[i]));
+    for (size_t i = 0; i < r.n_words; i++) {
+        CHECK(!*r.word[i].hash || strlen(r.word[i].hash) == HASH_HEX - 1);
+        CHECK(record_word_ok(r.word[i].text));
+    }
     text = record_text(&r);
     put(text, strlen(text));
-    CHECK(!record_read(path, &back, &e) && back.n_in == r.n_in && back.n_arg == r.n_arg);
+    CHECK(!record_read(path, &back, &e) && back.n_words == r.n_words);
     again = record_text(&back);
     CHECK(!strcmp(text, again));
     rc = record_lineage(&r, &lineage, bad, &e);

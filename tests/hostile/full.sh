@@ -105,8 +105,7 @@ ok 'every stage was tried' test "$stages" = "$(ls stages/*.c | grep -Evc '/(memo
 # memo: a small stage, run in a store of its own that is empty or holds the result of another word.
 memo() { # memo WORDS… - tokenize the sentences into $T/m
     build/bin/memo --store "$T/m/store" --label small --target "$T/m/tiny/small.safetensors" \
-        --in inputs/models/gelu-1l-zh-en paper/latentwalk/sentences.jsonl \
-        -- build/bin/tokenize --model @1. --corpus @2. "$@" --out @O
+        -- build/bin/tokenize --model @in=inputs/models/gelu-1l-zh-en --corpus @in=paper/latentwalk/sentences.jsonl "$@" --out @O
 }
 whole() { # whole [SOUND] - the audit finds nothing (SOUND: no damage; a target may be out of date) and nothing else lies in the store
     build/bin/audit --store "$T/m/store" --results "$T/m" --deep >"$T/audit" || { [ "$1" ] && ! grep -E '^(DAMAGED|MISSING)|^audit: .*:' "$T/audit"; } || return 1
