@@ -9,7 +9,7 @@
 set -e
 T=$(mktemp -d)
 trap 'rm -rf "$T"' EXIT
-# These parse options, say what went wrong and how far it is: what they do not change is a result.
+# These parse options, say what went wrong and how far it is. What they do not write into a result: that is opt_record.o.
 silent='err.o opt.o progress.o stage.o'
 case $1 in
 sums)

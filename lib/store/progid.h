@@ -1,9 +1,9 @@
 /* progid.h - the identity of a program: the code and the libraries that can change what it writes, not how it was built.
  *
  * What counts, line by line:
- *   code       the sums of the objects it is linked from, less those that only read options, say errors and show progress; those of a
- *              GPU back end only when that one computes. mk/parts.sh puts them into the section .saemill.parts. Without it (a
- *              program of another build) all that the system would load counts.
+ *   code       the sums of the objects it is linked from, less those that only read options, say errors and show progress
+ *              (mk/parts.sh, which puts them into the section .saemill.parts); those of a GPU back end only when that one computes.
+ *              Without the section all that the system would load counts.
  *   libraries  all that the system's loader would give it, by the version in the file's name. OpenBLAS, LAPACK, ARPACK and FFTW by
  *              content: they compute the digits, and are built for a machine. The C library by its release: its security
  *              updates do not change what log() says.
