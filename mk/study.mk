@@ -54,7 +54,7 @@ define plan-of
 @s=$$($(memo) --mode plan --pending "$$PENDING" $(job/$1)) && case $$s in HIT*) $(copies) ;; esac && printf '%s\n' "$$s"
 
 endef
-planned: ; $(foreach t,$(call in-order,$(call target,index,page)),$(call plan-of,$t))
+planned: ; $(foreach t,$(call in-order,$(call target,index,page) $(foreach x,$(vector),$(foreach f,$(figs),$(call target,$f,plot.$x)))),$(call plan-of,$t))
 
 audit: $(BIN)/audit ## prove that no result is stale, foreign, damaged or missing; DEEP=1 hashes every stored artifact again
 	@$(BIN)/audit --store $(store) --results $(here)$(if $(DEEP), --deep)$(if $(recorded), --changed $(recorded))$(if $(edited), --edited $(edited))
