@@ -35,6 +35,7 @@ ISA_INLINE void gradient_known(const struct activation act, const struct dense *
     const float *restrict pre = d->pre + b * d->F + f0, *restrict theta = d->theta + f0;
     float *restrict g = d->g + b * d->F + f0, *restrict g_b = d->g_b + f0, *restrict g_theta = d->g_theta + f0;
     uint32_t *restrict fired = d->fired + f0;
+#pragma omp simd
     for (size_t f = 0; f < n; f++) {
         float dpre, dtheta;
         activation_gradient(&act, pre[f], theta[f], g[f], &dpre, &dtheta);

@@ -28,30 +28,38 @@ ISA_INLINE double square_and_scale_body(size_t D, float scale, float *restrict r
 }
 ISA_FUNCTION(static, double, square_and_scale, (size_t D, float scale, float *restrict r), (D, scale, r))
 
-/* What view v leaves over of row b, entries i0 … i1-1, and its share of the loss. */
-static double view_row(const struct residual *r, size_t b, size_t v, size_t i0, size_t i1) {
+/* Row b of view v, before anything is added; and its share of the loss when all is. */
+static float *view_begin(const struct residual *r, size_t b, size_t v) {
+    float *G = r->G + (v * r->B + b) * r->D;
+    for (size_t d = 0; d < r->D; d++) G[d] = r->b_dec[d] - r->x[b * r->D + d];
+    return G;
+}
+
+static double view_close(const struct residual *r, size_t v, float *G) {
     const struct sae_view *view = &r->views.at[v];
-    const size_t D = r->D;
-    float *G = r->G + (v * r->B + b) * D;
-    for (size_t d = 0; d < D; d++) G[d] = r->b_dec[d] - r->x[b * D + d];
-    for (size_t i = i0; i < i1; i++)
-        if (r->z[i] != 0) add_scaled(D, r->z[i], r->W_dec + r->a.feat[i] * D, G);
-    return (double)view->weight * square_and_scale(D, view_scale(view, r->B), G);
+    return (double)view->weight * square_and_scale(r->D, view_scale(view, r->B), G);
 }
 
 static void row(const struct residual *r, size_t b) {
     const size_t D = r->D, i0 = r->a.row[b], i1 = r->a.row[b + 1];
     struct sae_row_sums s = {0};
     size_t end[SAE_VIEWS];
+    float *G = view_begin(r, b, 0);
     for (size_t i = i0; i < i1; i++) {
-        r->z[i] = activation_value(r->a.pre[i], r->theta[r->a.feat[i]]);
-        if (r->z[i] == 0) continue;
+        const float z = activation_value(r->a.pre[i], r->theta[r->a.feat[i]]);
+        r->z[i] = z;
+        if (z == 0) continue;
         s.l0++;
-        s.penalty += activation_penalty(&r->act, r->z[i]);
+        s.penalty += activation_penalty(&r->act, z);
+        add_scaled(D, z, r->W_dec + r->a.feat[i] * D, G);
     }
-    for (size_t v = 0; v < r->views.n; v++) {
+    s.loss = view_close(r, 0, G);
+    for (size_t v = 1; v < r->views.n; v++) {
+        G = view_begin(r, b, v);
         end[v] = view_end(&r->views.at[v], r->F, r->a.feat, i0, i1);
-        s.loss += view_row(r, b, v, i0, end[v]);
+        for (size_t i = i0; i < end[v]; i++)
+            if (r->z[i] != 0) add_scaled(D, r->z[i], r->W_dec + r->a.feat[i] * D, G);
+        s.loss += view_close(r, v, G);
     }
     for (size_t i = i0; i < i1; i++) {
         const float *w = r->W_dec + r->a.feat[i] * D;
