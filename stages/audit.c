@@ -112,8 +112,12 @@ static int unreadable(struct audit *a, const char *path, struct err *e) {
     char cmd[PATH_MAX];
     struct record r;
     struct err why = {0};
-    record_read(path, &r, &why);
+    int rc = record_read(path, &r, &why);
     record_free(&r);
+    if (rc == ERR_UNSUPPORTED) {
+        bad(a, "STALE", path, why.text, "");
+        return 0;
+    }
     bad(a, "DAMAGED", path, why.text, "");
     a->n_damaged++;
     if (!a->heal) return 0;

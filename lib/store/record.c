@@ -49,6 +49,9 @@ static int take_hash(char hex[HASH_HEX], const char *from) {
     return 0;
 }
 
+/* Of the receipt's lines. */
+#define VERSION "3"
+
 /* An input, "<hash> path". */
 static int take_input(struct record_word *w, const char *rest, bool named) {
     if (strlen(rest) <= HASH_HEX || rest[HASH_HEX - 1] != ' ' || take_hash(w->hash, rest)) return -1;
@@ -59,7 +62,7 @@ static int take_input(struct record_word *w, const char *rest, bool named) {
 
 /* One line "word rest" into r; -1 when it is not what a receipt holds. */
 static int take_line(struct record *r, const char *word, char *rest) {
-    if (!strcmp(word, "memo")) return strcmp(rest, "3") ? -1 : 0;
+    if (!strcmp(word, "memo")) return strcmp(rest, VERSION) ? -1 : 0;
     if (!strcmp(word, "stage")) return r->stage = rest, 0;
     if (!strcmp(word, "key")) return take_hash(r->key, rest);
     if (!strcmp(word, "out")) return take_hash(r->out, rest);
@@ -95,6 +98,10 @@ int record_read(const char *path, struct record *r, struct err *e) {
     *r = (struct record){0};
     int rc = slurp(path, &r->text, e), line = 0;
     if (!rc) rc = check_sum(r->text, path, e);
+    if (!rc && strncmp(r->text, "memo " VERSION "\n", strlen("memo " VERSION "\n")) && !strncmp(r->text, "memo ", 5)) {
+        rc = err_set(e, ERR_UNSUPPORTED, "%s: a saemill of another version wrote it", path);
+        err_hint(e, "make figures makes the result anew");
+    }
     if (rc) {
         record_free(r);
         return rc;
@@ -126,7 +133,7 @@ char *record_text(const struct record *r) {
     size_t n;
     FILE *f = open_memstream(&text, &n);
     if (!f) return NULL;
-    fprintf(f, "memo 3\nstage %s\nprogram %s %s\n", r->stage, r->program, r->program_id);
+    fprintf(f, "memo " VERSION "\nstage %s\nprogram %s %s\n", r->stage, r->program, r->program_id);
     if (*r->adopted) fprintf(f, "adopted %s\n", r->adopted);
     fprintf(f, "key %s\nout %s\nms %lld\n", r->key, r->out, r->ms);
     for (const struct record_word *w = r->word; w < r->word + r->n_words; w++) {

@@ -42,7 +42,8 @@ struct record {
 };
 
 /* Read one; record_free releases it, also after an error. Errors: ERR_IO (absent: errno ENOENT), ERR_FORMAT when it is not
- * whole (empty after a power cut, cut off, a bit changed) or has a line that is none of a receipt. */
+ * whole (empty after a power cut, cut off, a bit changed) or has a line that is none of a receipt, ERR_UNSUPPORTED
+ * when a saemill of another version wrote it. */
 int record_read(const char *path, struct record *r, struct err *e);
 void record_free(struct record *r);
 
