@@ -27,7 +27,7 @@ static void test_names_cuda(void **s) {
         snprintf(name, sizeof name, "%.*s", (int)len, c), c += len;
         int rc = backends_open(name, &b, &e);
         if (rc)
-            assert_true(rc == ERR_NO_DEVICE && strstr(e.text, name) && e.hint[0]);
+            assert_true(rc == ERR_NO_DEVICE && strstr(e.text, "--backend cuda") && e.hint[0]);
         else
             assert_string_equal(b->name, name);
         assert_non_null(strstr(backends_help(), name));
