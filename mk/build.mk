@@ -85,7 +85,7 @@ $(B)/sums: $(archive) mk/parts.sh
 $(BIN)/%: $(B)/obj/stages/%.o $(archive) $(B)/link $(B)/sums mk/parts.sh
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(call whole,$(linker) -Wl$(comma)-Map=$(part).map $< $(archive) $(LIBS) -o $(part) && sh mk/parts.sh put $(part) $< $(B)/sums $(part).map)
+	$(call whole,$(linker) -Wl$(comma)-Map=$(part).map $< $(archive) $(LIBS) -o $(part) && sh mk/parts.sh put $(part) $< $(B)/sums $(part).map $(archive))
 $(B)/test/%: $(B)/obj/tests/%.o $(archive) $(B)/link
 	@mkdir -p $(@D)
 	$(call say,LINK)

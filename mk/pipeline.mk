@@ -43,6 +43,7 @@ raws := MODEL CORPUS SENTENCES CLAIMS CAPTIONS REPORTED DRAWN
 watch.MODEL   = $(call in-folder,MODEL,$1,%.json %.safetensors)
 paths.CORPUS  = $(sort $(foreach c,$1,$(or $(call in-folder,CORPUS,$c,%.txt %.jsonl %.zst %.gz),$(call there,CORPUS,$c))))
 named.CORPUS := yes
+named.SENTENCES := yes
 CLAIMS        = paper/$(PAPER)/claims.tsv
 CAPTIONS      = paper/$(PAPER)/captions.tsv
 REPORTED      = $(wildcard paper/$(PAPER)/reported.tsv)

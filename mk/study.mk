@@ -46,12 +46,16 @@ sweep: $(extra) $(BIN)/audit ## figures that need more runs than the paper's own
 plan: $(programs) ## what `make figures` would execute and what it would restore, with recorded times; executes nothing
 	@w=$$(mktemp -d) && { PENDING=$$w $(MAKE) -s planned || echo FAILED; } | awk -f mk/plan.awk; s=$$?; rm -rf "$$w"; exit $$s
 
-# memo's plan of every target of the page, inputs first. A figure that is restored is copied at once: the page reads the copies.
+# memo's plan of every target of the page, inputs first. The page reads copies of the figures: one that is restored is copied at once, one
+# that is missing too, and what waits for a figure waits for its copy.
 in-order = $(eval ordered :=)$(call visit,$1)$(ordered)
 visit    = $(foreach t,$1,$(if $(visited/$t),,$(eval visited/$t := 1)$(call visit,$(from/$t))$(eval ordered += $t)))
-copies   = $(if $(filter $1,$(artifacts.DRAWN)),$(foreach x,png json,sh mk/copy.sh $1/plot.$x $(drawings)/$(1:$(here)/%/plot=%).$x &&) :)
-define plan-of
-@s=$$($(memo) --mode plan --pending "$$PENDING" $(job/$1)) && case $$s in HIT*) $(copies) ;; esac && printf '%s\n' "$$s"
+copy-of  = $(drawings)/$(1:$(here)/%/plot=%)
+copies   = $(foreach x,png json,{ $2sh mk/copy.sh $1/plot.$x $(copy-of).$x; } &&) :
+plan-of  = $(if $(filter $1,$(artifacts.DRAWN)),$(call plan-1,$1, --copy $(copy-of).json,$\
+             case $$s in (HIT*) $(copies) ;; ('') $(call copies,$1,[ -e $(copy-of).json ] || ) ;; esac &&),$(call plan-1,$1))
+define plan-1
+@s=$$($(memo) --mode plan --pending "$$PENDING"$2 $(job/$1)) && $3 printf '%s\n' "$$s"
 
 endef
 planned: ; $(foreach t,$(call in-order,$(call target,index,page) $(foreach x,$(vector),$(foreach f,$(figs),$(call target,$f,plot.$x)))),$(call plan-of,$t))

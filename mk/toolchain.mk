@@ -23,7 +23,7 @@ KERNEL_OPT := -O3 -fno-math-errno# for kernels/: loops want unrolling, and roots
 WARN  := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes
 CPPFLAGS := -I. -I/usr/include/cairo
 CFLAGS = $(STD) $(OPT) $(LEVEL) $(WARN) $(MORE_CFLAGS)
-# No build id and no run path: a program's loadable bytes depend on its code alone, so they can serve as its identity.
+# No build id and no run path: equal code gives equal bytes, in whatever folder it is built. What identifies a program: lib/store/progid.h.
 LDFLAGS = -Wl,--build-id=none -Wl,--as-needed $(MORE_LDFLAGS)
 # CUDA's runtime goes in whole; cuBLAS is loaded by a run that asks for the GPU (kernels/base/gemm_cuda.cu).
 CUDA_LIBS := $(if $(NVCC),-L$(patsubst %/,%,$(dir $(NVCC)))/../lib64 -lcudart_static -lstdc++ -ldl -lrt)

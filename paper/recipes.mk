@@ -3,6 +3,7 @@
 # An SAE, trained on one part of the text and evaluated on the other.
 tokenize.train.split   := train
 tokenize.heldout.split := heldout
+trials  :=
 trained := tokenize.train tokenize.heldout collect.train collect.heldout normalise train evaluate
 
 # $(call study,NAME, key=value …,instances): a run of the study.   $(call trial,NAME, key=value …): one point of a sweep beside it.

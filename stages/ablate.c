@@ -141,9 +141,7 @@ static int write_all(const struct settings *s, const struct run *r, struct err *
                                 (long long)s->feature, s->site, r->sae.F, r->fires, r->mean, s->noise);
     o = jsonfile_with(o, "rows=%p shown=%p before=%p clamp=%p noise_added=%p record=%p", rows, shown,
                       cells(r, r->base.before), clamp, noise, json_loads(r->record, 0, NULL));
-    int rc = clamp && noise ? jsonfile_write(s->out, o, e) : ERR_MEMORY;
-    json_decref(o);
-    return rc;
+    return jsonfile_write_new(s->out, o, e);
 }
 
 static void run_free(struct run *r) {

@@ -34,11 +34,11 @@ static const char purpose[] =
     "run a stage or restore its result: memo --store DIR --target PATH … -- PROGRAM WORD… [-- WORD…]";
 
 struct args {
-    const char *store, *target, *label, *mode, *launch, *state, *pending;
+    const char *store, *target, *label, *mode, *launch, *state, *pending, *copy;
     int64_t slots;
 };
 
-enum { N_OPTIONS = 8 };
+enum { N_OPTIONS = 9 };
 
 static void table(struct args *a, struct opt t[N_OPTIONS]) {
     const struct opt o[N_OPTIONS] = {
@@ -69,6 +69,11 @@ static void table(struct args *a, struct opt t[N_OPTIONS]) {
          .dst = &a->pending,
          .preset = "",
          .help = "of --mode plan: a folder in which the plans of one make note what is not there yet"},
+        {.name = "copy",
+         .type = OPT_TEXT,
+         .dst = &a->copy,
+         .preset = "",
+         .help = "of --mode plan: where a copy of the target is read: noted with it"},
         {.name = "state",
          .type = OPT_TEXT,
          .dst = &a->state,
@@ -518,8 +523,10 @@ static int plan(struct job *j, bool wait, struct err *e) {
     if (!wait && in_place(j)) return STAGE_OK;
     bool hit = !wait && stored(j);
     if (hit && publish(j, e)) return stage_fail(prog, e);
-    note_of(j, j->a.target, note);
-    if (!hit && *j->a.pending) store_note(note, "", 0);
+    for (int i = 0; !hit && *j->a.pending && i < (*j->a.copy ? 2 : 1); i++) {
+        note_of(j, i ? j->a.copy : j->a.target, note);
+        store_note(note, "", 0);
+    }
     printf("%s\t%s\t%lld\t%s\n",
            wait  ? "WAIT"
            : hit ? "HIT"
@@ -571,6 +578,10 @@ static int adopt(struct job *j, struct err *e) {
     }
     if (!rc) rc = store_verify(&j->store, old.out, true, e);
     if (!rc) rc = store_lock(&j->store, j->now.key, &lock, e);
+    if (!rc && stored(j)) {
+        err_set(e, ERR_USAGE, "%s: this program's own result is in the store: not adopted", j->a.label);
+        rc = err_hint(e, "make restores it");
+    }
     memcpy(j->now.out, old.out, HASH_HEX);
     memcpy(j->now.adopted, *old.adopted ? old.adopted : old.program_id, HASH_HEX);
     j->now.ms = old.ms;
@@ -722,7 +733,7 @@ int main(int argc, char **argv) {
     struct opt t[N_OPTIONS];
     struct err e = {0};
     int own;
-    j.a.label = j.a.launch = j.a.state = j.a.pending = "";
+    j.a.label = j.a.launch = j.a.state = j.a.pending = j.a.copy = "";
     table(&j.a, t);
     int rc = take_command(&j, argc, argv, &own, &e);
     if (!rc) rc = opt_parse(prog, purpose, t, N_OPTIONS, own, argv, &e);

@@ -193,7 +193,10 @@ static int write_json(const struct args *a, const struct run *r, const char *fol
     json_t *o = jsonfile_object("kind=%s title=%s width_px=%zu height_px=%zu statistics=%p", a->kind.kind,
                                 r->chart.title, r->w, r->h, json_incref(r->chart.statistics));
     json_t *drawn = chart_json(&r->chart);
-    json_object_update(o, drawn);
+    if (!drawn || json_object_update(o, drawn)) {
+        json_decref(o);
+        o = NULL;
+    }
     json_decref(drawn);
     o = jsonfile_with(o, "inputs=%p record=%p command=%s lineage=%p", json_incref(r->inputs), json_incref(r->record),
                       r->command, r->lineage_text ? json_string(r->lineage_text) : json_null());

@@ -74,8 +74,8 @@ static int suggest(const struct run *r, size_t have, struct err *e) {
 static int check(const struct settings *s, struct run *r, struct err *e) {
     r->config = step_config(s, r->D);
     r->schedule = (struct schedule){s->steps, s->lr, s->lr_warmup, s->lr_decay, s->lambda, s->lambda_warmup};
-    if (activation_row(r->config.arch)->theta && !(s->parameter[ACTIVATION_EPSILON] > 0))
-        return err_set(e, ERR_USAGE, PROG ": --arch %s: want --epsilon above 0", s->arch);
+    if (activation_row(r->config.arch)->theta && !(s->parameter[ACTIVATION_EPSILON] >= 1e-9))
+        return err_set(e, ERR_USAGE, PROG ": --arch %s: want --epsilon of 1e-9 at least", s->arch);
     if (s->lr_warmup + s->lr_decay > s->steps)
         return err_set(e, ERR_USAGE, PROG ": --lr-warmup %lld and --lr-decay %lld are more than --steps %lld",
                        (long long)s->lr_warmup, (long long)s->lr_decay, (long long)s->steps);

@@ -1,13 +1,12 @@
 /* opt.c - see opt.h. */
 #include "lib/base/opt.h"
 
-#include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "lib/base/limits.h"
+#include "lib/base/opt_value.h"
 #include "lib/base/stage.h"
 
 static const char *const type_word[] = {"FILE", "FILE...", "FILE", "TEXT", "N", "X", ""};
@@ -35,8 +34,6 @@ static int out_of_range(const char *prog, const struct opt *o, const char *v, st
 }
 
 static int assign(const char *prog, const struct opt *o, const char *v, struct err *e) {
-    char *end;
-    errno = 0;
     switch (o->type) {
     case OPT_TEXT:
         if (o->choices && !is_choice(o->choices, v))
@@ -56,17 +53,15 @@ static int assign(const char *prog, const struct opt *o, const char *v, struct e
         return 0;
     }
     case OPT_INT: {
-        long long x = strtoll(v, &end, 10);
-        if (end == v || *end || errno)
-            return err_set(e, ERR_USAGE, "%s: --%s %s: not a whole number", prog, o->name, v);
+        int64_t x;
+        if (!opt_value_int(v, &x)) return err_set(e, ERR_USAGE, "%s: --%s %s: not a whole number", prog, o->name, v);
         if (o->lo < o->hi && !((double)x >= o->lo && (double)x <= o->hi)) return out_of_range(prog, o, v, e);
         *(int64_t *)o->dst = x;
         return 0;
     }
     case OPT_REAL: {
-        double x = strtod(v, &end);
-        if (end == v || *end || !isfinite(x))
-            return err_set(e, ERR_USAGE, "%s: --%s %s: not a number", prog, o->name, v);
+        double x;
+        if (!opt_value_real(v, &x)) return err_set(e, ERR_USAGE, "%s: --%s %s: not a number", prog, o->name, v);
         if (o->lo < o->hi && !(x >= o->lo && x <= o->hi)) return out_of_range(prog, o, v, e);
         *(double *)o->dst = x;
         return 0;

@@ -19,6 +19,9 @@ int kind_label(const struct kind_args *args, size_t i, size_t n, const char *pre
     while (i--) s = strchr(s, '|') + 1;
     size_t len = strcspn(s, "|");
     if (len >= KIND_TEXT) return err_set(e, ERR_USAGE, "plot: --labels: a name is longer than %d bytes", KIND_TEXT - 1);
+    json_t *text = json_stringn(s, len);
+    if (!text) return err_set(e, ERR_USAGE, "plot: --labels, --title: want UTF-8 text");
+    json_decref(text);
     memcpy(out, s, len);
     out[len] = 0;
     return 0;
@@ -28,8 +31,9 @@ int kind_take(json_t *into, const json_t *from, const char *path, const char *co
     for (; *keys; keys++) {
         json_t *v = json_object_get(from, *keys);
         if (!v) return err_set(e, ERR_FORMAT, "%s: key '%s': is missing", path, *keys);
-        jsonfile_put(into, "%s=%p", *keys,
-                     json_is_real(v) ? jsonfile_number(json_real_value(v), 9) : json_deep_copy(v));
+        if (jsonfile_put(into, "%s=%p", *keys,
+                         json_is_real(v) ? jsonfile_number(json_real_value(v), 9) : json_deep_copy(v)))
+            return err_set(e, ERR_MEMORY, "%s: key '%s': no memory for a copy", path, *keys);
     }
     return 0;
 }

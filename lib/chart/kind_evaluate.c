@@ -184,7 +184,7 @@ static int read_frequency(const struct evaluation *v, double **f, size_t *n, str
 }
 
 static int frequency_statistics(json_t *list, const char *label, const struct evaluation *v, size_t n, struct err *e) {
-    double dense;
+    double dense = NAN;
     int rc = jsonfile_real(v->file, v->path, "share_above_10_percent", &dense, e);
     json_t *o = jsonfile_object("label=%s features=%lld", label, (long long)n);
     o = jsonfile_with(o, "l0=%.9g ev_centred=%.9g never_share=%.9g dense_share=%.9g", v->l0, v->ev, v->dead, dense);

@@ -177,7 +177,6 @@ static int class_of(const struct lobes *l, const char *cluster_path, const json_
 static int add_classes(const struct kind_args *args, struct chart_panel *p, const struct lobes *l,
                        const struct points *t, const size_t *class, json_t *o, struct err *e) {
     json_t *counts = json_object();
-    jsonfile_put(o, "features=%p", counts);
     for (size_t k = 0; k < l->n_groups + 2; k++) {
         size_t n = 0, at = 0;
         char name[CHART_TEXT];
@@ -186,18 +185,21 @@ static int add_classes(const struct kind_args *args, struct chart_panel *p, cons
                                               : "in no lobe";
         const char *key = k < l->n_groups ? l->group[k] : k == l->n_groups ? "no_language" : "no_lobe";
         for (size_t i = 0; i < t->n; i++) n += class[i] == k;
-        jsonfile_put(counts, "%s=%zu", key, n);
+        counts = jsonfile_with(counts, "%s=%zu", key, n);
         bool none = k >= l->n_groups, hidden = none && !strcmp(args->left_out, "hide");
         if (!n && none) continue;
         snprintf(name, sizeof name, "%s%s (%zu)", what, hidden ? ", not drawn" : "", n);
         uint32_t colour = none ? (k == l->n_groups ? 0x8a8a8a : 0xc4c4c4) : kind_group_colour(l->group[k], k);
         struct chart_series *s = chart_add(p, CHART_POINTS, name, colour, hidden ? 0 : n, e);
-        if (!s) return ERR_MEMORY;
+        if (!s) {
+            json_decref(counts);
+            return ERR_MEMORY;
+        }
         s->alpha = none ? 0.85 : 0.75, s->behind = none;
         for (size_t i = 0; i < t->n && !hidden; i++)
             if (class[i] == k) s->x[at] = t->x[i], s->y[at] = t->y[i], at++;
     }
-    return 0;
+    return jsonfile_put(o, "features=%p", counts) ? err_set(e, ERR_MEMORY, "no memory for the features of the map") : 0;
 }
 
 /* What the file itself warns of ("cluster 1 has 3 features"): all into o["notes"], the first under the panel. */

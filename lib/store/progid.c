@@ -19,7 +19,14 @@
 /* Libraries that count by content; and those that a back end opens while it runs, of which it finds one. */
 static const char *const numeric[] = {"libopenblas", "libblas", "liblapack", "libarpack", "libfftw3"};
 static const char opened_by_cuda[] =
-    "libcublas.so.13 libcublas.so.12 libcublas.so.11 libcublas.so /usr/local/cuda/lib64/libcublas.so";
+    "libcublas.so.13 libcublas.so.12 libcublas.so.11 libcublas.so /usr/local/cuda/lib64/libcublas.so.13 "
+    "/usr/local/cuda/lib64/libcublas.so.12 /usr/local/cuda/lib64/libcublas.so.11 /usr/local/cuda/lib64/libcublas.so";
+
+/* Is `backend` of that kind? "cuda-f32" is of "cuda". */
+static bool is_of(const char *backend, const char *kind) {
+    size_t n = strlen(kind);
+    return !strncmp(backend, kind, n) && (!backend[n] || backend[n] == '-');
+}
 
 /* True when [offset, offset + n) lies in a file of size bytes. */
 static int inside(uint64_t offset, uint64_t n, size_t size) { return offset <= size && n <= size - offset; }
@@ -61,13 +68,19 @@ static size_t loaded(const unsigned char *p, size_t size, unsigned char *out) {
 
 /* ---- libraries ---- */
 
-/* A line of the loader's list, "name => path (address)": what counts of it goes to f. */
+/* A line of the loader's list, "name => path (address)" or, of a library that is named by its path, "path (address)": what counts of it
+ * goes to f. */
 static int put_library(FILE *f, char *line, struct err *e) {
-    char *name = line + strspn(line, "\t "), *path = strstr(name, " => /"), real[PATH_MAX], hex[HASH_HEX];
-    char *end = path ? strstr(path, " (0x") : NULL;
-    if (!end) return 0; /* the kernel's own, the loader, or one that is not found */
-    *path = *end = 0;
-    if (!realpath(path + 4, real)) return err_errno(e, "%s: cannot open", path + 4);
+    char *name = line + strspn(line, "\t "), *arrow = strstr(name, " => /"), real[PATH_MAX], hex[HASH_HEX];
+    char *path = arrow ? arrow + 4 : *name == '/' ? name : NULL, *end = path ? strstr(path, " (0x") : NULL;
+    if (!end) return 0; /* the kernel's own, or one that is not found */
+    *end = 0;
+    if (arrow)
+        *arrow = 0;
+    else
+        name = strrchr(path, '/') + 1;
+    if (!strncmp(name, "ld-linux", strlen("ld-linux"))) return 0; /* the loader: of the C library's release */
+    if (!realpath(path, real)) return err_errno(e, "%s: cannot open", path);
     bool by_content = false;
     for (size_t i = 0; i < sizeof numeric / sizeof *numeric; i++)
         by_content |= !strncmp(name, numeric[i], strlen(numeric[i]));
@@ -83,7 +96,7 @@ static int put_libraries(FILE *f, const char *loader, const char *program, const
     pid_t pid = fork();
     if (!pid) {
         unsetenv("LD_PRELOAD");
-        if (!strcmp(backend, "cuda")) setenv("LD_PRELOAD", opened_by_cuda, 1);
+        if (is_of(backend, "cuda")) setenv("LD_PRELOAD", opened_by_cuda, 1);
         if (dup2(end[1], 1) == 1 && freopen("/dev/null", "w", stderr))
             execl(loader, loader, "--list", program, (char *)NULL);
         _exit(127);
@@ -97,7 +110,8 @@ static int put_libraries(FILE *f, const char *loader, const char *program, const
     char line[2 * PATH_MAX];
     while (list && !rc && fgets(line, sizeof line, list)) rc = put_library(f, line, e);
     if (list) fclose(list);
-    if (pid > 0) waitpid(pid, NULL, 0);
+    int status = 0;
+    if (pid > 0 && (waitpid(pid, &status, 0) != pid || status)) fputs("libraries not told\n", f); /* nor would it run */
     return rc;
 }
 
@@ -113,7 +127,7 @@ static void put_parts(FILE *f, const char *text, size_t n, const char *backend) 
         if (length < sizeof line) {
             memcpy(line, p, length);
             line[length] = 0;
-            if (sscanf(line, "%255s %127s %31s", name, sum, only) < 3 || !strcmp(only, backend))
+            if (sscanf(line, "%255s %127s %31s", name, sum, only) < 3 || is_of(backend, only))
                 fprintf(f, "code %s\n", line);
         } else
             fprintf(f, "code %.*s\n", (int)length, p);
@@ -143,7 +157,7 @@ static const char *section(const unsigned char *p, size_t size, const char *want
     return NULL;
 }
 
-/* The loader that a program asks for; only the system's own is asked. */
+/* The loader that a program asks for; only the GNU C library's is asked. */
 static bool loader_of(const unsigned char *p, size_t size, char loader[PATH_MAX]) {
     Elf64_Ehdr h;
     Elf64_Phdr s;
@@ -153,7 +167,7 @@ static bool loader_of(const unsigned char *p, size_t size, char loader[PATH_MAX]
         if (s.p_type != PT_INTERP || !inside(s.p_offset, s.p_filesz, size) || s.p_filesz >= PATH_MAX) continue;
         memcpy(loader, p + s.p_offset, s.p_filesz);
         loader[s.p_filesz] = 0;
-        return !strncmp(loader, "/lib", 4) && strstr(loader, "/ld-linux");
+        return loader[0] == '/' && strstr(loader, "/ld-linux");
     }
     return false;
 }

@@ -8,7 +8,7 @@
  *              content: they compute the digits, and are built for a machine. The C library by its release: its security
  *              updates do not change what log() says.
  * A sum too many costs a run whose result is the same; one too few keeps a wrong result. Hence what cannot be told counts. Not seen:
- * LD_PRELOAD, the GPU's driver, and libraries of other machines that a launcher uses. */
+ * LD_PRELOAD, the GPU's driver, fonts, another C library than GNU's, and libraries of other machines that a launcher uses. */
 #ifndef SAEMILL_PROGID_H
 #define SAEMILL_PROGID_H
 
@@ -17,7 +17,7 @@
 
 /* Hash of what counts.
  *   path     an executable; what is no 64-bit ELF file (a script) counts by its bytes
- *   backend  the one that computes ("cuda"), or ""
+ *   backend  the one that computes ("cuda-f32"), or ""
  *   hex      [33] overwritten
  * Errors: ERR_IO, ERR_MEMORY.  Threads: it forks, to ask the loader.  Tests: tests/test_memo.c, tests/contract/keys.sh */
 int progid(const char *path, const char *backend, char hex[HASH_HEX], struct err *e);

@@ -85,7 +85,7 @@ ok "a value out of range" fails 2 "--dead-window 0: must be" $B/train --dead-win
 ok "an optimizer that is not there" fails 2 "--optimizer" train $T/none --optimizer sgd
 ok "no guard of Adam's division: 0/0" fails 2 "--adam-eps 0: must be" $B/train --adam-eps 0
 ok "more warm-up than steps" fails 2 "--lr-warmup 1000" $B/train --in $T/rows.safetensors $jumprelu --width 8 --batch 64 --steps 20 --lambda 1 --lr 1e-3 --epsilon 0.05 --lr-warmup 1000 --out $T/none
-ok "thresholds without a bandwidth" fails 2 "--arch jumprelu: want --epsilon above 0" $B/train --in $T/rows.safetensors $jumprelu --width 8 --batch 64 --steps 20 --lambda 1 --lr 1e-3 --out $T/none
+ok "thresholds without a bandwidth" fails 2 "--arch jumprelu: want --epsilon of 1e-9 at least" $B/train --in $T/rows.safetensors $jumprelu --width 8 --batch 64 --steps 20 --lambda 1 --lr 1e-3 --out $T/none
 ok "an unknown option" fails 2 "no such option" train $T/none --learning-rate 1
 ok "a file of another stage" fails 1 "no such tensor" $B/train --in $T/acts.safetensors $jumprelu --width 8 --batch 64 --steps 2000 --lambda 1 --lr 1e-3 --out $T/none
 ok "a batch larger than the data" fails 1 "only" $B/train --in $T/rows.safetensors $jumprelu --width 8 --batch 100000 --steps 2000 --lambda 1 --lr 1e-3 --epsilon 0.05 --out $T/none

@@ -24,14 +24,14 @@ shared() { # shared NAME VERSION VALUE [FLAG…] - a library whose file's name h
 link() { # link [SECTION] - the program, as mk/build.mk makes it
     (cd $W && gcc -g -O2 -c *.c && rm -f lib.a && ar rcsD lib.a opt.o sum.o sum_cuda.o other.o &&
         gcc -Wl,--build-id=none -Wl,-Map=map main.o lib.a -L$T/lib -l:libopenblas.so.0 -l:libpng.so.0 -o toy) &&
-        { [ "$1" = bare ] || { sh mk/parts.sh sums $W/lib.a >$W/sums && sh mk/parts.sh put $W/toy $W/main.o $W/sums $W/map; }; }
+        { [ "$1" = bare ] || { sh mk/parts.sh sums $W/lib.a >$W/sums && sh mk/parts.sh put $W/toy $W/main.o $W/sums $W/map $W/lib.a; }; }
 }
 key() { # key BACKEND - of a run of it
     LD_LIBRARY_PATH=$path build/bin/memo --mode plan --store $T/store --target $T/none -- $W/toy --backend $1 --out @O | cut -f4
 }
 path=$T/lib
-keys() { cpu=$(key cpu) cuda=$(key cuda); }
-before() { keys && old_cpu=$cpu old_cuda=$cuda; }
+keys() { cpu=$(key cpu) cuda=$(key cuda) f32=$(key cuda-f32); }
+before() { keys && old_cpu=$cpu old_cuda=$cuda old_f32=$f32; }
 edit() { # edit FILE FROM TO - and link
     before && grep -qF -- "$2" $W/$1 && sed -i "s|$2|$3|" $W/$1 && link && keys
 }
@@ -53,7 +53,7 @@ formula() { edit sum.c '+ c' '- c' && other; }
 ok 'a formula: another' formula
 own() { edit main.c '%g' '%f' && other; }
 ok "the program's own file: another" own
-gpu() { edit sum_cuda.c 'return 3' 'return 5'; [ $cpu = $old_cpu ] && [ $cuda != $old_cuda ]; }
+gpu() { edit sum_cuda.c 'return 3' 'return 5'; [ $cpu = $old_cpu ] && [ $cuda != $old_cuda ] && [ $f32 != $old_f32 ]; }
 ok "a GPU's kernel: another for that back end only" gpu
 unused() { edit other.c '4' '6' && same; }
 ok 'what the program does not call: the same' unused
@@ -76,7 +76,7 @@ ok 'a program without its parts: all of it counts' bare
 # ---- the real programs, in a copy ----
 C=$T/checkout
 mkdir -p $C/build && cp -a Makefile mk lib kernels stages params paper tests $C/ && ln -s "$PWD/inputs" $C/inputs && mkdir $C/build/tmp &&
-    cp -a build/bin build/obj build/libsaemill.a build/sums build/flags build/link build/members $C/build/ || exit 1
+    cp -a build/bin build/obj $(find build -maxdepth 1 -type f) $C/build/ || exit 1
 if grep -q SAEMILL_CUDA build/flags; then cp -a build/nvcc $C/build/; else nvcc=NVCC=; fi
 id() { (cd $C && "$OLDPWD"/build/bin/memo --mode plan --store $T/store --target $T/none -- build/bin/$1 --out @O | cut -f4); }
 mk() { (cd $C && make --no-print-directory -j1 $nvcc build/bin/train build/bin/tsne build/bin/page "$@"); }

@@ -37,12 +37,11 @@ commands() {
     { mk -n -B drawn; one_run -n -B; } | awk -v out="$out" '
         / --target / {
             split($0, part, " -- ")
-            n = split(substr(part[1], index(part[1], " --in ") + 6), path, " ")
             m = split(part[2], word, " ")
             line = ""
             for (i = 1; i <= m; i++) {
                 w = word[i]
-                if (w ~ /^@[0-9]+[.:]$/) w = path[substr(w, 2, length(w) - 2)]
+                sub(/^@(in|named)=/, "", w)
                 if (w == "@O") w = out
                 line = line (i > 1 ? " " : "") w
             }
