@@ -11,6 +11,7 @@ B=$T/b
 out= part= from=
 for w in "$@"; do
     case $last in -o) out=$w ;; -MF) deps=$w ;; esac
+    case $w in -Wl,-Map=*) echo 'libsaemill.a(hash.o)' >"${w#*=}" ;; esac
     last=$w
 done
 [ -z "$deps" ] || printf '%s:\n' "${out%%.saemill*}" >"$deps"
