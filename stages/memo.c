@@ -26,6 +26,7 @@
 #include "lib/store/progid.h"
 #include "lib/store/quarantine.h"
 #include "lib/store/record.h"
+#include "lib/store/record_diff.h"
 #include "lib/base/stage.h"
 #include "lib/store/store.h"
 
@@ -596,50 +597,6 @@ static int adopt(struct job *j, struct err *e) {
 
 /* ---- why ---- */
 
-/* The words of an option: from word[i], "--name", up to the next one. */
-static size_t group_end(const struct record *r, size_t i) {
-    for (i++; i < r->n_words && strncmp(r->word[i].text, "--", 2); i++) continue;
-    return i;
-}
-
-static void put_group(const char *sign, const struct record *r, size_t i) {
-    printf("  %s", sign);
-    for (size_t end = group_end(r, i); i < end; i++) printf(" %s", r->word[i].text);
-    putchar('\n');
-}
-
-static int same_group(const struct record *a, size_t i, const struct record *b, size_t k) {
-    size_t n = group_end(a, i) - i;
-    if (n != group_end(b, k) - k) return 0;
-    for (size_t w = 0; w < n; w++)
-        if (!*a->word[i + w].hash != !*b->word[k + w].hash || strcmp(a->word[i + w].text, b->word[k + w].text))
-            return 0;
-    return 1;
-}
-
-/* Options of a that b does not have in just these words. */
-static int put_missing(const char *sign, const struct record *a, const struct record *b) {
-    int n = 0;
-    for (size_t i = 0; i < a->n_words; i = group_end(a, i)) {
-        int found = 0;
-        for (size_t k = 0; !found && k < b->n_words; k = group_end(b, k)) found = same_group(a, i, b, k);
-        if (!found) put_group(sign, a, i), n++;
-    }
-    return n;
-}
-
-static int put_inputs(const struct record *old, const struct record *now) {
-    int n = 0;
-    for (const struct record_word *w = now->word; w < now->word + now->n_words; w++)
-        for (const struct record_word *v = old->word; *w->hash && v < old->word + old->n_words; v++)
-            if (*v->hash && !strcmp(w->text, v->text) && strcmp(w->hash, v->hash)) {
-                printf("  input %s: was %.12s, is %.12s\n", w->text, v->hash, w->hash);
-                n++;
-                break;
-            }
-    return n;
-}
-
 static int why(struct job *j) {
     char path[PATH_MAX], hex[HASH_HEX];
     struct record old;
@@ -652,11 +609,7 @@ static int why(struct job *j) {
     else if (record_read(path, &old, NULL))
         printf("  its receipt cannot be read\n");
     else {
-        n = put_missing("<", &old, &j->now) + put_missing(">", &j->now, &old) + put_inputs(&old, &j->now);
-        if (strcmp(old.program_id, j->now.program_id)) {
-            printf("  program %s: was %.12s, is %.12s\n", j->now.program, old.program_id, j->now.program_id);
-            n++;
-        }
+        n = record_diff(stdout, &old, &j->now);
         bool same = !n && !strcmp(old.key, j->now.key) && store_linked(j->a.target, hex) && !strcmp(hex, old.out) &&
                     store_has(&j->store, hex);
         record_free(&old);
